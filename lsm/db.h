@@ -1,0 +1,133 @@
+// lsm/db.h - THE public header of the engine: an ordered map of byte strings in one directory.
+//
+//   auto db = lsm::Db::Open("data/db", {});
+//   if (!db.ok()) die(db.status().ToString());
+//   Status s = (*db)->Put({}, "key", "value");
+//   PinnedValue value;
+//   Result<bool> found = (*db)->Get({}, "key", &value);
+//
+// Keys are compared bytewise. What survives which accident: docs/reliability.md. How it works: lsm/README.md.
+// Threads: every call may come from any thread, at any time until Close(). Ownership: the Db outlives its iterators and
+// snapshots. Errors: see lsm/status.h; after a failed sync every write gives kFenced until the database is reopened.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/indexed_batch.h"
+#include "lsm/iterator.h"
+#include "lsm/options.h"
+#include "lsm/pinned_value.h"
+#include "lsm/status.h"
+#include "lsm/write_batch.h"
+
+namespace varve::lsm {
+
+inline constexpr int kLevelCount = 7;
+
+// Keeps one state of the database readable until destroyed. Holds back compaction from dropping what it sees.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  virtual SequenceNumber sequence() const = 0;
+};
+
+// How close writers are to having to wait. `level` 0: free; 1: Write() has begun to delay; 2: WriteAsync() gives kBusy.
+struct WritePressure {
+  int level = 0;
+  uint64_t suggested_delay_us = 0;
+};
+
+struct DbStats {
+  struct Level {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+  };
+  std::array<Level, kLevelCount> levels{};
+  SequenceNumber last_sequence = 0;
+  uint64_t memtable_bytes = 0;      // active and waiting to be flushed
+  uint64_t cache_bytes = 0;         // data blocks
+  uint64_t table_memory_bytes = 0;  // indexes and filters of open tables
+  uint64_t cache_hits = 0, cache_misses = 0;
+  uint64_t filter_useful = 0;            // table lookups a filter saved
+  uint64_t writes = 0, write_bytes = 0;  // operations and batch bytes accepted
+  uint64_t wal_bytes = 0, wal_syncs = 0;
+  uint64_t flushes = 0, flush_bytes = 0;
+  uint64_t compactions = 0, compaction_read_bytes = 0, compaction_write_bytes = 0;
+  uint64_t stall_us = 0;            // time Write() callers were held
+  uint64_t wal_tail_cut_bytes = 0;  // torn bytes dropped by the last recovery
+  bool fenced = false;
+  std::string background_error;  // empty when none
+};
+
+struct VerifyReport {
+  uint64_t tables = 0, blocks = 0, entries = 0;
+  std::vector<std::string> problems;  // one line each, naming file and offset; empty means sound
+};
+
+// Called once, from a background thread, when the write is durable (OK) or never will be (kFenced, kClosed).
+using DurableCallback = std::function<void(const Status&)>;
+
+class Db {
+ public:
+  // Opens or creates the database in `dir` (its parent must exist). Recovers what a crash left. Errors, with nothing
+  // written: kBusy when another owner holds it, kCorruption and kUnsupported naming file and offset, kInvalidArgument
+  // for a directory with foreign files and no database in it.
+  static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
+  virtual ~Db() = default;  // closes
+
+  // True and the value, or false when the key is not there.
+  virtual Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
+  // The same without touching the disk: kWouldBlock when the answer is not in memory.
+  virtual Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
+  // Get of every key against one state of the database; `values` is as long as `keys`.
+  virtual std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
+                                             std::span<PinnedValue> values) = 0;
+  virtual Iterator NewIterator(const ReadOptions& options) = 0;
+  virtual std::unique_ptr<Snapshot> GetSnapshot() = 0;
+
+  // Logs, applies and makes visible all of `batch`, in that order; its sequence is stamped. Durable on return when
+  // options.sync is set or Options::wal_sync is kAlways. May wait for the write controller.
+  virtual Status Write(const WriteOptions& options, WriteBatch& batch) = 0;
+  Status Put(const WriteOptions& options, std::string_view key, std::string_view value);
+  Status Delete(const WriteOptions& options, std::string_view key);
+  Status DeleteRange(const WriteOptions& options, std::string_view begin, std::string_view end);
+  // For event loops: the batch is logged and visible on return, and this call never waits for a sync, a flush or a
+  // compaction. Gives kBusy, with nothing written, where Write would have to wait. When `on_durable` is set it is
+  // called once after the log is synced past this write. Returns the sequence of the last operation.
+  virtual Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) = 0;
+  virtual WritePressure Pressure() const = 0;
+  // Makes every write acknowledged so far durable.
+  virtual Status SyncWal() = 0;
+  virtual void SetWalSync(WalSync mode) = 0;
+
+  // Writes the memtable to a table and waits for it.
+  virtual Status Flush() = 0;
+  // Compacts everything in [begin, end] (empty strings: from the first, to the last) down to the lowest level in use;
+  // waits.
+  virtual Status CompactRange(std::string_view begin, std::string_view end) = 0;
+  // Waits until no flush or compaction is due.
+  virtual Status WaitForBackgroundWork() = 0;
+  // A second database in `dir` (which must not exist) that shares the table files by hard link: cheap, and writers go
+  // on.
+  virtual Status Checkpoint(const std::string& dir) = 0;
+  // Reads every block of every table, checks checksums, order and the level invariants.
+  virtual Result<VerifyReport> Verify() = 0;
+  virtual DbStats Stats() const = 0;
+  // Approximate bytes of table files that hold keys in [begin, end) (empty end: to the last).
+  virtual uint64_t ApproximateSize(std::string_view begin, std::string_view end) const = 0;
+  // Followers: moves the view to what the owner has written by now. Others: OK, nothing to do.
+  virtual Status CatchUp() = 0;
+  // Stops background work, syncs the log (unless fenced) and lets go of the directory. Later calls give kClosed.
+  // Idempotent.
+  virtual Status Close() = 0;
+  virtual const std::string& dir() const = 0;
+};
+
+}  // namespace varve::lsm

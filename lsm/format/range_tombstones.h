@@ -1,0 +1,62 @@
+// lsm/format/range_tombstones.h - deletions of whole key ranges, cut into fragments that do not overlap.
+//
+// DeleteRange(begin, end) at sequence s hides every version of a key in [begin, end) with a sequence below s.
+// Given tombstones overlap in any way; Fragment() cuts them at each other's borders, so that a point lookup is one
+// binary search. Fragments ascend and are disjoint; each keeps its sequences, newest first, because snapshots may see
+// some of them.
+//
+//   given      a------5-----e            fragments   a..c {5}   c..e {7,5}   e..g {7}
+//                  c------7----g
+//
+// On disk (the range-tombstone block of a table): count : varint, then per fragment
+//   begin : length-prefixed | end : length-prefixed | sequences : varint count, then u64 each (little-endian,
+//   descending)
+// Threads: immutable once built; any number of readers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/format/internal_key.h"
+#include "lsm/status.h"
+
+namespace varve::lsm {
+
+struct RangeTombstone {
+  std::string begin;  // inclusive
+  std::string end;    // exclusive; begin < end
+  SequenceNumber seq;
+};
+
+class RangeTombstones {
+ public:
+  struct Fragment {
+    std::string begin;
+    std::string end;
+    std::vector<SequenceNumber> seqs;  // descending, at least one
+  };
+
+  RangeTombstones() = default;  // empty
+  // Cuts `tombstones` (any order, may overlap; those with begin >= end are ignored) into fragments.
+  static RangeTombstones Fragmented(std::vector<RangeTombstone> tombstones);
+  // `source` names the file in the error.
+  static Result<RangeTombstones> Decode(std::string_view bytes, std::string_view source);
+  std::string Encode() const;
+
+  bool empty() const { return fragments_.empty(); }
+  const std::vector<Fragment>& fragments() const { return fragments_; }
+  // The newest tombstone sequence <= `snapshot` that covers `key`; 0 when none does.
+  SequenceNumber CoveringSequence(std::string_view key, SequenceNumber snapshot) const;
+  // Index of the first fragment whose end is > key; fragments().size() when none.
+  size_t FragmentAfter(std::string_view key) const;
+  // Back to plain tombstones, one for each (fragment, sequence); for merging sets.
+  void AppendTo(std::vector<RangeTombstone>* out) const;
+
+ private:
+  std::vector<Fragment> fragments_;
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,61 @@
+// lsm/indexed_batch.h - a write batch that can be read before it is committed.
+//
+// Used where several commands must see each other's writes and yet reach the log as one record: a tick of the server, a
+// MULTI/EXEC, an SQL transaction. Hand it to reads through ReadOptions::batch, and its batch() to Db::Write.
+// Savepoints nest: RollbackTo(mark) forgets every operation added after Mark() returned that mark.
+// Cost: one skip-list insert per operation; a rollback rebuilds the index.
+// Threads: one thread at a time. Iterators made over it stay valid while operations are added, not across RollbackTo or
+// Clear.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "lsm/write_batch.h"
+
+namespace varve::lsm {
+
+class MemTable;
+
+class IndexedBatch {
+ public:
+  struct Mark {
+    size_t size;
+    uint32_t count;
+  };
+
+  IndexedBatch();
+  ~IndexedBatch();
+  IndexedBatch(const IndexedBatch&) = delete;
+  IndexedBatch& operator=(const IndexedBatch&) = delete;
+
+  void Put(std::string_view key, std::string_view value);
+  void Delete(std::string_view key);
+  void DeleteRange(std::string_view begin, std::string_view end);
+  void Clear();
+
+  bool empty() const { return batch_.empty(); }
+  uint32_t count() const { return batch_.count(); }
+  size_t size_bytes() const { return batch_.size_bytes(); }
+  WriteBatch& batch() { return batch_; }
+  const WriteBatch& batch() const { return batch_; }
+
+  Mark GetMark() const { return {batch_.size_bytes(), batch_.count()}; }
+  void RollbackTo(Mark mark);
+
+  enum class Lookup : uint8_t { kAbsent, kFound, kDeleted };
+  // What the batch alone says about `key`; on kFound *value points into the batch, valid until Clear or RollbackTo.
+  Lookup Get(std::string_view key, std::string_view* value) const;
+
+  // For the engine's own reads: the i-th operation (from 0) is stored with sequence i + 1.
+  const std::shared_ptr<MemTable>& index() const { return index_; }
+
+ private:
+  void IndexLast(ValueKind kind, std::string_view key, std::string_view value);
+
+  WriteBatch batch_;
+  std::shared_ptr<MemTable> index_;  // made on first use; replaced, not emptied, by Clear and RollbackTo
+};
+
+}  // namespace varve::lsm

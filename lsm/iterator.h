@@ -1,0 +1,47 @@
+// lsm/iterator.h - walks the live keys of one snapshot in order, both ways.
+//
+//   Iterator it = db->NewIterator({.lower_bound = "a", .upper_bound = "b"});
+//   for (it.SeekToFirst(); it.Valid(); it.Next()) use(it.key(), it.value());
+//   if (!it.status().ok()) ...;      // a loop also ends on an error: always look
+//
+// key() and value() stay valid until the iterator moves. An iterator pins the memtables and tables it reads; long-lived
+// ones hold disk space. Not valid before the first Seek. All positions respect the bounds: Seek below the lower bound
+// lands on the first key inside; Seek at or above the upper bound is not Valid. Threads: one thread at a time. It must
+// be destroyed before its database is closed.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "lsm/status.h"
+
+namespace varve::lsm {
+
+class DbIterator;  // lsm/iter/db_iterator.h
+
+class Iterator {
+ public:
+  Iterator();  // never Valid
+  explicit Iterator(Status error);
+  explicit Iterator(std::unique_ptr<DbIterator> impl);
+  Iterator(Iterator&&) noexcept;
+  Iterator& operator=(Iterator&&) noexcept;
+  ~Iterator();
+
+  bool Valid() const;
+  void SeekToFirst();
+  void SeekToLast();
+  void Seek(std::string_view key);         // first key >= `key`
+  void SeekForPrev(std::string_view key);  // last key <= `key`
+  void Next();                             // requires Valid()
+  void Prev();                             // requires Valid()
+  std::string_view key() const;
+  std::string_view value() const;
+  Status status() const;
+
+ private:
+  std::unique_ptr<DbIterator> impl_;
+  Status error_;
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,95 @@
+// lsm/mem/memtable.h - the newest writes, sorted, in memory.
+//
+// A skip list whose nodes hold key and value inline, in an arena that lives exactly as long as the table: readers take
+// no lock, hold no epoch, and pin the table by shared_ptr. Beside each forward link lies the next node's 8-byte key
+// prefix; a reader may see a prefix newer (smaller) than the link it loaded, which can only make it descend too early
+// never too late: it descends without touching the node when its own prefix is smaller, and compares in full before it
+// advances. Range tombstones are few: they are kept apart and fragmented once, on the first read after a change.
+// Threads: Add and AddRangeDelete by one writer at a time; everything else by any thread, beside it. A version added is
+// seen by readers that start after; the caller's visible sequence decides what they may use.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "lsm/format/internal_key.h"
+#include "lsm/format/range_tombstones.h"
+#include "lsm/mem/arena.h"
+#include "lsm/sync/mutex.h"
+
+namespace varve::lsm {
+
+class MemTable {
+ private:
+  struct Node;
+
+ public:
+  MemTable();
+  ~MemTable();
+  MemTable(const MemTable&) = delete;
+  MemTable& operator=(const MemTable&) = delete;
+
+  // kind is kPut or kDelete; (key, seq) must not be there already.
+  void Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
+  void AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end);
+
+  // The newest version of `key` with sequence <= snapshot. False when there is none. `*value` points into the arena.
+  // Point versions only: the caller compares *trailer with range_tombstones().
+  bool Get(std::string_view key, SequenceNumber snapshot, uint64_t* trailer, std::string_view* value) const;
+
+  // Null when there are none. The set covers every AddRangeDelete that returned before the call.
+  std::shared_ptr<const RangeTombstones> range_tombstones() const;
+
+  size_t memory_bytes() const { return arena_.memory_bytes(); }  // what the arena took from the allocator
+  uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+  bool empty() const { return count() == 0 && range_count_.load(std::memory_order_relaxed) == 0; }
+  // Bounds of the sequences added; for a table made from this. 0 when empty.
+  SequenceNumber smallest_sequence() const { return smallest_seq_; }
+  SequenceNumber largest_sequence() const { return largest_seq_; }
+
+  // Order: CompareVersions. Stays usable while versions are added. Prev() costs a search.
+  class Iterator {
+   public:
+    explicit Iterator(const MemTable* table) : table_(table) {}
+    bool Valid() const { return node_ != nullptr; }
+    std::string_view key() const;
+    uint64_t trailer() const;
+    std::string_view value() const;
+    void SeekToFirst();
+    void SeekToLast();
+    void Seek(std::string_view key, uint64_t trailer);        // first version >= (key, trailer)
+    void SeekBefore(std::string_view key, uint64_t trailer);  // last version < (key, trailer)
+    void Next();
+    void Prev();
+
+   private:
+    const MemTable* table_;
+    const Node* node_ = nullptr;
+  };
+
+ private:
+  static constexpr int kHeightMax = 12;
+
+  const Node* FindGreaterOrEqual(std::string_view key, uint64_t trailer) const;
+  const Node* FindLess(std::string_view key, uint64_t trailer) const;
+  const Node* FindLast() const;
+  int RandomHeight();
+
+  Arena arena_;
+  Node* head_;
+  std::atomic<int> height_{1};
+  std::atomic<uint64_t> count_{0};
+  uint64_t random_state_;                 // writer's
+  SequenceNumber smallest_seq_ = 0;       // writer's
+  SequenceNumber largest_seq_ = 0;        // writer's
+  std::atomic<uint64_t> range_count_{0};  // stored (release) under range_mu_
+  mutable Mutex range_mu_;
+  std::vector<RangeTombstone> ranges_ VARVE_GUARDED_BY(range_mu_);
+  mutable std::shared_ptr<const RangeTombstones> fragmented_ VARVE_GUARDED_BY(range_mu_);  // null: stale
+};
+
+}  // namespace varve::lsm

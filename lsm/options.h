@@ -1,0 +1,86 @@
+// lsm/options.h - everything a user of the engine may choose. Each has a default that is right for most; see
+// docs/options.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "lsm/format/internal_key.h"
+
+namespace varve::lsm {
+
+class Clock;
+class Executor;
+class FileSystem;
+class IndexedBatch;
+class RandomSource;
+class Snapshot;
+
+// When the write-ahead log is made durable. In every mode an acknowledged write survives the death of the process.
+enum class WalSync : uint8_t {
+  kNever,        // when the operating system likes; power loss may cost a suffix of the writes
+  kEverySecond,  // once a second, in the background; power loss costs at most the last second
+  kAlways,       // before each Write returns; power loss costs nothing
+};
+
+enum class OpenMode : uint8_t {
+  kOwner,     // reads and writes; holds LOCK
+  kReadOnly,  // a fixed view of the directory as it was; writes nothing
+  kFollow,    // reads beside the owner, of this or another process; CatchUp() moves the view; writes nothing
+};
+
+enum class Compression : uint8_t {
+  kNone = 0,
+  kZstd = 1,  // none in the two top levels, fast zstd below
+};
+
+// Limits of the format, checked on every write.
+inline constexpr size_t kKeySizeMax = 64 * 1024 + 64;  // 64 KiB for users, the rest for the upper layers' tags
+inline constexpr size_t kValueSizeMax = size_t{512} * 1024 * 1024;
+inline constexpr size_t kBatchSizeMax = size_t{1024} * 1024 * 1024;
+
+struct Options {
+  OpenMode mode = OpenMode::kOwner;
+  bool create_if_missing = true;  // else kNotFound
+  bool error_if_exists = false;   // then kInvalidArgument
+
+  // Bytes for memtables, block cache, indexes, filters and compaction buffers together. At least 4 MiB.
+  size_t memory_budget = size_t{256} * 1024 * 1024;
+  // Threads for compaction (flushes and log syncs have their own). 0: half the cores, at least 1, at most 8.
+  int background_threads = 0;
+  WalSync wal_sync = WalSync::kEverySecond;
+
+  Compression compression = Compression::kZstd;
+  int filter_bits_per_key = 10;                  // 0: no filters
+  size_t block_size = 8 * 1024;                  // target of a data block before compression
+  size_t table_size = size_t{32} * 1024 * 1024;  // target of a table below level 0
+  // Memtable size; 0: memory_budget / 8, at least 1 MiB and at most 64 MiB.
+  size_t memtable_size = 0;
+
+  // The surroundings; null means the real ones. Not owned; they outlive the database.
+  FileSystem* file_system = nullptr;
+  Clock* clock = nullptr;
+  RandomSource* random = nullptr;
+  Executor* executor = nullptr;
+};
+
+struct ReadOptions {
+  // Read as of this snapshot; null means as of the call. Must come from the same database.
+  const Snapshot* snapshot = nullptr;
+  // Writes not yet committed that this reader sees above the database. Not owned; outlives the call or the iterator.
+  // An iterator sees the batch as it was when the iterator was made.
+  const IndexedBatch* batch = nullptr;
+  // Iterators only: keys in [lower_bound, upper_bound); an empty upper bound means none. Copied.
+  std::string_view lower_bound;
+  std::string_view upper_bound;
+  // Blocks read are left in the cache; false for one-time sweeps.
+  bool fill_cache = true;
+};
+
+struct WriteOptions {
+  // Wait until the write is durable, whatever Options::wal_sync says.
+  bool sync = false;
+};
+
+}  // namespace varve::lsm

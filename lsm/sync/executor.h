@@ -1,0 +1,34 @@
+// lsm/sync/executor.h - where background work runs.
+//
+// Three lanes, each with threads of its own, so that a log sync never waits for a flush and a flush never for a
+// compaction. ThreadExecutor is the real one. ManualExecutor runs nothing by itself: a test calls RunOne(), or the
+// engine does through RunPending() wherever it would otherwise wait, so one thread drives everything in a reproducible
+// order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace varve::lsm {
+
+enum class Lane : uint8_t { kLogSync = 0, kFlush = 1, kCompact = 2 };
+inline constexpr int kLaneCount = 3;
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // Runs `work` later on a thread of `lane`, in the order of scheduling within the lane. Never runs it inside the call.
+  virtual void Schedule(Lane lane, std::function<void()> work) = 0;
+  // The same, not before `delay_us` microseconds have passed.
+  virtual void ScheduleAfter(Lane lane, uint64_t delay_us, std::function<void()> work) = 0;
+  // Runs one piece of due work in the caller if this executor has no threads; false when it has (or nothing is due):
+  // then the caller waits on its condition variable instead. Called with no lock held.
+  virtual bool RunPending() = 0;
+};
+
+// One thread for log syncs, one for flushes, `compaction_threads` (>= 1) for compactions. The destructor runs what is
+// due, drops what is delayed, and joins.
+std::unique_ptr<Executor> NewThreadExecutor(int compaction_threads);
+
+}  // namespace varve::lsm

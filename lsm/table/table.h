@@ -1,0 +1,110 @@
+// lsm/table/table.h - reads one table file. Format: format.h.
+//
+// Open reads the tail (footer, properties, filter, index, range tombstones) in one read and keeps it, charged to the
+// cache's budget. Data blocks come through the table's own slots in the BlockCache (block_cache.h): a hit is one load
+// and one add. Corruption is reported by the read that meets it, with file and offset; other keys stay readable.
+// Ownership: shared_ptr; an iterator keeps its table alive. Threads: any number of readers; an iterator belongs to one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/format/internal_key.h"
+#include "lsm/format/range_tombstones.h"
+#include "lsm/io/file_system.h"
+#include "lsm/pinned_value.h"
+#include "lsm/status.h"
+#include "lsm/table/block.h"
+#include "lsm/table/block_cache.h"
+#include "lsm/table/format.h"
+
+namespace varve::lsm {
+
+// How far a read may go.
+struct ReadTier {
+  bool memory_only = false;  // kWouldBlock instead of a disk read
+  bool fill_cache = true;
+};
+
+class TableIterator;
+
+class Table : public std::enable_shared_from_this<Table> {
+ public:
+  // `tail_offset` is TableFacts::tail_offset from the manifest (0: find it through the footer); `table_id` must match
+  // the file's (0: take the file's word, for repair). `cache` outlives the table.
+  static Result<std::shared_ptr<Table>> Open(std::unique_ptr<ReadableFile> file, uint64_t file_size,
+                                             uint64_t tail_offset, uint64_t table_id, BlockCache* cache);
+  ~Table();
+
+  // The newest version of `key` with sequence <= snapshot: true, with trailer and value (pinned or copied; left alone
+  // for deletes). Point versions only. `key_hash` is FilterHash(key), so that one Get hashes once.
+  Result<bool> Get(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, ReadTier tier, uint64_t* trailer,
+                   PinnedValue* value) const;
+
+  // Null when the table has none.
+  const std::shared_ptr<const RangeTombstones>& range_tombstones() const;
+  // Bytes of the file below the first data block whose keys are all >= key; for size estimates. No disk access.
+  uint64_t ApproximateOffset(std::string_view key) const;
+  size_t memory_bytes() const;  // index, filter, slots
+  uint64_t table_id() const;
+  const std::string& path() const;
+  // Reads every block afresh from the file; problems are appended as "<path>: ...", one line each.
+  void Verify(uint64_t* blocks, uint64_t* entries, std::vector<std::string>* problems) const;
+
+  struct Rep;
+  const Rep& rep() const { return *rep_; }
+
+ private:
+  explicit Table(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+// Walks the point versions of one table in CompareVersions order. Concrete, no virtual calls: the row step is inline
+// and only the step into another block leaves the header. Sequential steps read ahead.
+class TableIterator {
+ public:
+  TableIterator() = default;  // not Valid
+  TableIterator(std::shared_ptr<const Table> table, ReadTier tier);
+  TableIterator(TableIterator&&) noexcept = default;
+  TableIterator& operator=(TableIterator&&) noexcept = default;
+  ~TableIterator();
+
+  bool Valid() const { return block_iter_.Valid(); }
+  std::string_view key() const { return block_iter_.key(); }
+  uint64_t trailer() const { return block_iter_.trailer(); }
+  std::string_view value() const { return block_iter_.value(); }
+  const Status& status() const { return status_; }  // an error makes the iterator not Valid
+
+  void SeekToFirst();
+  void SeekToLast();
+  void Seek(std::string_view key, uint64_t trailer);        // first version >= (key, trailer)
+  void SeekBefore(std::string_view key, uint64_t trailer);  // last version < (key, trailer)
+  void Next() {
+    block_iter_.Next();
+    if (!block_iter_.Valid()) [[unlikely]]
+      NextBlock();
+  }
+  void Prev() {
+    block_iter_.Prev();
+    if (!block_iter_.Valid()) [[unlikely]]
+      PrevBlock();
+  }
+
+ private:
+  void NextBlock();
+  void PrevBlock();
+  bool LoadBlock(size_t index);  // sets block_iter_ over that block, unpositioned; false on error
+
+  std::shared_ptr<const Table> table_;
+  ReadTier tier_;
+  Status status_;
+  BlockRef block_;  // keeps the bytes under block_iter_
+  BlockIterator block_iter_;
+  size_t block_index_ = 0;
+  size_t sequential_ = 0;  // blocks stepped through in a row; drives readahead
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,67 @@
+// lsm/wal/log_writer.h - appends records to one log segment. Format: log_format.h.
+//
+// Space is written ahead with zeros in steps, so that a sync of a small record does not also sync a new file size; a
+// recycled file (an obsolete segment under its new name) needs no such step and is overwritten from its start.
+// A failed Append leaves the end where it was: the next one overwrites whatever part reached the file (disk full
+// heals). A failed Sync is for ever: the writer is fenced and every later Append and Sync gives kFenced (rule R5).
+// Threads: Append and Seal by one thread at a time (the commit leader); Sync, size and synced_size by any thread,
+// beside them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lsm/io/file_system.h"
+#include "lsm/status.h"
+#include "lsm/sync/mutex.h"
+
+namespace varve::lsm {
+
+class LogWriter {
+ public:
+  struct Setup {
+    uint64_t number = 0;           // of the segment
+    uint32_t salt = 0;             // random; seeds the checksums
+    bool recycled = false;         // `path` already exists and its bytes are stale
+    size_t write_ahead_bytes = 0;  // zeros are written in steps of this size before use; 0: never (the manifest)
+    bool earlier_durable = true;   // every earlier segment is durable already (else until set_earlier_durable())
+  };
+  // Creates (or takes over) the file and writes its identity record. The caller syncs the directory.
+  static Result<std::unique_ptr<LogWriter>> Open(FileSystem* fs, const std::string& path, const Setup& setup);
+
+  // Appends one record; on OK the bytes have been handed to the operating system by one write call.
+  Status Append(std::string_view payload);
+  // Appends the seal; nothing may follow.
+  Status Seal();
+  // Makes everything appended before the call durable. Concurrent callers share one sync where they can.
+  Status Sync();
+  // Says that every earlier segment is durable now; records may carry sync marks from here on.
+  void set_earlier_durable() { earlier_durable_.store(true, std::memory_order_release); }
+
+  uint64_t size() const { return size_.load(std::memory_order_acquire); }
+  uint64_t synced_size() const { return synced_size_.load(std::memory_order_acquire); }
+  uint64_t number() const { return number_; }
+  const std::string& path() const { return file_->path(); }
+
+ private:
+  LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup);
+  Status AppendRecord(std::string_view payload, uint32_t crc_seed);
+  Status WriteAhead(uint64_t end);
+
+  const std::unique_ptr<WritableFile> file_;
+  const uint64_t number_;
+  const uint32_t salt_;
+  const size_t write_ahead_bytes_;
+  uint64_t ahead_end_ = 0;  // appender's: zeros (or stale bytes) exist up to here
+  std::string buffer_;      // appender's: header and payload go out in one write
+  std::atomic<bool> earlier_durable_;
+  std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender
+  std::atomic<uint64_t> synced_size_{0};  // stored under sync_mu_
+  std::atomic<bool> fenced_{false};
+  Mutex sync_mu_;  // held across the file's Sync: later callers find their bytes synced
+};
+
+}  // namespace varve::lsm
