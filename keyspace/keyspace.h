@@ -1,0 +1,185 @@
+// keyspace/keyspace.h - Redis' databases of named, typed, expiring values on the engine.
+//
+//   auto keys = Keyspace::Open(db, {});
+//   Entry entry;
+//   Result<bool> found = (*keys)->Find(0, "user:1", &entry);        // entry.value is the string
+//   Status s = (*keys)->Put(0, "user:1", *found ? &entry : nullptr, Type::kString, "Ann", 0);
+//   s = (*keys)->Commit(nullptr);                                   // everything since the last Commit, as one WAL
+//   record
+//
+// Writes gather in one pending batch that every read sees; Commit hands it to Db::WriteAsync with the changed counters.
+// When that fails the batch is gone, counters are as after the last good Commit, and the caller must fail every command
+// it ran since. A caller that must not lose its place commits before pending_bytes() grows too large.
+//
+// Expired keys are invisible at once; they are deleted when touched, and by ActiveExpire in order of time. The wall
+// clock is read at most once between two BeginCommand() calls, and only if a volatile key is met. The file formats:
+// keyspace/record.h. The engine outlives the Keyspace. Threads: one thread (the server's executor). Only the durable
+// callback comes from elsewhere.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "keyspace/cursor_table.h"
+#include "keyspace/record.h"
+#include "lsm/db.h"
+#include "lsm/io/clock.h"
+
+namespace varve::keyspace {
+
+// What Find knows of a key. Reuse one object for many reads: its buffer keeps its capacity. `value` is valid until the
+// same Entry is used again or Commit is called; writes do not disturb it.
+struct Entry {
+  Type type = Type::kString;
+  uint64_t expire_ms = 0;  // 0: lives for ever
+  std::string_view value;  // of a string: its bytes
+  lsm::PinnedValue pin;    // keeps `value` alive
+};
+
+struct ScanOptions {
+  std::string_view pattern = "*";
+  uint64_t count = 10;  // names examined, at least 1
+  bool any_type = true;
+  std::string_view type_name;  // when !any_type; a name that is no type matches nothing
+};
+
+struct ExpireStats {
+  uint64_t expired_keys = 0;
+  uint64_t stale_entries = 0;  // index entries whose record had moved on; K1 says there are none
+};
+
+class Keyspace {
+ public:
+  struct Options {
+    lsm::Clock* clock = nullptr;          // null: the system's
+    lsm::RandomSource* random = nullptr;  // null: the system's
+    size_t cursor_bytes_max = CursorTable::kBytesMaxDefault;
+  };
+
+  // kUnsupported when the directory holds a newer format.
+  static lsm::Result<std::unique_ptr<Keyspace>> Open(lsm::Db* db, const Options& options);
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  // --- time ---
+  void BeginCommand() { now_ms_ = 0; }
+  int64_t NowMs() {
+    if (now_ms_ == 0) now_ms_ = clock_->WallMillis();
+    return now_ms_;
+  }
+
+  // --- one key. Names longer than kNameSizeMax: Find says no, Put says kInvalidArgument. ---
+  // True and *entry when the key is there and not expired. An expired one is deleted (pending) and not there.
+  lsm::Result<bool> Find(int db, std::string_view name, Entry* entry);
+  // Writes the whole record. `prior` is what Find of the same key said since the last write to it: its entry, or null
+  // for "not there". `expire_ms` 0: for ever; a time in the past is stored as any other and hides the key at once.
+  lsm::Status Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,
+                  uint64_t expire_ms);
+  // Put after a Find of its own.
+  lsm::Status Set(int db, std::string_view name, std::string_view value, uint64_t expire_ms = 0);
+  // Deletes a key that Find reported.
+  void Delete(int db, std::string_view name, const Entry& prior);
+  // Find, then Delete: true when there was one.
+  lsm::Result<bool> Remove(int db, std::string_view name);
+
+  // --- whole databases ---
+  lsm::Status FlushDb(int db);
+  // Records, also those expired but not yet deleted: what Redis' DBSIZE counts.
+  const Counters& counters(int db) const { return counters_[db]; }
+  // Mean time to live of the volatile keys is not kept; INFO's avg_ttl is 0.
+
+  // --- many keys ---
+  // Calls `visit` with every live name that matches, in name order; stops when it returns false.
+  lsm::Status ForEachName(int db, std::string_view pattern, const std::function<bool(std::string_view)>& visit);
+  // One page of SCAN: appends matching names, returns the next cursor (0: done). kNotFound: no such cursor.
+  lsm::Result<uint64_t> Scan(int db, uint64_t cursor, const ScanOptions& options, std::vector<std::string>* names);
+  // False when the database is empty. Exactly uniform up to kRandomExactMax keys; above, a random place between the
+  // first and the last name and a short random walk from there, which favours names behind large gaps.
+  lsm::Result<bool> RandomName(int db, std::string* name);
+  static constexpr int64_t kRandomExactMax = 512;
+
+  // --- expiry ---
+  // Deletes up to `limit` keys whose time has come; returns how many. Fewer than `limit`: none is left that is due.
+  lsm::Result<size_t> ActiveExpire(size_t limit);
+  // DEBUG SET-ACTIVE-EXPIRE's switch and the like live above; this only counts.
+  const ExpireStats& expire_stats() const { return expire_stats_; }
+
+  // --- WATCH ---
+  // Registers interest in a key and returns its modification count; pair with Unwatch.
+  uint64_t Watch(int db, std::string_view name);
+  void Unwatch(int db, std::string_view name);
+  // Only for keys being watched.
+  uint64_t WatchedVersion(int db, std::string_view name) const;
+
+  // --- commit ---
+  bool has_pending() const { return !batch_.empty(); }
+  // Operations written since the last Commit: compare before and after a command to know whether it wrote.
+  uint64_t pending_count() const { return batch_.count(); }
+  size_t pending_bytes() const { return batch_.size_bytes(); }
+  // Logged and visible on return. `on_durable` is called once, from another thread, when the log is synced past it (see
+  // lsm::DurableCallback); not called when this returns an error or had nothing to commit. Returns the sequence of the
+  // last operation, 0 when there was none.
+  lsm::Result<lsm::SequenceNumber> Commit(lsm::DurableCallback on_durable);
+  // Writes since Open, whether or not committed yet (INFO's rdb_changes_since_last_save).
+  uint64_t changes() const { return changes_; }
+
+  lsm::Db* db() const { return db_; }
+  lsm::Clock* clock() const { return clock_; }
+  lsm::RandomSource* random() const { return random_; }
+
+ private:
+  struct Watched {
+    uint64_t version = 0;
+    uint32_t watchers = 0;
+  };
+  using DbCounters = std::array<Counters, kDatabaseCount>;
+
+  Keyspace(lsm::Db* db, const Options& options);
+  lsm::Status Load();
+  lsm::ReadOptions Reads() const;
+  // The record as stored, expired or not.
+  lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
+  bool Expired(uint64_t expire_ms) { return expire_ms != 0 && static_cast<int64_t>(expire_ms) <= NowMs(); }
+  void DeleteRecord(int db, std::string_view name, uint64_t expire_ms);
+  void AddExpiry(int db, std::string_view name, uint64_t expire_ms);
+  void RemoveExpiry(int db, std::string_view name, uint64_t expire_ms);
+  lsm::Result<size_t> ExpireDue(int db, size_t limit);
+  lsm::Result<bool> RandomExact(int db, std::string* name);
+  lsm::Result<bool> RandomSeek(int db, std::string* name);
+  void AppendCounters();
+  void Touch(int db, std::string_view name);
+
+  lsm::Db* const db_;
+  lsm::Clock* const clock_;
+  lsm::RandomSource* const random_;
+  int64_t now_ms_ = 0;  // 0: not read since BeginCommand
+
+  lsm::IndexedBatch batch_;
+  DbCounters counters_{};
+  DbCounters committed_{};  // as of the last good Commit
+  bool format_written_ = false;
+  uint64_t changes_ = 0;
+
+  // No expiry entry of the database lies below; UINT64_MAX: there is none. Saves the walk over entries deleted before.
+  std::array<uint64_t, kDatabaseCount> expiry_low_ms_{};
+  int next_expire_db_ = 0;  // where ActiveExpire goes on, so that no database starves
+  ExpireStats expire_stats_;
+
+  CursorTable cursors_;
+  absl::flat_hash_map<std::string, Watched> watched_;  // by meta key
+
+  // Scratch, to keep the hot path free of allocation.
+  std::string key_;
+  std::string record_;
+  std::string index_key_;
+  mutable std::string watch_key_;
+  Entry scratch_;
+};
+
+}  // namespace varve::keyspace

@@ -1,0 +1,75 @@
+// resp/config.h - the server's settings by Redis' names: CONFIG GET and SET, the configuration file and the flags.
+//
+// One row for each parameter (config.cc): its kind, its default, whether it may change while running, and what it means
+// here. Three sorts of row:
+//   live    the value is used by this server; CONFIG SET changes it, through ServerControl::ApplyConfig.
+//   start   used, but only when the server starts; CONFIG SET refuses as Redis refuses its immutable ones.
+//   fact    describes how this server works in Redis' words (save is "", appendonly is "yes", ...) or a Redis setting
+//   that
+//           has nothing to act on here. Setting it to what it says is accepted; another value is refused with a
+//           text that says so. Tools that read it get an answer, nobody is told that something changed that did not.
+// Threads: the executor's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace varve::resp {
+
+struct ConfigRow;  // config.cc
+
+enum class SettingTime : uint8_t { kStart, kRunning };
+
+class Config {
+ public:
+  Config();
+
+  // "" and the value set, or why not: "argument couldn't be parsed into an integer". Names are case-insensitive.
+  // Sizes take units ("64mb"), booleans "yes" and "no". Several arguments of one parameter are joined by blanks.
+  std::string Set(std::string_view name, std::string_view value, SettingTime time);
+  bool Knows(std::string_view name) const;
+  // Whether `name` is settable and no fact, so that setting it has an effect ServerControl must hear of.
+  bool IsLive(std::string_view name) const;
+  // The value as CONFIG GET shows it; empty for unknown names.
+  std::string Get(std::string_view name) const;
+  // All parameters that match one of the patterns, in the order of the table, each once.
+  std::vector<std::pair<std::string, std::string>> Match(const std::vector<std::string_view>& patterns) const;
+
+  // What the server reads often, kept decoded.
+  enum class AppendFsync : uint8_t { kNo, kEverySecond, kAlways };
+  AppendFsync appendfsync = AppendFsync::kEverySecond;
+  std::string requirepass;
+  std::string bind = "127.0.0.1 -::1";
+  std::string dir = "./data";
+  std::string logfile;
+  std::string loglevel = "notice";
+  std::string unixsocket;
+  std::string pidfile;
+  int64_t port = 6379;
+  int64_t tcp_backlog = 511;
+  int64_t tcp_keepalive_seconds = 300;
+  int64_t timeout_seconds = 0;  // idle clients are closed after this; 0: never
+  int64_t maxclients = 10000;
+  int64_t unixsocketperm = 0;  // octal digits in the file
+  int64_t proto_max_bulk_len = int64_t{512} * 1024 * 1024;
+  int64_t client_query_buffer_limit = int64_t{1} * 1024 * 1024 * 1024;
+  int64_t memory_budget = int64_t{256} * 1024 * 1024;  // the engine's; not one of Redis' names
+  int64_t output_hard_limit =
+      int64_t{1} * 1024 * 1024 * 1024;  // client-output-buffer-limit normal <hard> <soft> <seconds>
+  int64_t output_soft_limit = int64_t{256} * 1024 * 1024;
+  int64_t output_soft_seconds = 60;
+  bool protected_mode = true;
+  bool active_expire = true;  // DEBUG SET-ACTIVE-EXPIRE
+  enum class DebugCommand : uint8_t { kNo, kLocal, kYes };
+  DebugCommand enable_debug_command = DebugCommand::kLocal;
+
+ private:
+  std::string SetRow(const ConfigRow& row, std::string_view value);
+  std::string Show(const ConfigRow& row) const;
+  friend struct ConfigRow;
+};
+
+}  // namespace varve::resp

@@ -1,0 +1,68 @@
+// resp/reply.h - values -> bytes, RESP2 or RESP3, appended straight to the connection's output buffer.
+//
+//              RESP2                       RESP3
+//   Simple     +text CRLF                  the same
+//   Error      -CODE text CRLF             the same
+//   Integer    :n CRLF                     the same
+//   Bulk       $size CRLF bytes CRLF       the same
+//   Null       $-1 CRLF                    _ CRLF
+//   NullArray  *-1 CRLF                    _ CRLF
+//   Array      *n CRLF, then n values      the same
+//   Map        *2n CRLF, then 2n values    %n CRLF, then 2n values
+//   Set        *n CRLF                     ~n CRLF
+//   Push       *n CRLF                     >n CRLF
+//   Double     bulk of the digits          ,digits CRLF
+//   Bool       :1 or :0 CRLF               #t or #f CRLF
+//   BigNumber  bulk of the digits          (digits CRLF
+//   Verbatim   bulk of the text            =size CRLF fmt:text CRLF
+//
+// Simple and Error replace CR and LF by blanks, so no text can forge a second reply.
+// Ownership: borrows the buffer. Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace varve::resp {
+
+class Reply {
+ public:
+  Reply(std::string* out, int protocol) : out_(out), protocol_(protocol) {}
+
+  void Ok() { Raw("+OK\r\n"); }
+  void Simple(std::string_view text);
+  // `text` starts with its code: "ERR syntax error", "WRONGTYPE Operation against ...".
+  void Error(std::string_view text);
+  void Integer(int64_t value);
+  void Bulk(std::string_view bytes);
+  void Null() { Raw(protocol_ == 2 ? "$-1\r\n" : "_\r\n"); }
+  void NullArray() { Raw(protocol_ == 2 ? "*-1\r\n" : "_\r\n"); }
+  void Array(size_t count) { Header('*', count); }
+  void Map(size_t pairs) { protocol_ == 2 ? Header('*', 2 * pairs) : Header('%', pairs); }
+  void Set(size_t count) { Header(protocol_ == 2 ? '*' : '~', count); }
+  void Push(size_t count) { Header(protocol_ == 2 ? '*' : '>', count); }
+  void Double(double value);
+  void Bool(bool value);
+  void BigNumber(std::string_view digits);
+  // `format` has three letters: "txt" or "mkd".
+  void Verbatim(std::string_view format, std::string_view text);
+  void Raw(std::string_view bytes) { out_->append(bytes.data(), bytes.size()); }
+
+  int protocol() const { return protocol_; }
+  void set_protocol(int protocol) { protocol_ = protocol; }
+  std::string& out() { return *out_; }
+  size_t errors() const { return errors_; }  // Error() calls so far
+
+ private:
+  void Header(char mark, size_t count);
+
+  std::string* out_;
+  int protocol_;
+  size_t errors_ = 0;
+};
+
+// Shortest digits that read back as the same double ("3", "0.1", "inf", "-inf", "nan"), as Redis writes %.17g.
+std::string FormatDouble(double value);
+
+}  // namespace varve::resp
