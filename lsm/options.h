@@ -37,7 +37,7 @@ enum class Compression : uint8_t {
 
 // Limits of the format, checked on every write.
 inline constexpr size_t kKeySizeMax = 64 * 1024 + 64;  // 64 KiB for users, the rest for the upper layers' tags
-inline constexpr size_t kValueSizeMax = size_t{512} * 1024 * 1024;
+inline constexpr size_t kValueSizeMax = size_t{512} * 1024 * 1024 + 64;  // likewise
 inline constexpr size_t kBatchSizeMax = size_t{1024} * 1024 * 1024;
 
 struct Options {
