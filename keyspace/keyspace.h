@@ -92,7 +92,6 @@ class Keyspace {
   lsm::Status FlushDb(int db);
   // Records, also those expired but not yet deleted: what Redis' DBSIZE counts.
   const Counters& counters(int db) const { return counters_[db]; }
-  // Mean time to live of the volatile keys is not kept; INFO's avg_ttl is 0.
 
   // --- many keys ---
   // Calls `visit` with every live name that matches, in name order; stops when it returns false.
@@ -107,7 +106,6 @@ class Keyspace {
   // --- expiry ---
   // Deletes up to `limit` keys whose time has come; returns how many. Fewer than `limit`: none is left that is due.
   lsm::Result<size_t> ActiveExpire(size_t limit);
-  // DEBUG SET-ACTIVE-EXPIRE's switch and the like live above; this only counts.
   const ExpireStats& expire_stats() const { return expire_stats_; }
 
   // --- WATCH ---

@@ -1,0 +1,448 @@
+#include "keyspace/keyspace.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "keyspace/glob.h"
+
+namespace varve::keyspace {
+
+using lsm::Result;
+using lsm::Status;
+
+namespace {
+
+constexpr uint64_t kNever = UINT64_MAX;
+constexpr size_t kScratchBytesMax = size_t{1} << 20;
+constexpr int kRandomAttempts = 32;  // before a walk decides, when most names drawn have expired
+
+int MetaKeyDb(std::string_view meta_key) {
+  return static_cast<uint8_t>(meta_key[1]) << 8 | static_cast<uint8_t>(meta_key[2]);
+}
+
+// "abc*": every name with the prefix matches.
+bool IsPrefixStar(std::string_view pattern, std::string_view prefix) {
+  return pattern.size() == prefix.size() + 1 && pattern.back() == '*' && pattern.starts_with(prefix);
+}
+
+std::string FormatKey() {
+  return std::string(1, kFormatTag);
+}
+
+std::string FormatValue() {
+  return std::string(reinterpret_cast<const char*>(&kFormatVersion), sizeof(kFormatVersion));
+}
+
+Status DecodeInto(std::string_view bytes, Entry* entry) {
+  MetaRecord record;
+  VARVE_TRY(DecodeMetaRecord(bytes, &record));
+  entry->type = record.type;
+  entry->expire_ms = record.expire_ms;
+  entry->value = record.value;
+  return {};
+}
+
+}  // namespace
+
+// --- opening ---
+
+Keyspace::Keyspace(lsm::Db* db, const Options& options)
+    : db_(db),
+      clock_(options.clock != nullptr ? options.clock : lsm::SystemClock()),
+      random_(options.random != nullptr ? options.random : lsm::SystemRandom()),
+      cursors_(random_->Next(), options.cursor_bytes_max) {}
+
+Result<std::unique_ptr<Keyspace>> Keyspace::Open(lsm::Db* db, const Options& options) {
+  std::unique_ptr<Keyspace> keys(new Keyspace(db, options));
+  Status status = keys->Load();
+  if (!status.ok()) return status;
+  return keys;
+}
+
+Status Keyspace::Load() {
+  lsm::PinnedValue value;
+  Result<bool> found = db_->Get({}, FormatKey(), &value);
+  if (!found.ok()) return found.status();
+  if (*found) {
+    if (value.view() != FormatValue()) {
+      return Status::Unsupported(db_->dir() + ": the Redis data has a format this build does not know, want version " +
+                                 std::to_string(kFormatVersion));
+    }
+    format_written_ = true;
+  }
+  for (int db = 0; db < kDatabaseCount; db++) {
+    EncodeCounterKey(db, &key_);
+    found = db_->Get({}, key_, &value);
+    if (!found.ok()) return found.status();
+    if (*found) VARVE_TRY(DecodeCounters(value.view(), &counters_[db]));
+  }
+  committed_ = counters_;
+  return {};
+}
+
+lsm::ReadOptions Keyspace::Reads() const {
+  lsm::ReadOptions options;
+  if (!batch_.empty()) options.batch = &batch_;
+  return options;
+}
+
+// --- one key ---
+
+Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
+  if (name.size() > kNameSizeMax) return false;
+  EncodeMetaKey(db, name, &key_);
+  if (!batch_.empty()) {
+    std::string_view bytes;
+    switch (batch_.Get(key_, &bytes)) {
+      case lsm::IndexedBatch::Lookup::kDeleted: return false;
+      case lsm::IndexedBatch::Lookup::kFound: {
+        Status status = DecodeInto(bytes, entry);
+        if (!status.ok()) return status;
+        return true;
+      }
+      case lsm::IndexedBatch::Lookup::kAbsent: break;
+    }
+  }
+  Result<bool> found = db_->Get({}, key_, &entry->pin);
+  if (!found.ok() || !*found) return found;
+  Status status = DecodeInto(entry->pin.view(), entry);
+  if (!status.ok()) return status;
+  return true;
+}
+
+Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
+  Result<bool> found = FindRecord(db, name, entry);
+  if (!found.ok() || !*found || !Expired(entry->expire_ms)) return found;
+  DeleteRecord(db, name, entry->expire_ms);
+  expire_stats_.expired_keys++;
+  return false;
+}
+
+Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,
+                     uint64_t expire_ms) {
+  if (name.size() > kNameSizeMax) {
+    return Status::InvalidArgument("key is longer than " + std::to_string(kNameSizeMax) + " bytes");
+  }
+  if (prior == nullptr) counters_[db].keys++;
+  const uint64_t prior_ms = prior != nullptr ? prior->expire_ms : 0;
+  if (prior_ms != expire_ms) {
+    if (prior_ms != 0) RemoveExpiry(db, name, prior_ms);
+    if (expire_ms != 0) AddExpiry(db, name, expire_ms);
+  }
+  EncodeMetaRecord(type, expire_ms, value, &record_);
+  EncodeMetaKey(db, name, &key_);
+  batch_.Put(key_, record_);
+  // One huge value must not hold its memory for ever.
+  if (record_.capacity() > kScratchBytesMax) std::string().swap(record_);
+  Touch(db, name);
+  return {};
+}
+
+Status Keyspace::Set(int db, std::string_view name, std::string_view value, uint64_t expire_ms) {
+  Result<bool> found = Find(db, name, &scratch_);
+  if (!found.ok()) return found.status();
+  return Put(db, name, *found ? &scratch_ : nullptr, Type::kString, value, expire_ms);
+}
+
+void Keyspace::Delete(int db, std::string_view name, const Entry& prior) {
+  DeleteRecord(db, name, prior.expire_ms);
+}
+
+Result<bool> Keyspace::Remove(int db, std::string_view name) {
+  Result<bool> found = Find(db, name, &scratch_);
+  if (found.ok() && *found) Delete(db, name, scratch_);
+  return found;
+}
+
+void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms) {
+  EncodeMetaKey(db, name, &key_);
+  batch_.Delete(key_);
+  counters_[db].keys--;
+  if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
+  Touch(db, name);
+}
+
+void Keyspace::AddExpiry(int db, std::string_view name, uint64_t expire_ms) {
+  EncodeExpiryKey(db, expire_ms, name, &index_key_);
+  batch_.Put(index_key_, {});
+  counters_[db].expires++;
+  expiry_low_ms_[db] = std::min(expiry_low_ms_[db], expire_ms);
+}
+
+void Keyspace::RemoveExpiry(int db, std::string_view name, uint64_t expire_ms) {
+  EncodeExpiryKey(db, expire_ms, name, &index_key_);
+  batch_.Delete(index_key_);
+  counters_[db].expires--;
+}
+
+// --- whole databases ---
+
+// Watched keys that are there change by vanishing; the others stay as absent as they were.
+Status Keyspace::FlushDb(int db) {
+  std::vector<std::string> gone;
+  for (const auto& [meta_key, watched] : watched_) {
+    if (MetaKeyDb(meta_key) == db) gone.emplace_back(NameOfMetaKey(meta_key));
+  }
+  for (const std::string& name : gone) {
+    Result<bool> found = Find(db, name, &scratch_);
+    if (!found.ok()) return found.status();
+    if (*found) Touch(db, name);
+  }
+  if (counters_[db] == Counters{}) return {};
+  std::string end;
+  EncodeMetaKey(db, {}, &key_);
+  EncodeMetaKeyEnd(db, &end);
+  batch_.DeleteRange(key_, end);
+  if (counters_[db].expires != 0) {
+    EncodeExpiryKey(db, 0, {}, &key_);
+    EncodeExpiryKeyEnd(db, &end);
+    batch_.DeleteRange(key_, end);
+  }
+  changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
+  counters_[db] = {};
+  expiry_low_ms_[db] = kNever;
+  return {};
+}
+
+// --- many keys ---
+
+Status Keyspace::ForEachName(int db, std::string_view pattern, const std::function<bool(std::string_view)>& visit) {
+  bool whole = false;
+  const std::string prefix = GlobLiteralPrefix(pattern, &whole);
+  if (whole) {
+    Result<bool> found = Find(db, prefix, &scratch_);
+    if (!found.ok()) return found.status();
+    if (*found) visit(prefix);
+    return {};
+  }
+  const bool match_all = IsPrefixStar(pattern, prefix);
+  std::string lower;
+  EncodeMetaKey(db, prefix, &lower);
+  const std::string upper = PrefixEnd(lower);
+  lsm::ReadOptions options = Reads();
+  options.lower_bound = lower;
+  options.upper_bound = upper;
+  lsm::Iterator it = db_->NewIterator(options);
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    const std::string_view name = NameOfMetaKey(it.key());
+    if (!match_all && !GlobMatch(pattern, name)) continue;
+    MetaRecord record;
+    VARVE_TRY(DecodeMetaRecord(it.value(), &record));
+    if (Expired(record.expire_ms)) continue;
+    if (!visit(name)) return {};
+  }
+  return it.status();
+}
+
+Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& options, std::vector<std::string>* names) {
+  bool whole = false;
+  const std::string prefix = GlobLiteralPrefix(options.pattern, &whole);
+  std::string lower;
+  EncodeMetaKey(db, prefix, &lower);
+  std::string upper = PrefixEnd(lower);
+  if (whole) upper = lower + '\0';
+  std::string from = lower;
+  if (cursor != 0) {
+    const std::string* behind = cursors_.Find(cursor);
+    if (behind == nullptr) return Status::NotFound("no such cursor");
+    EncodeMetaKey(db, *behind, &from);
+    from.push_back('\0');
+    from = std::max(from, lower);
+  }
+  const bool match_all = whole || IsPrefixStar(options.pattern, prefix);
+  const std::optional<Type> type = options.any_type ? std::nullopt : TypeFromName(options.type_name);
+
+  lsm::ReadOptions reads = Reads();
+  reads.lower_bound = lower;
+  reads.upper_bound = upper;
+  lsm::Iterator it = db_->NewIterator(reads);
+  std::string last;
+  uint64_t examined = 0;
+  for (it.Seek(from); it.Valid() && examined < options.count; it.Next(), examined++) {
+    const std::string_view name = NameOfMetaKey(it.key());
+    last.assign(name.data(), name.size());
+    MetaRecord record;
+    Status status = DecodeMetaRecord(it.value(), &record);
+    if (!status.ok()) return status;
+    if (Expired(record.expire_ms)) continue;
+    if (!options.any_type && (!type.has_value() || *type != record.type)) continue;
+    if (match_all || GlobMatch(options.pattern, name)) names->emplace_back(name);
+  }
+  if (!it.status().ok()) return it.status();
+  return it.Valid() ? cursors_.Add(last) : 0;
+}
+
+Result<bool> Keyspace::RandomName(int db, std::string* name) {
+  if (counters_[db].keys <= 0) return false;
+  return counters_[db].keys <= kRandomExactMax ? RandomExact(db, name) : RandomSeek(db, name);
+}
+
+// One pass, keeping the n-th live name with probability 1/n.
+Result<bool> Keyspace::RandomExact(int db, std::string* name) {
+  uint64_t seen = 0;
+  Status status = ForEachName(db, "*", [&](std::string_view candidate) {
+    seen++;
+    if (random_->Next() % seen == 0) name->assign(candidate.data(), candidate.size());
+    return true;
+  });
+  if (!status.ok()) return status;
+  return seen > 0;
+}
+
+// Goes down the names byte by byte: of the bytes that may follow the common prefix of what is left, one is drawn; draws
+// that no name has are repeated.
+Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
+  std::string lower;
+  EncodeMetaKey(db, {}, &lower);
+  const std::string upper = PrefixEnd(lower);
+  lsm::ReadOptions reads = Reads();
+  reads.lower_bound = lower;
+  reads.upper_bound = upper;
+  lsm::Iterator it = db_->NewIterator(reads);
+  for (int attempt = 0; attempt < kRandomAttempts; attempt++) {
+    it.SeekToLast();
+    if (!it.Valid()) break;
+    std::string high(it.key());
+    it.SeekToFirst();
+    if (!it.Valid()) break;
+    std::string low(it.key());
+    while (low != high) {
+      size_t common = 0;
+      while (common < low.size() && low[common] == high[common]) common++;
+      const bool low_ends = common == low.size();  // a name that is a prefix of the others is one more branch
+      const unsigned first = low_ends ? 0 : static_cast<uint8_t>(low[common]);
+      const unsigned branches = static_cast<uint8_t>(high[common]) - first + 1 + (low_ends ? 1 : 0);
+      unsigned draw = static_cast<unsigned>(random_->Next() % branches);
+      if (low_ends && draw-- == 0) break;
+      std::string branch = low.substr(0, common);
+      branch.push_back(static_cast<char>(first + draw));
+      it.Seek(branch);
+      if (!it.Valid() || !it.key().starts_with(branch)) continue;
+      low.assign(it.key());
+      it.SeekForPrev(PrefixEnd(branch));
+      if (it.Valid() && !it.key().starts_with(branch)) it.Prev();
+      if (!it.Valid()) break;
+      high.assign(it.key());
+    }
+    if (!it.status().ok()) return it.status();
+    it.Seek(low);
+    if (!it.Valid()) continue;
+    MetaRecord record;
+    Status status = DecodeMetaRecord(it.value(), &record);
+    if (!status.ok()) return status;
+    if (Expired(record.expire_ms)) continue;
+    name->assign(NameOfMetaKey(it.key()));
+    return true;
+  }
+  if (!it.status().ok()) return it.status();
+  return RandomExact(db, name);  // nearly everything has expired
+}
+
+// --- expiry ---
+
+Result<size_t> Keyspace::ActiveExpire(size_t limit) {
+  size_t expired = 0;
+  for (int i = 0; i < kDatabaseCount && expired < limit; i++) {
+    const int db = (next_expire_db_ + i) % kDatabaseCount;
+    if (counters_[db].expires <= 0 || expiry_low_ms_[db] > static_cast<uint64_t>(NowMs())) continue;
+    Result<size_t> count = ExpireDue(db, limit - expired);
+    if (!count.ok()) return count;
+    expired += *count;
+  }
+  next_expire_db_ = (next_expire_db_ + 1) % kDatabaseCount;
+  return expired;
+}
+
+Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
+  std::string lower;
+  std::string upper;
+  EncodeExpiryKey(db, expiry_low_ms_[db], {}, &lower);
+  EncodeExpiryKeyEnd(db, &upper);
+  lsm::ReadOptions reads = Reads();
+  reads.lower_bound = lower;
+  reads.upper_bound = upper;
+  lsm::Iterator it = db_->NewIterator(reads);
+  size_t expired = 0;
+  uint64_t low = kNever;
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    ExpiryKey entry;
+    if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
+    low = entry.when_ms;
+    if (expired == limit || static_cast<int64_t>(entry.when_ms) > NowMs()) break;
+    Result<bool> found = FindRecord(db, entry.name, &scratch_);
+    if (!found.ok()) return found.status();
+    if (*found && scratch_.expire_ms == entry.when_ms) {
+      DeleteRecord(db, entry.name, entry.when_ms);
+      expire_stats_.expired_keys++;
+      expired++;
+    } else {
+      index_key_.assign(it.key());
+      batch_.Delete(index_key_);
+      expire_stats_.stale_entries++;
+    }
+  }
+  if (!it.status().ok()) return it.status();
+  expiry_low_ms_[db] = it.Valid() ? low : kNever;
+  return expired;
+}
+
+// --- WATCH ---
+
+uint64_t Keyspace::Watch(int db, std::string_view name) {
+  EncodeMetaKey(db, name, &watch_key_);
+  Watched& watched = watched_[watch_key_];
+  watched.watchers++;
+  return watched.version;
+}
+
+void Keyspace::Unwatch(int db, std::string_view name) {
+  EncodeMetaKey(db, name, &watch_key_);
+  auto it = watched_.find(watch_key_);
+  assert(it != watched_.end());
+  if (it != watched_.end() && --it->second.watchers == 0) watched_.erase(it);
+}
+
+uint64_t Keyspace::WatchedVersion(int db, std::string_view name) const {
+  EncodeMetaKey(db, name, &watch_key_);
+  auto it = watched_.find(watch_key_);
+  return it != watched_.end() ? it->second.version : 0;
+}
+
+void Keyspace::Touch(int db, std::string_view name) {
+  changes_++;
+  if (watched_.empty()) return;
+  EncodeMetaKey(db, name, &watch_key_);
+  auto it = watched_.find(watch_key_);
+  if (it != watched_.end()) it->second.version++;
+}
+
+// --- commit ---
+
+// Straight into the batch, past its index: nobody reads them before the batch is gone.
+void Keyspace::AppendCounters() {
+  for (int db = 0; db < kDatabaseCount; db++) {
+    if (counters_[db] == committed_[db]) continue;
+    EncodeCounterKey(db, &key_);
+    EncodeCounters(counters_[db], &record_);
+    batch_.batch().Put(key_, record_);
+  }
+  if (!format_written_) batch_.batch().Put(FormatKey(), FormatValue());
+}
+
+Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
+  if (batch_.empty()) return lsm::SequenceNumber{0};
+  AppendCounters();
+  Result<lsm::SequenceNumber> sequence = db_->WriteAsync(batch_.batch(), std::move(on_durable));
+  if (sequence.ok()) {
+    committed_ = counters_;
+    format_written_ = true;
+  } else {
+    counters_ = committed_;
+    expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
+  }
+  batch_.Clear();
+  return sequence;
+}
+
+}  // namespace varve::keyspace
