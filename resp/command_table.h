@@ -39,6 +39,8 @@ enum CommandFlag : uint32_t {
   kNoAsyncLoading = 1u << 17,
   kNoMulti = 1u << 18,  // * refused inside MULTI
   kInMulti = 1u << 19,  // * runs at once inside MULTI instead of being queued; not shown
+  kNoMandatoryKeys = 1u << 20,
+  kProtected = 1u << 21,  // * only where enable-debug-command allows; not shown
 };
 
 // ACL categories, in the order COMMAND INFO prints them.
@@ -91,12 +93,13 @@ struct KeySpec {
 };
 
 struct ArgumentDoc {
-  std::string_view name;
-  std::string_view type;
+  std::string_view name = {};
+  std::string_view type = {};
   int key_spec_index = -1;
   std::string_view token = {};
   std::string_view summary = {};
   std::string_view since = {};
+  std::string_view deprecated_since = {};
   std::string_view flags = {};  // "optional", "multiple", "multiple_token", separated by blanks
   std::span<const ArgumentDoc> arguments = {};
 };
@@ -108,9 +111,9 @@ struct HistoryDoc {
 
 // What COMMAND DOCS tells; kept apart from the rows, which must stay readable.
 struct CommandDoc {
-  std::string_view summary;
-  std::string_view since;
-  std::string_view complexity;
+  std::string_view summary = {};
+  std::string_view since = {};
+  std::string_view complexity = {};
   std::string_view deprecated_since = {};
   std::string_view replaced_by = {};
   std::span<const HistoryDoc> history = {};

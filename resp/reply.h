@@ -62,7 +62,7 @@ class Reply {
   size_t errors_ = 0;
 };
 
-// Shortest digits that read back as the same double ("3", "0.1", "inf", "-inf", "nan"), as Redis writes %.17g.
+// Redis' %.17g, which reads back as the same double; "inf", "-inf", "nan".
 std::string FormatDouble(double value);
 
 }  // namespace varve::resp

@@ -1,0 +1,867 @@
+#include "resp/command_docs.h"
+
+namespace varve::resp::docs {
+
+constexpr ArgumentDoc kAppendArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "value", .type = "string"}};
+const CommandDoc kAppend = {.summary = "Append a value to a key",
+                            .since = "2.0.0",
+                            .complexity =
+                                "O(1). The amortized time complexity is O(1) assuming the appended value is small and "
+                                "the already present value is of any size, since the dynamic string library used by "
+                                "Redis will double the free space available on every reallocation.",
+                            .arguments = kAppendArgs};
+
+constexpr HistoryDoc kAuthHistory[] = {{"6.0.0", "Added ACL style (username and password)."}};
+constexpr ArgumentDoc kAuthArgs[] = {{.name = "username", .type = "string", .since = "6.0.0", .flags = "optional"},
+                                     {.name = "password", .type = "string"}};
+const CommandDoc kAuth = {.summary = "Authenticate to the server",
+                          .since = "1.0.0",
+                          .complexity = "O(N) where N is the number of passwords defined for the user",
+                          .history = kAuthHistory,
+                          .arguments = kAuthArgs};
+
+constexpr HistoryDoc kBgsaveHistory[] = {{"3.2.2", "Added the `SCHEDULE` option."}};
+constexpr ArgumentDoc kBgsaveArgs[] = {
+    {.name = "schedule", .type = "pure-token", .token = "SCHEDULE", .since = "3.2.2", .flags = "optional"}};
+const CommandDoc kBgsave = {.summary = "Asynchronously save the dataset to disk",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .history = kBgsaveHistory,
+                            .arguments = kBgsaveArgs};
+
+const CommandDoc kClient = {
+    .summary = "A container for client connection commands", .since = "2.4.0", .complexity = "Depends on subcommand."};
+
+const CommandDoc kClientGetname = {
+    .summary = "Get the current connection name", .since = "2.6.9", .complexity = "O(1)"};
+
+const CommandDoc kClientHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "5.0.0", .complexity = "O(1)"};
+
+const CommandDoc kClientId = {
+    .summary = "Returns the client ID for the current connection", .since = "5.0.0", .complexity = "O(1)"};
+
+constexpr std::string_view kClientInfoTips[] = {"nondeterministic_output"};
+const CommandDoc kClientInfo = {.summary = "Returns information about the current client connection.",
+                                .since = "6.2.0",
+                                .complexity = "O(1)",
+                                .tips = kClientInfoTips};
+
+constexpr HistoryDoc kClientKillHistory[] = {
+    {"2.8.12", "Added new filter format."},
+    {"2.8.12", "`ID` option."},
+    {"3.2.0", "Added `master` type in for `TYPE` option."},
+    {"5.0.0", "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility."},
+    {"6.2.0", "`LADDR` option."}};
+constexpr ArgumentDoc kClientKillArgsFilterNewFormatNormalMasterSlavePubsub[] = {
+    {.name = "normal", .type = "pure-token", .token = "NORMAL"},
+    {.name = "master", .type = "pure-token", .token = "MASTER", .since = "3.2.0"},
+    {.name = "slave", .type = "pure-token", .token = "SLAVE"},
+    {.name = "replica", .type = "pure-token", .token = "REPLICA", .since = "5.0.0"},
+    {.name = "pubsub", .type = "pure-token", .token = "PUBSUB"}};
+constexpr ArgumentDoc kClientKillArgsFilterNewFormat[] = {
+    {.name = "client-id", .type = "integer", .token = "ID", .since = "2.8.12", .flags = "optional"},
+    {.name = "normal_master_slave_pubsub",
+     .type = "oneof",
+     .token = "TYPE",
+     .since = "2.8.12",
+     .flags = "optional",
+     .arguments = kClientKillArgsFilterNewFormatNormalMasterSlavePubsub},
+    {.name = "username", .type = "string", .token = "USER", .flags = "optional"},
+    {.name = "ip:port", .type = "string", .token = "ADDR", .flags = "optional"},
+    {.name = "ip:port", .type = "string", .token = "LADDR", .since = "6.2.0", .flags = "optional"},
+    {.name = "yes/no", .type = "string", .token = "SKIPME", .flags = "optional"}};
+constexpr ArgumentDoc kClientKillArgsFilter[] = {
+    {.name = "ip:port", .type = "string", .deprecated_since = "2.8.12"},
+    {.name = "new-format", .type = "oneof", .flags = "multiple", .arguments = kClientKillArgsFilterNewFormat}};
+constexpr ArgumentDoc kClientKillArgs[] = {{.name = "filter", .type = "oneof", .arguments = kClientKillArgsFilter}};
+const CommandDoc kClientKill = {.summary = "Kill the connection of a client",
+                                .since = "2.4.0",
+                                .complexity = "O(N) where N is the number of client connections",
+                                .history = kClientKillHistory,
+                                .arguments = kClientKillArgs};
+
+constexpr HistoryDoc kClientListHistory[] = {
+    {"2.8.12", "Added unique client `id` field."},
+    {"5.0.0", "Added optional `TYPE` filter."},
+    {"6.0.0", "Added `user` field."},
+    {"6.2.0", "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."},
+    {"7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."},
+    {"7.0.3", "Added `ssub` field."}};
+constexpr ArgumentDoc kClientListArgsNormalMasterReplicaPubsub[] = {
+    {.name = "normal", .type = "pure-token", .token = "NORMAL"},
+    {.name = "master", .type = "pure-token", .token = "MASTER"},
+    {.name = "replica", .type = "pure-token", .token = "REPLICA"},
+    {.name = "pubsub", .type = "pure-token", .token = "PUBSUB"}};
+constexpr ArgumentDoc kClientListArgsId[] = {{.name = "client-id", .type = "integer", .flags = "multiple"}};
+constexpr ArgumentDoc kClientListArgs[] = {{.name = "normal_master_replica_pubsub",
+                                            .type = "oneof",
+                                            .token = "TYPE",
+                                            .since = "5.0.0",
+                                            .flags = "optional",
+                                            .arguments = kClientListArgsNormalMasterReplicaPubsub},
+                                           {.name = "id",
+                                            .type = "block",
+                                            .token = "ID",
+                                            .since = "6.2.0",
+                                            .flags = "optional",
+                                            .arguments = kClientListArgsId}};
+constexpr std::string_view kClientListTips[] = {"nondeterministic_output"};
+const CommandDoc kClientList = {.summary = "Get the list of client connections",
+                                .since = "2.4.0",
+                                .complexity = "O(N) where N is the number of client connections",
+                                .history = kClientListHistory,
+                                .arguments = kClientListArgs,
+                                .tips = kClientListTips};
+
+constexpr ArgumentDoc kClientNoEvictArgsEnabled[] = {{.name = "on", .type = "pure-token", .token = "ON"},
+                                                     {.name = "off", .type = "pure-token", .token = "OFF"}};
+constexpr ArgumentDoc kClientNoEvictArgs[] = {
+    {.name = "enabled", .type = "oneof", .arguments = kClientNoEvictArgsEnabled}};
+const CommandDoc kClientNoEvict = {.summary = "Set client eviction mode for the current connection",
+                                   .since = "7.0.0",
+                                   .complexity = "O(1)",
+                                   .arguments = kClientNoEvictArgs};
+
+constexpr ArgumentDoc kClientReplyArgsOnOffSkip[] = {{.name = "on", .type = "pure-token", .token = "ON"},
+                                                     {.name = "off", .type = "pure-token", .token = "OFF"},
+                                                     {.name = "skip", .type = "pure-token", .token = "SKIP"}};
+constexpr ArgumentDoc kClientReplyArgs[] = {
+    {.name = "on_off_skip", .type = "oneof", .arguments = kClientReplyArgsOnOffSkip}};
+const CommandDoc kClientReply = {.summary = "Instruct the server whether to reply to commands",
+                                 .since = "3.2.0",
+                                 .complexity = "O(1)",
+                                 .arguments = kClientReplyArgs};
+
+constexpr ArgumentDoc kClientSetnameArgs[] = {{.name = "connection-name", .type = "string"}};
+const CommandDoc kClientSetname = {.summary = "Set the current connection name",
+                                   .since = "2.6.9",
+                                   .complexity = "O(1)",
+                                   .arguments = kClientSetnameArgs};
+
+constexpr ArgumentDoc kClientNoTouchArgsEnabled[] = {{.name = "on", .type = "pure-token", .token = "ON"},
+                                                     {.name = "off", .type = "pure-token", .token = "OFF"}};
+constexpr ArgumentDoc kClientNoTouchArgs[] = {
+    {.name = "enabled", .type = "oneof", .arguments = kClientNoTouchArgsEnabled}};
+const CommandDoc kClientNoTouch = {
+    .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+    .since = "7.2.0",
+    .complexity = "O(1)",
+    .arguments = kClientNoTouchArgs};
+
+constexpr ArgumentDoc kClientSetinfoArgsAttr[] = {{.name = "libname", .type = "string", .token = "LIB-NAME"},
+                                                  {.name = "libver", .type = "string", .token = "LIB-VER"}};
+constexpr ArgumentDoc kClientSetinfoArgs[] = {{.name = "attr", .type = "oneof", .arguments = kClientSetinfoArgsAttr}};
+const CommandDoc kClientSetinfo = {.summary = "Sets information specific to the client or connection.",
+                                   .since = "7.2.0",
+                                   .complexity = "O(1)",
+                                   .arguments = kClientSetinfoArgs};
+
+constexpr std::string_view kCommandTips[] = {"nondeterministic_output_order"};
+const CommandDoc kCommand = {.summary = "Get array of Redis command details",
+                             .since = "2.8.13",
+                             .complexity = "O(N) where N is the total number of Redis commands",
+                             .tips = kCommandTips};
+
+const CommandDoc kCommandCount = {
+    .summary = "Get total number of Redis commands", .since = "2.8.13", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kCommandDocsArgs[] = {{.name = "command-name", .type = "string", .flags = "optional multiple"}};
+constexpr std::string_view kCommandDocsTips[] = {"nondeterministic_output_order"};
+const CommandDoc kCommandDocs = {.summary = "Get array of specific Redis command documentation",
+                                 .since = "7.0.0",
+                                 .complexity = "O(N) where N is the number of commands to look up",
+                                 .arguments = kCommandDocsArgs,
+                                 .tips = kCommandDocsTips};
+
+const CommandDoc kCommandGetkeys = {.summary = "Extract keys given a full Redis command",
+                                    .since = "2.8.13",
+                                    .complexity = "O(N) where N is the number of arguments to the command"};
+
+const CommandDoc kCommandGetkeysandflags = {.summary = "Extract keys and access flags given a full Redis command",
+                                            .since = "7.0.0",
+                                            .complexity = "O(N) where N is the number of arguments to the command"};
+
+const CommandDoc kCommandHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "5.0.0", .complexity = "O(1)"};
+
+constexpr HistoryDoc kCommandInfoHistory[] = {
+    {"7.0.0", "Allowed to be called with no argument to get info on all commands."}};
+constexpr ArgumentDoc kCommandInfoArgs[] = {{.name = "command-name", .type = "string", .flags = "optional multiple"}};
+constexpr std::string_view kCommandInfoTips[] = {"nondeterministic_output_order"};
+const CommandDoc kCommandInfo = {
+    .summary = "Get array of specific Redis command details, or all when no argument is given.",
+    .since = "2.8.13",
+    .complexity = "O(N) where N is the number of commands to look up",
+    .history = kCommandInfoHistory,
+    .arguments = kCommandInfoArgs,
+    .tips = kCommandInfoTips};
+
+constexpr ArgumentDoc kCommandListArgsFilterby[] = {{.name = "module-name", .type = "string", .token = "MODULE"},
+                                                    {.name = "category", .type = "string", .token = "ACLCAT"},
+                                                    {.name = "pattern", .type = "pattern", .token = "PATTERN"}};
+constexpr ArgumentDoc kCommandListArgs[] = {{.name = "filterby",
+                                             .type = "oneof",
+                                             .token = "FILTERBY",
+                                             .flags = "optional",
+                                             .arguments = kCommandListArgsFilterby}};
+constexpr std::string_view kCommandListTips[] = {"nondeterministic_output_order"};
+const CommandDoc kCommandList = {.summary = "Get an array of Redis command names",
+                                 .since = "7.0.0",
+                                 .complexity = "O(N) where N is the total number of Redis commands",
+                                 .arguments = kCommandListArgs,
+                                 .tips = kCommandListTips};
+
+const CommandDoc kConfig = {.summary = "A container for server configuration commands",
+                            .since = "2.0.0",
+                            .complexity = "Depends on subcommand."};
+
+constexpr HistoryDoc kConfigGetHistory[] = {
+    {"7.0.0", "Added the ability to pass multiple pattern parameters in one call"}};
+constexpr ArgumentDoc kConfigGetArgsParameter[] = {{.name = "parameter", .type = "string"}};
+constexpr ArgumentDoc kConfigGetArgs[] = {
+    {.name = "parameter", .type = "block", .flags = "multiple", .arguments = kConfigGetArgsParameter}};
+const CommandDoc kConfigGet = {.summary = "Get the values of configuration parameters",
+                               .since = "2.0.0",
+                               .complexity = "O(N) when N is the number of configuration parameters provided",
+                               .history = kConfigGetHistory,
+                               .arguments = kConfigGetArgs};
+
+const CommandDoc kConfigHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "5.0.0", .complexity = "O(1)"};
+
+const CommandDoc kConfigResetstat = {
+    .summary = "Reset the stats returned by INFO", .since = "2.0.0", .complexity = "O(1)"};
+
+const CommandDoc kConfigRewrite = {.summary = "Rewrite the configuration file with the in memory configuration",
+                                   .since = "2.8.0",
+                                   .complexity = "O(1)"};
+
+constexpr HistoryDoc kConfigSetHistory[] = {{"7.0.0", "Added the ability to set multiple parameters in one call."}};
+constexpr ArgumentDoc kConfigSetArgsParameterValue[] = {{.name = "parameter", .type = "string"},
+                                                        {.name = "value", .type = "string"}};
+constexpr ArgumentDoc kConfigSetArgs[] = {
+    {.name = "parameter_value", .type = "block", .flags = "multiple", .arguments = kConfigSetArgsParameterValue}};
+constexpr std::string_view kConfigSetTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
+const CommandDoc kConfigSet = {.summary = "Set configuration parameters to the given values",
+                               .since = "2.0.0",
+                               .complexity = "O(N) when N is the number of configuration parameters provided",
+                               .history = kConfigSetHistory,
+                               .arguments = kConfigSetArgs,
+                               .tips = kConfigSetTips};
+
+constexpr ArgumentDoc kCopyArgs[] = {
+    {.name = "source", .type = "key", .key_spec_index = 0},
+    {.name = "destination", .type = "key", .key_spec_index = 1},
+    {.name = "destination-db", .type = "integer", .token = "DB", .flags = "optional"},
+    {.name = "replace", .type = "pure-token", .token = "REPLACE", .flags = "optional"}};
+const CommandDoc kCopy = {
+    .summary = "Copy a key",
+    .since = "6.2.0",
+    .complexity = "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
+    .arguments = kCopyArgs};
+
+constexpr std::string_view kDbsizeTips[] = {"request_policy:all_shards", "response_policy:agg_sum"};
+const CommandDoc kDbsize = {.summary = "Return the number of keys in the selected database",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .tips = kDbsizeTips};
+
+const CommandDoc kDebug = {
+    .summary = "A container for debugging commands", .since = "1.0.0", .complexity = "Depends on subcommand."};
+
+constexpr ArgumentDoc kDecrArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kDecr = {.summary = "Decrement the integer value of a key by one",
+                          .since = "1.0.0",
+                          .complexity = "O(1)",
+                          .arguments = kDecrArgs};
+
+constexpr ArgumentDoc kDecrbyArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "decrement", .type = "integer"}};
+const CommandDoc kDecrby = {.summary = "Decrement the integer value of a key by the given number",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .arguments = kDecrbyArgs};
+
+constexpr ArgumentDoc kDelArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+constexpr std::string_view kDelTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
+const CommandDoc kDel = {
+    .summary = "Delete a key",
+    .since = "1.0.0",
+    .complexity =
+        "O(N) where N is the number of keys that will be removed. When a key to remove holds a value other than a "
+        "string, the individual complexity for this key is O(M) where M is the number of elements in the list, set, "
+        "sorted set or hash. Removing a single key that holds a string value is O(1).",
+    .arguments = kDelArgs,
+    .tips = kDelTips};
+
+const CommandDoc kDiscard = {.summary = "Discard all commands issued after MULTI",
+                             .since = "2.0.0",
+                             .complexity = "O(N), when N is the number of queued commands"};
+
+constexpr ArgumentDoc kEchoArgs[] = {{.name = "message", .type = "string"}};
+const CommandDoc kEcho = {
+    .summary = "Echo the given string", .since = "1.0.0", .complexity = "O(1)", .arguments = kEchoArgs};
+
+const CommandDoc kExec = {.summary = "Execute all commands issued after MULTI",
+                          .since = "1.2.0",
+                          .complexity = "Depends on commands in the transaction"};
+
+constexpr HistoryDoc kExistsHistory[] = {{"3.0.3", "Accepts multiple `key` arguments."}};
+constexpr ArgumentDoc kExistsArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+constexpr std::string_view kExistsTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
+const CommandDoc kExists = {.summary = "Determine if a key exists",
+                            .since = "1.0.0",
+                            .complexity = "O(N) where N is the number of keys to check.",
+                            .history = kExistsHistory,
+                            .arguments = kExistsArgs,
+                            .tips = kExistsTips};
+
+constexpr HistoryDoc kExpireHistory[] = {{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}};
+constexpr ArgumentDoc kExpireArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                                {.name = "xx", .type = "pure-token", .token = "XX"},
+                                                {.name = "gt", .type = "pure-token", .token = "GT"},
+                                                {.name = "lt", .type = "pure-token", .token = "LT"}};
+constexpr ArgumentDoc kExpireArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "seconds", .type = "integer"},
+    {.name = "condition", .type = "oneof", .since = "7.0.0", .flags = "optional", .arguments = kExpireArgsCondition}};
+const CommandDoc kExpire = {.summary = "Set a key's time to live in seconds",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .history = kExpireHistory,
+                            .arguments = kExpireArgs};
+
+constexpr HistoryDoc kExpireatHistory[] = {{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}};
+constexpr ArgumentDoc kExpireatArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                                  {.name = "xx", .type = "pure-token", .token = "XX"},
+                                                  {.name = "gt", .type = "pure-token", .token = "GT"},
+                                                  {.name = "lt", .type = "pure-token", .token = "LT"}};
+constexpr ArgumentDoc kExpireatArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "unix-time-seconds", .type = "unix-time"},
+    {.name = "condition", .type = "oneof", .since = "7.0.0", .flags = "optional", .arguments = kExpireatArgsCondition}};
+const CommandDoc kExpireat = {.summary = "Set the expiration for a key as a UNIX timestamp",
+                              .since = "1.2.0",
+                              .complexity = "O(1)",
+                              .history = kExpireatHistory,
+                              .arguments = kExpireatArgs};
+
+constexpr ArgumentDoc kExpiretimeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kExpiretime = {.summary = "Get the expiration Unix timestamp for a key",
+                                .since = "7.0.0",
+                                .complexity = "O(1)",
+                                .arguments = kExpiretimeArgs};
+
+constexpr HistoryDoc kFlushallHistory[] = {{"4.0.0", "Added the `ASYNC` flushing mode modifier."},
+                                           {"6.2.0", "Added the `SYNC` flushing mode modifier."}};
+constexpr ArgumentDoc kFlushallArgsAsync[] = {
+    {.name = "async", .type = "pure-token", .token = "ASYNC", .since = "4.0.0"},
+    {.name = "sync", .type = "pure-token", .token = "SYNC", .since = "6.2.0"}};
+constexpr ArgumentDoc kFlushallArgs[] = {
+    {.name = "async", .type = "oneof", .flags = "optional", .arguments = kFlushallArgsAsync}};
+constexpr std::string_view kFlushallTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
+const CommandDoc kFlushall = {.summary = "Remove all keys from all databases",
+                              .since = "1.0.0",
+                              .complexity = "O(N) where N is the total number of keys in all databases",
+                              .history = kFlushallHistory,
+                              .arguments = kFlushallArgs,
+                              .tips = kFlushallTips};
+
+constexpr HistoryDoc kFlushdbHistory[] = {{"4.0.0", "Added the `ASYNC` flushing mode modifier."},
+                                          {"6.2.0", "Added the `SYNC` flushing mode modifier."}};
+constexpr ArgumentDoc kFlushdbArgsAsync[] = {
+    {.name = "async", .type = "pure-token", .token = "ASYNC", .since = "4.0.0"},
+    {.name = "sync", .type = "pure-token", .token = "SYNC", .since = "6.2.0"}};
+constexpr ArgumentDoc kFlushdbArgs[] = {
+    {.name = "async", .type = "oneof", .flags = "optional", .arguments = kFlushdbArgsAsync}};
+constexpr std::string_view kFlushdbTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
+const CommandDoc kFlushdb = {.summary = "Remove all keys from the current database",
+                             .since = "1.0.0",
+                             .complexity = "O(N) where N is the number of keys in the selected database",
+                             .history = kFlushdbHistory,
+                             .arguments = kFlushdbArgs,
+                             .tips = kFlushdbTips};
+
+const CommandDoc kFunction = {
+    .summary = "A container for function commands", .since = "7.0.0", .complexity = "Depends on subcommand."};
+
+constexpr ArgumentDoc kFunctionFlushArgsAsync[] = {{.name = "async", .type = "pure-token", .token = "ASYNC"},
+                                                   {.name = "sync", .type = "pure-token", .token = "SYNC"}};
+constexpr ArgumentDoc kFunctionFlushArgs[] = {
+    {.name = "async", .type = "oneof", .flags = "optional", .arguments = kFunctionFlushArgsAsync}};
+constexpr std::string_view kFunctionFlushTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
+const CommandDoc kFunctionFlush = {.summary = "Deleting all functions",
+                                   .since = "7.0.0",
+                                   .complexity = "O(N) where N is the number of functions deleted",
+                                   .arguments = kFunctionFlushArgs,
+                                   .tips = kFunctionFlushTips};
+
+constexpr ArgumentDoc kGetArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kGet = {
+    .summary = "Get the value of a key", .since = "1.0.0", .complexity = "O(1)", .arguments = kGetArgs};
+
+constexpr ArgumentDoc kGetdelArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kGetdel = {.summary = "Get the value of a key and delete the key",
+                            .since = "6.2.0",
+                            .complexity = "O(1)",
+                            .arguments = kGetdelArgs};
+
+constexpr ArgumentDoc kGetexArgsExpiration[] = {
+    {.name = "seconds", .type = "integer", .token = "EX"},
+    {.name = "milliseconds", .type = "integer", .token = "PX"},
+    {.name = "unix-time-seconds", .type = "unix-time", .token = "EXAT"},
+    {.name = "unix-time-milliseconds", .type = "unix-time", .token = "PXAT"},
+    {.name = "persist", .type = "pure-token", .token = "PERSIST"}};
+constexpr ArgumentDoc kGetexArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "expiration", .type = "oneof", .flags = "optional", .arguments = kGetexArgsExpiration}};
+const CommandDoc kGetex = {.summary = "Get the value of a key and optionally set its expiration",
+                           .since = "6.2.0",
+                           .complexity = "O(1)",
+                           .arguments = kGetexArgs};
+
+constexpr ArgumentDoc kGetrangeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                         {.name = "start", .type = "integer"},
+                                         {.name = "end", .type = "integer"}};
+const CommandDoc kGetrange = {.summary = "Get a substring of the string stored at a key",
+                              .since = "2.4.0",
+                              .complexity =
+                                  "O(N) where N is the length of the returned string. The complexity is ultimately "
+                                  "determined by the returned length, but because creating a substring from an "
+                                  "existing string is very cheap, it can be considered O(1) for small strings.",
+                              .arguments = kGetrangeArgs};
+
+constexpr ArgumentDoc kGetsetArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "value", .type = "string"}};
+const CommandDoc kGetset = {.summary = "Set the string value of a key and return its old value",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .deprecated_since = "6.2.0",
+                            .replaced_by = "`SET` with the `!GET` argument",
+                            .arguments = kGetsetArgs};
+
+constexpr HistoryDoc kHelloHistory[] = {
+    {"6.2.0",
+     "`protover` made optional; when called without arguments the command reports the current connection's context."}};
+constexpr ArgumentDoc kHelloArgsArgumentsUsernamePassword[] = {{.name = "username", .type = "string"},
+                                                               {.name = "password", .type = "string"}};
+constexpr ArgumentDoc kHelloArgsArguments[] = {
+    {.name = "protover", .type = "integer"},
+    {.name = "username_password",
+     .type = "block",
+     .token = "AUTH",
+     .flags = "optional",
+     .arguments = kHelloArgsArgumentsUsernamePassword},
+    {.name = "clientname", .type = "string", .token = "SETNAME", .flags = "optional"}};
+constexpr ArgumentDoc kHelloArgs[] = {
+    {.name = "arguments", .type = "block", .flags = "optional", .arguments = kHelloArgsArguments}};
+const CommandDoc kHello = {.summary = "Handshake with Redis",
+                           .since = "6.0.0",
+                           .complexity = "O(1)",
+                           .history = kHelloHistory,
+                           .arguments = kHelloArgs};
+
+constexpr ArgumentDoc kIncrArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kIncr = {.summary = "Increment the integer value of a key by one",
+                          .since = "1.0.0",
+                          .complexity = "O(1)",
+                          .arguments = kIncrArgs};
+
+constexpr ArgumentDoc kIncrbyArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "increment", .type = "integer"}};
+const CommandDoc kIncrby = {.summary = "Increment the integer value of a key by the given amount",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .arguments = kIncrbyArgs};
+
+constexpr ArgumentDoc kIncrbyfloatArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                            {.name = "increment", .type = "double"}};
+const CommandDoc kIncrbyfloat = {.summary = "Increment the float value of a key by the given amount",
+                                 .since = "2.6.0",
+                                 .complexity = "O(1)",
+                                 .arguments = kIncrbyfloatArgs};
+
+constexpr HistoryDoc kInfoHistory[] = {{"7.0.0", "Added support for taking multiple section arguments."}};
+constexpr ArgumentDoc kInfoArgs[] = {{.name = "section", .type = "string", .flags = "optional multiple"}};
+constexpr std::string_view kInfoTips[] = {"nondeterministic_output", "request_policy:all_shards",
+                                          "response_policy:special"};
+const CommandDoc kInfo = {.summary = "Get information and statistics about the server",
+                          .since = "1.0.0",
+                          .complexity = "O(1)",
+                          .history = kInfoHistory,
+                          .arguments = kInfoArgs,
+                          .tips = kInfoTips};
+
+constexpr ArgumentDoc kKeysArgs[] = {{.name = "pattern", .type = "pattern"}};
+constexpr std::string_view kKeysTips[] = {"request_policy:all_shards", "nondeterministic_output_order"};
+const CommandDoc kKeys = {.summary = "Find all keys matching the given pattern",
+                          .since = "1.0.0",
+                          .complexity =
+                              "O(N) with N being the number of keys in the database, under the assumption that the key "
+                              "names in the database and the given pattern have limited length.",
+                          .arguments = kKeysArgs,
+                          .tips = kKeysTips};
+
+constexpr std::string_view kLastsaveTips[] = {"nondeterministic_output"};
+const CommandDoc kLastsave = {.summary = "Get the UNIX time stamp of the last successful save to disk",
+                              .since = "1.0.0",
+                              .complexity = "O(1)",
+                              .tips = kLastsaveTips};
+
+const CommandDoc kMemory = {
+    .summary = "A container for memory diagnostics commands", .since = "4.0.0", .complexity = "Depends on subcommand."};
+
+const CommandDoc kMemoryHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "4.0.0", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kMemoryUsageArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "count", .type = "integer", .token = "SAMPLES", .flags = "optional"}};
+const CommandDoc kMemoryUsage = {.summary = "Estimate the memory usage of a key",
+                                 .since = "4.0.0",
+                                 .complexity = "O(N) where N is the number of samples.",
+                                 .arguments = kMemoryUsageArgs};
+
+constexpr ArgumentDoc kMgetArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+constexpr std::string_view kMgetTips[] = {"request_policy:multi_shard"};
+const CommandDoc kMget = {.summary = "Get the values of all the given keys",
+                          .since = "1.0.0",
+                          .complexity = "O(N) where N is the number of keys to retrieve.",
+                          .arguments = kMgetArgs,
+                          .tips = kMgetTips};
+
+constexpr ArgumentDoc kMsetArgsKeyValue[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                             {.name = "value", .type = "string"}};
+constexpr ArgumentDoc kMsetArgs[] = {
+    {.name = "key_value", .type = "block", .flags = "multiple", .arguments = kMsetArgsKeyValue}};
+constexpr std::string_view kMsetTips[] = {"request_policy:multi_shard", "response_policy:all_succeeded"};
+const CommandDoc kMset = {.summary = "Set multiple keys to multiple values",
+                          .since = "1.0.1",
+                          .complexity = "O(N) where N is the number of keys to set.",
+                          .arguments = kMsetArgs,
+                          .tips = kMsetTips};
+
+constexpr ArgumentDoc kMsetnxArgsKeyValue[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                               {.name = "value", .type = "string"}};
+constexpr ArgumentDoc kMsetnxArgs[] = {
+    {.name = "key_value", .type = "block", .flags = "multiple", .arguments = kMsetnxArgsKeyValue}};
+constexpr std::string_view kMsetnxTips[] = {"request_policy:multi_shard", "response_policy:agg_min"};
+const CommandDoc kMsetnx = {.summary = "Set multiple keys to multiple values, only if none of the keys exist",
+                            .since = "1.0.1",
+                            .complexity = "O(N) where N is the number of keys to set.",
+                            .arguments = kMsetnxArgs,
+                            .tips = kMsetnxTips};
+
+const CommandDoc kMulti = {.summary = "Mark the start of a transaction block", .since = "1.2.0", .complexity = "O(1)"};
+
+const CommandDoc kObject = {.summary = "A container for object introspection commands",
+                            .since = "2.2.3",
+                            .complexity = "Depends on subcommand."};
+
+constexpr ArgumentDoc kObjectEncodingArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kObjectEncodingTips[] = {"nondeterministic_output"};
+const CommandDoc kObjectEncoding = {.summary = "Inspect the internal encoding of a Redis object",
+                                    .since = "2.2.3",
+                                    .complexity = "O(1)",
+                                    .arguments = kObjectEncodingArgs,
+                                    .tips = kObjectEncodingTips};
+
+constexpr ArgumentDoc kObjectFreqArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kObjectFreqTips[] = {"nondeterministic_output"};
+const CommandDoc kObjectFreq = {.summary = "Get the logarithmic access frequency counter of a Redis object",
+                                .since = "4.0.0",
+                                .complexity = "O(1)",
+                                .arguments = kObjectFreqArgs,
+                                .tips = kObjectFreqTips};
+
+const CommandDoc kObjectHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "6.2.0", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kObjectIdletimeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kObjectIdletimeTips[] = {"nondeterministic_output"};
+const CommandDoc kObjectIdletime = {.summary = "Get the time since a Redis object was last accessed",
+                                    .since = "2.2.3",
+                                    .complexity = "O(1)",
+                                    .arguments = kObjectIdletimeArgs,
+                                    .tips = kObjectIdletimeTips};
+
+constexpr ArgumentDoc kObjectRefcountArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kObjectRefcountTips[] = {"nondeterministic_output"};
+const CommandDoc kObjectRefcount = {.summary = "Get the number of references to the value of the key",
+                                    .since = "2.2.3",
+                                    .complexity = "O(1)",
+                                    .arguments = kObjectRefcountArgs,
+                                    .tips = kObjectRefcountTips};
+
+constexpr ArgumentDoc kPersistArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kPersist = {
+    .summary = "Remove the expiration from a key", .since = "2.2.0", .complexity = "O(1)", .arguments = kPersistArgs};
+
+constexpr HistoryDoc kPexpireHistory[] = {{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}};
+constexpr ArgumentDoc kPexpireArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                                 {.name = "xx", .type = "pure-token", .token = "XX"},
+                                                 {.name = "gt", .type = "pure-token", .token = "GT"},
+                                                 {.name = "lt", .type = "pure-token", .token = "LT"}};
+constexpr ArgumentDoc kPexpireArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "milliseconds", .type = "integer"},
+    {.name = "condition", .type = "oneof", .since = "7.0.0", .flags = "optional", .arguments = kPexpireArgsCondition}};
+const CommandDoc kPexpire = {.summary = "Set a key's time to live in milliseconds",
+                             .since = "2.6.0",
+                             .complexity = "O(1)",
+                             .history = kPexpireHistory,
+                             .arguments = kPexpireArgs};
+
+constexpr HistoryDoc kPexpireatHistory[] = {{"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."}};
+constexpr ArgumentDoc kPexpireatArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                                   {.name = "xx", .type = "pure-token", .token = "XX"},
+                                                   {.name = "gt", .type = "pure-token", .token = "GT"},
+                                                   {.name = "lt", .type = "pure-token", .token = "LT"}};
+constexpr ArgumentDoc kPexpireatArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                          {.name = "unix-time-milliseconds", .type = "unix-time"},
+                                          {.name = "condition",
+                                           .type = "oneof",
+                                           .since = "7.0.0",
+                                           .flags = "optional",
+                                           .arguments = kPexpireatArgsCondition}};
+const CommandDoc kPexpireat = {.summary = "Set the expiration for a key as a UNIX timestamp specified in milliseconds",
+                               .since = "2.6.0",
+                               .complexity = "O(1)",
+                               .history = kPexpireatHistory,
+                               .arguments = kPexpireatArgs};
+
+constexpr ArgumentDoc kPexpiretimeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kPexpiretime = {.summary = "Get the expiration Unix timestamp for a key in milliseconds",
+                                 .since = "7.0.0",
+                                 .complexity = "O(1)",
+                                 .arguments = kPexpiretimeArgs};
+
+constexpr ArgumentDoc kPingArgs[] = {{.name = "message", .type = "string", .flags = "optional"}};
+constexpr std::string_view kPingTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
+const CommandDoc kPing = {
+    .summary = "Ping the server", .since = "1.0.0", .complexity = "O(1)", .arguments = kPingArgs, .tips = kPingTips};
+
+constexpr ArgumentDoc kPsetexArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "milliseconds", .type = "integer"},
+                                       {.name = "value", .type = "string"}};
+const CommandDoc kPsetex = {.summary = "Set the value and expiration in milliseconds of a key",
+                            .since = "2.6.0",
+                            .complexity = "O(1)",
+                            .arguments = kPsetexArgs};
+
+constexpr HistoryDoc kPttlHistory[] = {{"2.8.0", "Added the -2 reply."}};
+constexpr ArgumentDoc kPttlArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kPttlTips[] = {"nondeterministic_output"};
+const CommandDoc kPttl = {.summary = "Get the time to live for a key in milliseconds",
+                          .since = "2.6.0",
+                          .complexity = "O(1)",
+                          .history = kPttlHistory,
+                          .arguments = kPttlArgs,
+                          .tips = kPttlTips};
+
+const CommandDoc kQuit = {.summary = "Close the connection", .since = "1.0.0", .complexity = "O(1)"};
+
+constexpr std::string_view kRandomkeyTips[] = {"request_policy:all_shards", "nondeterministic_output"};
+const CommandDoc kRandomkey = {
+    .summary = "Return a random key from the keyspace", .since = "1.0.0", .complexity = "O(1)", .tips = kRandomkeyTips};
+
+constexpr ArgumentDoc kRenameArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "newkey", .type = "key", .key_spec_index = 1}};
+const CommandDoc kRename = {
+    .summary = "Rename a key", .since = "1.0.0", .complexity = "O(1)", .arguments = kRenameArgs};
+
+constexpr HistoryDoc kRenamenxHistory[] = {
+    {"3.2.0", "The command no longer returns an error when source and destination names are the same."}};
+constexpr ArgumentDoc kRenamenxArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                         {.name = "newkey", .type = "key", .key_spec_index = 1}};
+const CommandDoc kRenamenx = {.summary = "Rename a key, only if the new key does not exist",
+                              .since = "1.0.0",
+                              .complexity = "O(1)",
+                              .history = kRenamenxHistory,
+                              .arguments = kRenamenxArgs};
+
+const CommandDoc kReset = {.summary = "Reset the connection", .since = "6.2.0", .complexity = "O(1)"};
+
+constexpr HistoryDoc kScanHistory[] = {{"6.0.0", "Added the `TYPE` subcommand."}};
+constexpr ArgumentDoc kScanArgs[] = {
+    {.name = "cursor", .type = "integer"},
+    {.name = "pattern", .type = "pattern", .token = "MATCH", .flags = "optional"},
+    {.name = "count", .type = "integer", .token = "COUNT", .flags = "optional"},
+    {.name = "type", .type = "string", .token = "TYPE", .since = "6.0.0", .flags = "optional"}};
+constexpr std::string_view kScanTips[] = {"nondeterministic_output", "request_policy:special"};
+const CommandDoc kScan = {.summary = "Incrementally iterate the keys space",
+                          .since = "2.8.0",
+                          .complexity =
+                              "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
+                              "the cursor to return back to 0. N is the number of elements inside the collection.",
+                          .history = kScanHistory,
+                          .arguments = kScanArgs,
+                          .tips = kScanTips};
+
+const CommandDoc kScript = {.summary = "A container for Lua scripts management commands",
+                            .since = "2.6.0",
+                            .complexity = "Depends on subcommand."};
+
+constexpr ArgumentDoc kScriptExistsArgs[] = {{.name = "sha1", .type = "string", .flags = "multiple"}};
+constexpr std::string_view kScriptExistsTips[] = {"request_policy:all_shards", "response_policy:agg_logical_and"};
+const CommandDoc kScriptExists = {
+    .summary = "Check existence of scripts in the script cache.",
+    .since = "2.6.0",
+    .complexity =
+        "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).",
+    .arguments = kScriptExistsArgs,
+    .tips = kScriptExistsTips};
+
+constexpr HistoryDoc kScriptFlushHistory[] = {{"6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers."}};
+constexpr ArgumentDoc kScriptFlushArgsAsync[] = {{.name = "async", .type = "pure-token", .token = "ASYNC"},
+                                                 {.name = "sync", .type = "pure-token", .token = "SYNC"}};
+constexpr ArgumentDoc kScriptFlushArgs[] = {
+    {.name = "async", .type = "oneof", .since = "6.2.0", .flags = "optional", .arguments = kScriptFlushArgsAsync}};
+constexpr std::string_view kScriptFlushTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
+const CommandDoc kScriptFlush = {.summary = "Remove all the scripts from the script cache.",
+                                 .since = "2.6.0",
+                                 .complexity = "O(N) with N being the number of scripts in cache",
+                                 .history = kScriptFlushHistory,
+                                 .arguments = kScriptFlushArgs,
+                                 .tips = kScriptFlushTips};
+
+constexpr ArgumentDoc kSelectArgs[] = {{.name = "index", .type = "integer"}};
+const CommandDoc kSelect = {.summary = "Change the selected database for the current connection",
+                            .since = "1.0.0",
+                            .complexity = "O(1)",
+                            .arguments = kSelectArgs};
+
+constexpr HistoryDoc kSetHistory[] = {{"2.6.12", "Added the `EX`, `PX`, `NX` and `XX` options."},
+                                      {"6.0.0", "Added the `KEEPTTL` option."},
+                                      {"6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."},
+                                      {"7.0.0", "Allowed the `NX` and `GET` options to be used together."}};
+constexpr ArgumentDoc kSetArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                             {.name = "xx", .type = "pure-token", .token = "XX"}};
+constexpr ArgumentDoc kSetArgsExpiration[] = {
+    {.name = "seconds", .type = "integer", .token = "EX", .since = "2.6.12"},
+    {.name = "milliseconds", .type = "integer", .token = "PX", .since = "2.6.12"},
+    {.name = "unix-time-seconds", .type = "unix-time", .token = "EXAT", .since = "6.2.0"},
+    {.name = "unix-time-milliseconds", .type = "unix-time", .token = "PXAT", .since = "6.2.0"},
+    {.name = "keepttl", .type = "pure-token", .token = "KEEPTTL", .since = "6.0.0"}};
+constexpr ArgumentDoc kSetArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "value", .type = "string"},
+    {.name = "condition", .type = "oneof", .since = "2.6.12", .flags = "optional", .arguments = kSetArgsCondition},
+    {.name = "get", .type = "pure-token", .token = "GET", .since = "6.2.0", .flags = "optional"},
+    {.name = "expiration", .type = "oneof", .flags = "optional", .arguments = kSetArgsExpiration}};
+const CommandDoc kSet = {.summary = "Set the string value of a key",
+                         .since = "1.0.0",
+                         .complexity = "O(1)",
+                         .history = kSetHistory,
+                         .arguments = kSetArgs};
+
+constexpr ArgumentDoc kSetexArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                      {.name = "seconds", .type = "integer"},
+                                      {.name = "value", .type = "string"}};
+const CommandDoc kSetex = {.summary = "Set the value and expiration of a key",
+                           .since = "2.0.0",
+                           .complexity = "O(1)",
+                           .arguments = kSetexArgs};
+
+constexpr ArgumentDoc kSetnxArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                      {.name = "value", .type = "string"}};
+const CommandDoc kSetnx = {.summary = "Set the value of a key, only if the key does not exist",
+                           .since = "1.0.0",
+                           .complexity = "O(1)",
+                           .arguments = kSetnxArgs};
+
+constexpr ArgumentDoc kSetrangeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                         {.name = "offset", .type = "integer"},
+                                         {.name = "value", .type = "string"}};
+const CommandDoc kSetrange = {
+    .summary = "Overwrite part of a string at key starting at the specified offset",
+    .since = "2.2.0",
+    .complexity =
+        "O(1), not counting the time taken to copy the new string in place. Usually, this string is very small so the "
+        "amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length of the value argument.",
+    .arguments = kSetrangeArgs};
+
+constexpr HistoryDoc kShutdownHistory[] = {{"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."}};
+constexpr ArgumentDoc kShutdownArgsNosaveSave[] = {{.name = "nosave", .type = "pure-token", .token = "NOSAVE"},
+                                                   {.name = "save", .type = "pure-token", .token = "SAVE"}};
+constexpr ArgumentDoc kShutdownArgs[] = {
+    {.name = "nosave_save", .type = "oneof", .flags = "optional", .arguments = kShutdownArgsNosaveSave},
+    {.name = "now", .type = "pure-token", .token = "NOW", .since = "7.0.0", .flags = "optional"},
+    {.name = "force", .type = "pure-token", .token = "FORCE", .since = "7.0.0", .flags = "optional"},
+    {.name = "abort", .type = "pure-token", .token = "ABORT", .since = "7.0.0", .flags = "optional"}};
+const CommandDoc kShutdown = {
+    .summary = "Synchronously save the dataset to disk and then shut down the server",
+    .since = "1.0.0",
+    .complexity =
+        "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
+    .history = kShutdownHistory,
+    .arguments = kShutdownArgs};
+
+constexpr ArgumentDoc kStrlenArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kStrlen = {.summary = "Get the length of the value stored in a key",
+                            .since = "2.2.0",
+                            .complexity = "O(1)",
+                            .arguments = kStrlenArgs};
+
+constexpr ArgumentDoc kSubstrArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "start", .type = "integer"},
+                                       {.name = "end", .type = "integer"}};
+const CommandDoc kSubstr = {.summary = "Get a substring of the string stored at a key",
+                            .since = "1.0.0",
+                            .complexity =
+                                "O(N) where N is the length of the returned string. The complexity is ultimately "
+                                "determined by the returned length, but because creating a substring from an existing "
+                                "string is very cheap, it can be considered O(1) for small strings.",
+                            .deprecated_since = "2.0.0",
+                            .replaced_by = "`GETRANGE`",
+                            .arguments = kSubstrArgs};
+
+constexpr std::string_view kTimeTips[] = {"nondeterministic_output"};
+const CommandDoc kTime = {
+    .summary = "Return the current server time", .since = "2.6.0", .complexity = "O(1)", .tips = kTimeTips};
+
+constexpr ArgumentDoc kTouchArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+constexpr std::string_view kTouchTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
+const CommandDoc kTouch = {
+    .summary = "Alters the last access time of a key(s). Returns the number of existing keys specified.",
+    .since = "3.2.1",
+    .complexity = "O(N) where N is the number of keys that will be touched.",
+    .arguments = kTouchArgs,
+    .tips = kTouchTips};
+
+constexpr HistoryDoc kTtlHistory[] = {{"2.8.0", "Added the -2 reply."}};
+constexpr ArgumentDoc kTtlArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kTtlTips[] = {"nondeterministic_output"};
+const CommandDoc kTtl = {.summary = "Get the time to live for a key in seconds",
+                         .since = "1.0.0",
+                         .complexity = "O(1)",
+                         .history = kTtlHistory,
+                         .arguments = kTtlArgs,
+                         .tips = kTtlTips};
+
+constexpr ArgumentDoc kTypeArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kType = {
+    .summary = "Determine the type stored at key", .since = "1.0.0", .complexity = "O(1)", .arguments = kTypeArgs};
+
+constexpr ArgumentDoc kUnlinkArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+constexpr std::string_view kUnlinkTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
+const CommandDoc kUnlink = {
+    .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
+    .since = "4.0.0",
+    .complexity =
+        "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in "
+        "order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
+    .arguments = kUnlinkArgs,
+    .tips = kUnlinkTips};
+
+const CommandDoc kUnwatch = {.summary = "Forget about all watched keys", .since = "2.2.0", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kWatchArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+const CommandDoc kWatch = {.summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
+                           .since = "2.2.0",
+                           .complexity = "O(1) for every key.",
+                           .arguments = kWatchArgs};
+
+}  // namespace varve::resp::docs

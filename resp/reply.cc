@@ -1,0 +1,97 @@
+#include "resp/reply.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace varve::resp {
+namespace {
+
+// Longest int64 with its sign, mark and CRLF.
+constexpr size_t kNumberSize = 24;
+
+size_t FormatLine(char mark, int64_t value, char* buffer) {
+  buffer[0] = mark;
+  char* end = std::to_chars(buffer + 1, buffer + kNumberSize, value).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  return static_cast<size_t>(end - buffer);
+}
+
+// Breaks inside a line would let a text forge further replies.
+void AppendLine(std::string_view text, std::string* out) {
+  const size_t start = out->size();
+  out->append(text.data(), text.size());
+  for (size_t i = start; i < out->size(); i++) {
+    if ((*out)[i] == '\r' || (*out)[i] == '\n') (*out)[i] = ' ';
+  }
+  out->append("\r\n");
+}
+
+}  // namespace
+
+void Reply::Simple(std::string_view text) {
+  out_->push_back('+');
+  AppendLine(text, out_);
+}
+
+void Reply::Error(std::string_view text) {
+  errors_++;
+  out_->push_back('-');
+  AppendLine(text, out_);
+}
+
+void Reply::Integer(int64_t value) {
+  char buffer[kNumberSize];
+  out_->append(buffer, FormatLine(':', value, buffer));
+}
+
+void Reply::Header(char mark, size_t count) {
+  char buffer[kNumberSize];
+  out_->append(buffer, FormatLine(mark, static_cast<int64_t>(count), buffer));
+}
+
+void Reply::Bulk(std::string_view bytes) {
+  char buffer[kNumberSize];
+  const size_t head = FormatLine('$', static_cast<int64_t>(bytes.size()), buffer);
+  out_->append(buffer, head);
+  out_->append(bytes.data(), bytes.size());
+  out_->append("\r\n", 2);
+}
+
+void Reply::Double(double value) {
+  const std::string digits = FormatDouble(value);
+  if (protocol_ == 2) return Bulk(digits);
+  out_->push_back(',');
+  AppendLine(digits, out_);
+}
+
+void Reply::Bool(bool value) {
+  if (protocol_ == 2) return Raw(value ? ":1\r\n" : ":0\r\n");
+  Raw(value ? "#t\r\n" : "#f\r\n");
+}
+
+void Reply::BigNumber(std::string_view digits) {
+  if (protocol_ == 2) return Bulk(digits);
+  out_->push_back('(');
+  AppendLine(digits, out_);
+}
+
+void Reply::Verbatim(std::string_view format, std::string_view text) {
+  if (protocol_ == 2) return Bulk(text);
+  Header('=', text.size() + 4);
+  Raw(format.substr(0, 3));
+  out_->push_back(':');
+  Raw(text);
+  Raw("\r\n");
+}
+
+std::string FormatDouble(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  char buffer[40];
+  int size = snprintf(buffer, sizeof(buffer), "%.17g", value);
+  return std::string(buffer, static_cast<size_t>(size));
+}
+
+}  // namespace varve::resp
