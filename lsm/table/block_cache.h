@@ -1,11 +1,21 @@
 // lsm/table/block_cache.h - which data blocks stay in memory.
 //
 // There is no hash table: each open table owns an array of slots, one for each of its data blocks, and a slot is one
-// atomic word (pointer and short-lived pin count). A hit is one add on the slot, a second to let go (or to take a
-// lasting reference on the block). A CLOCK hand sweeps the resident blocks when the cache is over its capacity: a block
-// used since the last pass gets a second chance. Capacity is what the memory budget leaves after everything else that
-// is charged (SetCapacity). Blocks are reference counted: one reference is the cache's, iterators and pinned values
-// hold theirs; an evicted block lives on until the last is dropped. Charged bytes are block memory plus bookkeeping.
+// atomic word:
+//
+//   | pins : u16 | CachedBlock* : 48 bits |
+//
+// A hit is one add that pins the slot, and one subtraction to let go of it again. While pins > 0 the block stays in its
+// slot, so a pinned reader may use it as it is (a Get that copies a small value) or take a lasting reference and unpin
+// (an iterator, a large value). A CLOCK hand sweeps the resident blocks when the cache is over its capacity and takes
+// out those that are not pinned and not used since the hand last came by. A new block starts unused: one read once, by
+// a scan, goes at the first pass. Capacity is what the memory budget leaves after everything else that is charged
+// (SetCapacity). Blocks are reference counted: one reference is the cache's, iterators and pinned values hold theirs;
+// an evicted block lives on until the last is dropped, after its table and the cache if need be. Charged bytes are
+// block memory plus bookkeeping. C1  The pointer of a slot changes under mu_ only, and leaves only while pins == 0, in
+// one compare-exchange: whoever
+//     raised pins above 0 and saw the pointer may use the block until it lowers them.
+// Locks: mu_ is a leaf; blocks are freed after it is released. Hits take no lock.
 // Threads: all of it, any thread.
 #pragma once
 
@@ -22,7 +32,7 @@ namespace varve::lsm {
 // The uncompressed bytes of one data block.
 struct CachedBlock {
   std::atomic<uint32_t> refs{1};
-  std::atomic<bool> used{true};  // CLOCK's second chance
+  std::atomic<bool> used{false};  // CLOCK's second chance
   uint32_t size = 0;
   std::unique_ptr<char[]> bytes;
   // Residency list of the cache; guarded by the cache's lock. slot is null when the block is not resident.
@@ -76,10 +86,14 @@ class BlockCache {
   explicit BlockCache(size_t capacity_bytes);
   ~BlockCache();  // every table using it is gone
 
+  // The resident block of `slot`, or null. Not null: it stays resident until the caller's Unpin of the slot.
+  CachedBlock* Pin(Slot* slot);
+  static void Unpin(Slot* slot) { slot->fetch_sub(kOnePin, std::memory_order_release); }
   // A reference to the resident block of `slot`, or empty.
   BlockRef Lookup(Slot* slot);
   // Makes `block` resident in `slot` (unless another thread did so first: then that block is returned and ours is
-  // dropped) and returns a reference to what is resident. May evict others.
+  // dropped) and returns a reference to what is resident. May evict others. A block of more than half the capacity is
+  // handed back without becoming resident.
   BlockRef Insert(Slot* slot, BlockRef block);
   // Drops the residents of a table's slots; the table is about to go away and nobody looks them up any more.
   void EraseSlots(Slot* slots, size_t count);
@@ -98,19 +112,35 @@ class BlockCache {
   void CountFilterUseful();
 
  private:
+  static constexpr uint64_t kOnePin = uint64_t{1} << 48;
+  static constexpr uint64_t kPointerMask = kOnePin - 1;
+  static CachedBlock* PointerOf(uint64_t word) { return reinterpret_cast<CachedBlock*>(word & kPointerMask); }
+  static size_t ChargeOf(const CachedBlock& block) { return block.size + sizeof(CachedBlock) + kAllocationOverhead; }
+  static constexpr size_t kAllocationOverhead = 32;  // of the two allocations of a block
+
   struct alignas(64) Counters {
     std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0};
   };
   static constexpr int kCounterShards = 16;
   Counters& MyCounters() const;
-  void EvictLocked() VARVE_REQUIRES(mu_);
+  uint64_t Sum(std::atomic<uint64_t> Counters::*counter) const;
+
+  bool OverCapacity() const { return block_bytes() + table_memory_bytes() > capacity(); }
+  void EvictToCapacity() VARVE_EXCLUDES(mu_);
+  // Takes blocks out until the rest fits or two rounds found nothing to take; they come as a list through `next`, with
+  // the cache's reference, for the caller to drop without the lock.
+  CachedBlock* EvictLocked() VARVE_REQUIRES(mu_);
+  void LinkLocked(CachedBlock* block) VARVE_REQUIRES(mu_);
+  void UnlinkLocked(CachedBlock* block) VARVE_REQUIRES(mu_);
+  static void UnrefList(CachedBlock* list);
 
   std::atomic<size_t> capacity_;
-  std::atomic<size_t> block_bytes_{0};
+  std::atomic<size_t> block_bytes_{0};  // changed under mu_
   std::atomic<size_t> table_bytes_{0};
   mutable Counters counters_[kCounterShards];
   Mutex mu_;
-  CachedBlock* hand_ VARVE_GUARDED_BY(mu_) = nullptr;  // ring of residents
+  CachedBlock* hand_ VARVE_GUARDED_BY(mu_) = nullptr;  // ring of residents; new ones enter behind the hand
+  size_t resident_count_ VARVE_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace varve::lsm

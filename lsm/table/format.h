@@ -2,21 +2,35 @@
 //
 //   | data block 0 | data block 1 | ... | range tombstones? | filter? | index | properties | footer : 48 bytes |
 //
-//   block       | contents, maybe compressed | compression : u8 | crc : u32 |         the 5 last bytes are the block's
-//   trailer
-//               crc is crc32c over contents and compression byte, seeded by BlockSeed(table id, offset): a block read
-//               from another file or place does not check. The properties block is seeded with table id 0, so that it
-//               can tell the id. Compressed contents start with the uncompressed size : u32.
-//   properties  field by field, see table_builder.cc; they hold the table id, counts, bounds and the range-tombstone
-//   handle footer      properties offset u64, size u32 | index offset u64, size u32 | filter offset u64, size u32 | crc
-//   u32 of the 36 bytes |
-//               magic and version u64. Sizes exclude the trailer; a filter of size 0 means no filter.
+//   block       contents, maybe compressed | compression : u8 | crc : u32
+//               The 5 last bytes are the block's trailer. crc is the masked crc32c of contents and compression byte,
+//               seeded by BlockSeed(table id, offset): a block read from another file or place does not check. The
+//               properties block is seeded with table id 0, so that it can tell the id.
+//               compression 1 (zstd): contents are the uncompressed size : u32 and one zstd frame.
+//   data block  block.h. They lie end to end from the start of the file.
+//   index       block.h, one entry for each data block: (key, trailer) is an upper bound of the block's versions and
+//               below those of the next block; value is where the block ends, its trailer included : 5 bytes.
+//               T2  The first data block whose index entry is >= (key, trailer) holds the first version >= (key,
+//               trailer), or there is none with that key. Between different user keys the entry is a short separator
+//               with trailer 0 (sorting after all versions of it); where versions of one key span blocks, it is the
+//               last version itself.
+//   range tombstones, filter, properties: lsm/format/range_tombstones.h, filter.h, properties.h
+//   footer      properties offset u64, size u32 | index offset u64, size u32 | filter offset u64, size u32 |
+//               masked crc32c of these 36 bytes : u32 | magic : 00 00 'V' 'A' 'R' 'V' 'E', version : u8
+//               Sizes are those of the contents, without the trailer; a filter of size 0 means no filter.
 //
 // All integers little-endian. T1: every offset and size is checked against the file before use.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lsm/io/file_system.h"
+#include "lsm/options.h"
+#include "lsm/status.h"
 
 namespace varve::lsm {
 
@@ -28,5 +42,38 @@ struct BlockHandle {
 inline constexpr size_t kBlockTrailerSize = 5;
 inline constexpr size_t kFooterSize = 48;
 inline constexpr uint64_t kTableMagic = 0x0145565241560000;  // bytes 00 00 'V' 'A' 'R' 'V' 'E' and version 1
+inline constexpr size_t kIndexValueSize = 5;
+inline constexpr uint64_t kTableSizeMax = (uint64_t{1} << 40) - 1;  // what an index value can say: 1 TiB
+
+struct Footer {
+  BlockHandle properties, index, filter;
+
+  std::string Encode() const;
+  // `bytes` are the last kFooterSize of the file, which is `file_size` long. kUnsupported: a table of another version.
+  static Result<Footer> Decode(std::string_view bytes, uint64_t file_size, const std::string& path);
+};
+
+// What a block's checksum starts from.
+uint32_t BlockSeed(uint64_t table_id, uint64_t offset);
+
+// The 5 bytes that follow `contents` in the file.
+std::string BlockTrailer(std::string_view contents, Compression compression, uint64_t table_id, uint64_t offset);
+
+// Uncompressed contents of a block, owned.
+struct BlockBytes {
+  std::unique_ptr<char[]> bytes;
+  uint32_t size = 0;
+  std::string_view view() const { return {bytes.get(), size}; }
+};
+
+// Checks and uncompresses what the file holds at `offset`: contents and trailer. Copies.
+Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_t table_id, const std::string& path);
+// Reads it first; plain contents stay where they were read to.
+Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id);
+// Exactly `size` bytes; kCorruption when the file ends earlier.
+Status ReadExactly(const ReadableFile& file, uint64_t offset, size_t size, char* buffer);
+
+// "<path>: block at offset N: <problem>"
+Status BlockCorruption(const std::string& path, uint64_t offset, std::string_view problem);
 
 }  // namespace varve::lsm

@@ -20,6 +20,7 @@
 #include "lsm/table/block.h"
 #include "lsm/table/block_cache.h"
 #include "lsm/table/format.h"
+#include "lsm/table/properties.h"
 
 namespace varve::lsm {
 
@@ -46,16 +47,18 @@ class Table : public std::enable_shared_from_this<Table> {
 
   // Null when the table has none.
   const std::shared_ptr<const RangeTombstones>& range_tombstones() const;
-  // Bytes of the file below the first data block whose keys are all >= key; for size estimates. No disk access.
+  // Where the data block that holds `key`, or would, begins; for size estimates. No disk access.
   uint64_t ApproximateOffset(std::string_view key) const;
   size_t memory_bytes() const;  // index, filter, slots
   uint64_t table_id() const;
   const std::string& path() const;
-  // Reads every block afresh from the file; problems are appended as "<path>: ...", one line each.
+  const TableProperties& properties() const;
+  // Reads every block afresh from the file and checks order, index, filter and counts; adds to *blocks and *entries
+  // what was read. Problems are appended as "<path>: ...", one line each.
   void Verify(uint64_t* blocks, uint64_t* entries, std::vector<std::string>* problems) const;
 
   struct Rep;
-  const Rep& rep() const { return *rep_; }
+  const Rep& rep() const { return *rep_; }  // for TableIterator
 
  private:
   explicit Table(std::unique_ptr<Rep> rep);
@@ -73,6 +76,7 @@ class TableIterator {
   ~TableIterator();
 
   bool Valid() const { return block_iter_.Valid(); }
+  bool has_table() const { return table_ != nullptr; }
   std::string_view key() const { return block_iter_.key(); }
   uint64_t trailer() const { return block_iter_.trailer(); }
   std::string_view value() const { return block_iter_.value(); }
@@ -97,14 +101,23 @@ class TableIterator {
   void NextBlock();
   void PrevBlock();
   bool LoadBlock(size_t index);  // sets block_iter_ over that block, unpositioned; false on error
+  void Stop();                   // not Valid any more
+  Result<BlockBytes> ReadBlockAhead(size_t index);
+  bool FillReadahead(size_t index);
 
   std::shared_ptr<const Table> table_;
   ReadTier tier_;
   Status status_;
   BlockRef block_;  // keeps the bytes under block_iter_
   BlockIterator block_iter_;
-  size_t block_index_ = 0;
-  size_t sequential_ = 0;  // blocks stepped through in a row; drives readahead
+  size_t block_index_ = 0;  // of block_
+  int sequential_ = 0;      // blocks stepped through in a row, negative backward; drives readahead
+
+  // Stored bytes of the file from readahead_offset_ on: whole blocks, read at once, cut up one by one.
+  std::unique_ptr<char[]> readahead_;
+  uint64_t readahead_offset_ = 0;
+  size_t readahead_size_ = 0;
+  size_t readahead_window_ = 0;  // bytes of the next large read
 };
 
 }  // namespace varve::lsm

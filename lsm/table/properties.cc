@@ -1,0 +1,132 @@
+#include "lsm/table/properties.h"
+
+#include <limits>
+
+#include "lsm/format/coding.h"
+
+namespace varve::lsm {
+namespace {
+
+// One row for each property, so that writer and reader cannot disagree.
+struct NumberField {
+  std::string_view name;
+  uint64_t TableProperties::*member;
+  bool required;
+};
+constexpr NumberField kNumbers[] = {
+    {"table_id", &TableProperties::table_id, true},
+    {"entries", &TableProperties::entries, true},
+    {"deletes", &TableProperties::deletes, true},
+    {"range_deletes", &TableProperties::range_deletes, true},
+    {"data_blocks", &TableProperties::data_blocks, true},
+    {"smallest_seq", &TableProperties::smallest_seq, true},
+    {"largest_seq", &TableProperties::largest_seq, true},
+    {"raw_key_bytes", &TableProperties::raw_key_bytes, false},
+    {"raw_value_bytes", &TableProperties::raw_value_bytes, false},
+};
+
+struct BytesField {
+  std::string_view name;
+  std::string TableProperties::*member;
+  bool required;
+};
+constexpr BytesField kBytes[] = {
+    {"smallest", &TableProperties::smallest, true},
+    {"largest", &TableProperties::largest, true},
+    {"compression", &TableProperties::compression, false},
+    {"filter", &TableProperties::filter, false},
+};
+
+constexpr std::string_view kLargestExclusive = "largest_exclusive";
+constexpr std::string_view kRangeTombstones = "range_tombstones";
+
+std::string Varints(std::initializer_list<uint64_t> numbers) {
+  std::string out;
+  for (uint64_t number : numbers) PutVarint64(&out, number);
+  return out;
+}
+
+bool ParseVarint(std::string_view value, uint64_t* number) {
+  return GetVarint64(&value, number) && value.empty();
+}
+
+bool ParseHandle(std::string_view value, BlockHandle* handle) {
+  uint64_t size = 0;
+  if (!GetVarint64(&value, &handle->offset) || !GetVarint64(&value, &size) || !value.empty()) return false;
+  if (size > std::numeric_limits<uint32_t>::max()) return false;
+  handle->size = static_cast<uint32_t>(size);
+  return true;
+}
+
+// False: the value is not of the property's type. Marks what was seen, one bit for each row of kNumbers, then kBytes.
+bool SetProperty(std::string_view name, std::string_view value, TableProperties* out, uint32_t* seen) {
+  uint32_t bit = 1;
+  for (const NumberField& field : kNumbers) {
+    if (name == field.name) {
+      *seen |= bit;
+      return ParseVarint(value, &(out->*field.member));
+    }
+    bit <<= 1;
+  }
+  for (const BytesField& field : kBytes) {
+    if (name == field.name) {
+      *seen |= bit;
+      out->*field.member = value;
+      return true;
+    }
+    bit <<= 1;
+  }
+  if (name == kLargestExclusive) {
+    uint64_t number = 0;
+    if (!ParseVarint(value, &number)) return false;
+    out->largest_exclusive = number != 0;
+    return true;
+  }
+  if (name == kRangeTombstones) return ParseHandle(value, &out->range_tombstones);
+  return true;  // from a later writer
+}
+
+Status Missing(std::string_view name) {
+  return Status::Corruption("property " + std::string(name) + " is missing");
+}
+
+}  // namespace
+
+std::string TableProperties::Encode() const {
+  std::string out;
+  const auto put = [&](std::string_view name, std::string_view value) {
+    PutLengthPrefixed(&out, name);
+    PutLengthPrefixed(&out, value);
+  };
+  for (const NumberField& field : kNumbers) put(field.name, Varints({this->*field.member}));
+  for (const BytesField& field : kBytes) put(field.name, this->*field.member);
+  if (largest_exclusive) put(kLargestExclusive, Varints({1}));
+  if (range_tombstones.size != 0) put(kRangeTombstones, Varints({range_tombstones.offset, range_tombstones.size}));
+  return out;
+}
+
+Result<TableProperties> TableProperties::Decode(std::string_view bytes) {
+  TableProperties out;
+  uint32_t seen = 0;
+  std::string_view name, value;
+  while (!bytes.empty()) {
+    if (!GetLengthPrefixed(&bytes, &name) || !GetLengthPrefixed(&bytes, &value)) {
+      return Status::Corruption("properties end inside a pair");
+    }
+    if (!SetProperty(name, value, &out, &seen)) {
+      return Status::Corruption("property " + std::string(name) + " is not what its name says");
+    }
+  }
+  uint32_t bit = 1;
+  for (const NumberField& field : kNumbers) {
+    if (field.required && (seen & bit) == 0) return Missing(field.name);
+    bit <<= 1;
+  }
+  for (const BytesField& field : kBytes) {
+    if (field.required && (seen & bit) == 0) return Missing(field.name);
+    bit <<= 1;
+  }
+  return out;
+}
+
+}  // namespace varve::lsm
