@@ -1,0 +1,125 @@
+#include "lsm/compact/table_output.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace varve::lsm {
+
+namespace {
+// An output table touches at most this many tables' worth of the level below it, so that compacting it later stays
+// bounded.
+constexpr uint64_t kGrandparentTables = 10;
+constexpr int kVersionsBetweenChecks = 1024;  // of `cancelled`
+}  // namespace
+
+TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombstones)
+    : setup_(std::move(setup)), tombstones_(tombstones) {}
+
+TableOutput::~TableOutput() = default;
+
+Result<std::vector<TableFileRef>> TableOutput::Run(MergeIterator* input, VersionFilter* filter) {
+  Status s = Pump(input, filter);
+  if (s.ok() && !finished_.empty()) s = setup_.file_system->SyncDir(setup_.context->dir);
+  if (!s.ok()) {
+    RemoveFiles();
+    return s;
+  }
+  return std::move(finished_);
+}
+
+Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
+  std::string cut_behind;  // once set: the table ends behind all versions of this key
+  bool cut = false;
+  int until_check = kVersionsBetweenChecks;
+  for (input->SeekToFirst(); input->Valid(); input->Next()) {
+    if (--until_check == 0) {
+      until_check = kVersionsBetweenChecks;
+      if (setup_.cancelled != nullptr && setup_.cancelled->load(std::memory_order_relaxed)) return Status::Closed();
+    }
+    const std::string_view key = input->key();
+    uint64_t trailer = input->trailer();
+    if (!filter->Keep(key, &trailer)) continue;
+    if (cut && key != std::string_view(cut_behind)) {
+      VARVE_TRY(FinishTable(key, *filter));
+      cut = false;
+    }
+    if (builder_ == nullptr) VARVE_TRY(OpenTable());
+    VARVE_TRY(builder_->Add(key, trailer, input->value()));
+    if (!cut && WantsCut(key)) {
+      cut = true;
+      cut_behind.assign(key);
+    }
+  }
+  VARVE_TRY(input->status());
+  if (builder_ == nullptr && HasRangeTombstones(*filter)) VARVE_TRY(OpenTable());
+  return builder_ == nullptr ? Status::Ok() : FinishTable({}, *filter);
+}
+
+bool TableOutput::WantsCut(std::string_view key) {
+  if (setup_.table_bytes == 0) return false;
+  if (builder_->size_estimate() >= setup_.table_bytes) return true;
+  while (grandparent_ < setup_.grandparents.size() && setup_.grandparents[grandparent_]->EndsBefore(key)) {
+    touched_bytes_ += setup_.grandparents[grandparent_]->facts().file_size;
+    ++grandparent_;
+  }
+  return touched_bytes_ > kGrandparentTables * setup_.table_bytes;
+}
+
+Status TableOutput::OpenTable() {
+  number_ = setup_.next_number();
+  numbers_.push_back(number_);
+  auto file = setup_.file_system->Create(TableFileName(setup_.context->dir, number_));
+  if (!file.ok()) return file.status();
+  TableBuilderOptions options = setup_.builder;
+  do {
+    table_id_ = setup_.random->Next();
+  } while (table_id_ == 0);  // 0 stands for "unknown"
+  options.table_id = table_id_;
+  builder_ = std::make_unique<TableBuilder>(std::move(file).value(), options);
+  return Status::Ok();
+}
+
+bool TableOutput::HasRangeTombstones(const VersionFilter& filter) const {
+  for (const RangeTombstones::Fragment& fragment : tombstones_->fragments()) {
+    if (fragment.end <= lower_) continue;
+    for (SequenceNumber seq : fragment.seqs) {
+      if (filter.KeepRangeTombstone(seq)) return true;
+    }
+  }
+  return false;
+}
+
+Status TableOutput::FinishTable(std::string_view upper, const VersionFilter& filter) {
+  for (const RangeTombstones::Fragment& fragment : tombstones_->fragments()) {
+    if (fragment.end <= lower_) continue;
+    if (!upper.empty() && std::string_view(fragment.begin) >= upper) break;
+    RangeTombstone piece;
+    piece.begin = std::max(fragment.begin, lower_);
+    piece.end = upper.empty() ? fragment.end : std::min(fragment.end, std::string(upper));
+    for (SequenceNumber seq : fragment.seqs) {
+      if (!filter.KeepRangeTombstone(seq)) continue;
+      piece.seq = seq;
+      builder_->AddRangeTombstone(piece);
+    }
+  }
+  auto facts = builder_->Finish();
+  builder_.reset();
+  if (!facts.ok()) return facts.status();
+  if (setup_.bytes_written != nullptr) setup_.bytes_written->fetch_add(facts->file_size, std::memory_order_relaxed);
+  finished_.push_back(std::make_shared<TableFile>(number_, table_id_, std::move(facts).value(), setup_.context));
+  lower_.assign(upper);
+  touched_bytes_ = 0;
+  return Status::Ok();
+}
+
+void TableOutput::RemoveFiles() {
+  builder_.reset();
+  finished_.clear();
+  for (uint64_t number : numbers_) {
+    // What cannot be removed now is no part of any version and goes at the next open.
+    Status ignored = setup_.file_system->Remove(TableFileName(setup_.context->dir, number));
+    (void)ignored.ok();
+  }
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,66 @@
+// lsm/compact/table_output.h - turns a merged stream of versions into new tables: the work of a flush and of a
+// compaction.
+//
+// Output tables are cut where a new user key begins, once they have their size or touch too much of the level below the
+// output. A range tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's
+// first key). Files are written and synced, then the directory is synced: on return they may be named in the manifest.
+// On an error every file made here is removed again. Touches only files nobody else can see: no lock is held. Threads:
+// one thread at a time.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lsm/compact/version_filter.h"
+#include "lsm/io/clock.h"
+#include "lsm/iter/merge_iterator.h"
+#include "lsm/table/table_builder.h"
+#include "lsm/table/table_file.h"
+
+namespace varve::lsm {
+
+struct TableOutputSetup {
+  FileSystem* file_system = nullptr;
+  RandomSource* random = nullptr;
+  std::shared_ptr<const TableContext> context;
+  TableBuilderOptions builder;                     // table_id is set for each table
+  uint64_t table_bytes = 0;                        // 0: one table, never cut
+  std::vector<TableFileRef> grandparents;          // ascending
+  std::function<uint64_t()> next_number;           // file numbers; any thread
+  const std::atomic<bool>* cancelled = nullptr;    // looked at now and then; gives kClosed
+  std::atomic<uint64_t>* bytes_written = nullptr;  // grows as tables are finished
+};
+
+class TableOutput {
+ public:
+  TableOutput(TableOutputSetup setup, const RangeTombstones* tombstones);
+  ~TableOutput();
+
+  // Reads `input` from its start to its end. Call once.
+  Result<std::vector<TableFileRef>> Run(MergeIterator* input, VersionFilter* filter);
+
+ private:
+  Status Pump(MergeIterator* input, VersionFilter* filter);
+  Status OpenTable();
+  // Ends the open table; its share of the key space ends before `upper` (empty: at the last key).
+  Status FinishTable(std::string_view upper, const VersionFilter& filter);
+  bool HasRangeTombstones(const VersionFilter& filter) const;
+  bool WantsCut(std::string_view key);
+  void RemoveFiles();
+
+  const TableOutputSetup setup_;
+  const RangeTombstones* const tombstones_;
+  std::unique_ptr<TableBuilder> builder_;
+  uint64_t number_ = 0;  // of the open table
+  uint64_t table_id_ = 0;
+  std::vector<uint64_t> numbers_;  // of all tables begun
+  std::vector<TableFileRef> finished_;
+  std::string lower_;       // where the open (or next) table's share begins; empty for the first
+  size_t grandparent_ = 0;  // first that does not end before the current key
+  uint64_t touched_bytes_ = 0;
+};
+
+}  // namespace varve::lsm

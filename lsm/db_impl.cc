@@ -1,0 +1,297 @@
+// Open, close, reads and snapshots of the owner's database.
+#include "lsm/db_impl.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "lsm/version/file_names.h"
+
+namespace varve::lsm {
+
+static_assert(kLevelCount == kLevels);
+
+namespace {
+
+constexpr size_t kBudgetMin = size_t{4} << 20;
+constexpr size_t kMemTableMin = size_t{1} << 20;
+constexpr size_t kMemTableMax = size_t{64} << 20;
+constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string WithoutTrailingSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+Result<Environment> ResolveOptions(const Options& options) {
+  if (options.memory_budget < kBudgetMin) {
+    return Status::InvalidArgument("memory_budget is " + std::to_string(options.memory_budget) +
+                                   " bytes, want at least " + std::to_string(kBudgetMin));
+  }
+  if (options.block_size < 256 || options.block_size > (size_t{1} << 20)) {
+    return Status::InvalidArgument("block_size is " + std::to_string(options.block_size) +
+                                   " bytes, want 256 to 1048576");
+  }
+  if (options.table_size < (size_t{64} << 10)) {
+    return Status::InvalidArgument("table_size is " + std::to_string(options.table_size) +
+                                   " bytes, want at least 65536");
+  }
+  if (options.filter_bits_per_key < 0 || options.filter_bits_per_key > 32) {
+    return Status::InvalidArgument("filter_bits_per_key is " + std::to_string(options.filter_bits_per_key) +
+                                   ", want 0 to 32");
+  }
+  Environment environment;
+  environment.options = options;
+  environment.file_system = options.file_system != nullptr ? options.file_system : PosixFileSystem();
+  environment.clock = options.clock != nullptr ? options.clock : SystemClock();
+  environment.random = options.random != nullptr ? options.random : SystemRandom();
+  environment.memtable_bytes = options.memtable_size != 0
+                                   ? options.memtable_size
+                                   : std::clamp(options.memory_budget / 8, kMemTableMin, kMemTableMax);
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  environment.compaction_threads =
+      options.background_threads > 0 ? options.background_threads : std::clamp(cores / 2, 1, 8);
+  return environment;
+}
+
+DbImpl::DbImpl(std::string dir, Environment environment)
+    : dir_(std::move(dir)), env_(std::move(environment)), wal_sync_(env_.options.wal_sync) {
+  executor_ = env_.options.executor;
+  if (executor_ == nullptr) {
+    own_executor_ = NewThreadExecutor(env_.compaction_threads);
+    executor_ = own_executor_.get();
+  }
+  cache_ = std::make_unique<BlockCache>(env_.options.memory_budget);
+  context_ = std::make_shared<TableContext>();
+  context_->file_system = env_.file_system;
+  context_->cache = cache_.get();
+  context_->dir = dir_;
+  MutexLock lock(&lifeline_->mu);
+  lifeline_->db = this;
+}
+
+Result<std::unique_ptr<Db>> DbImpl::Open(const std::string& dir, const Options& options) {
+  auto environment = ResolveOptions(options);
+  if (!environment.ok()) return environment.status();
+  std::unique_ptr<DbImpl> db(new DbImpl(WithoutTrailingSlashes(dir), std::move(environment).value()));
+  if (Status s = db->OpenDirectory(); !s.ok()) return s;
+  return std::unique_ptr<Db>(std::move(db));
+}
+
+Status DbImpl::OpenDirectory() {
+  FileSystem* fs = env_.file_system;
+  auto exists = fs->Exists(dir_);
+  if (!exists.ok()) return exists.status();
+  DirectoryListing listing;
+  if (*exists) {
+    // Looked at before LOCK is made, so that a directory that is not ours stays untouched.
+    auto before = ListDirectory(fs, dir_);
+    if (!before.ok()) return before.status();
+    if (!before->has_current) {
+      if (!before->tables.empty() || !before->wals.empty()) {
+        return Status::Corruption(CurrentFileName(dir_) +
+                                  ": missing, but the directory holds tables or log segments of a database");
+      }
+      if (!before->foreign.empty()) {
+        return Status::InvalidArgument(dir_ + ": holds no database, but other files (such as '" +
+                                       before->foreign.front() + "'); choose an empty or new directory");
+      }
+    }
+    if (before->has_current && env_.options.error_if_exists) {
+      return Status::InvalidArgument(dir_ + ": a database is there already (error_if_exists is set)");
+    }
+    listing = std::move(before).value();
+  }
+  if (!listing.has_current && !env_.options.create_if_missing) return Status::NotFound(dir_ + ": no database there");
+  if (!*exists) {
+    VARVE_TRY(fs->CreateDir(dir_));
+    VARVE_TRY(fs->SyncDir(ParentOf(dir_)));
+  }
+  auto lock = fs->Lock(LockFileName(dir_));
+  if (!lock.ok()) return lock.status();
+  lock_ = std::move(lock).value();
+  auto again = ListDirectory(fs, dir_);  // the owner before us may have changed it until now
+  if (!again.ok()) return again.status();
+  return Recover(*again);
+}
+
+Status DbImpl::Recover(const DirectoryListing& listing) {
+  ManifestState state;
+  state.wal_number = 1;
+  if (listing.has_current) {
+    ManifestReader reader;
+    VARVE_TRY(reader.Open(context_));
+    state = reader.state();
+    for (int n = 0; n < kLevels; ++n) {
+      for (const TableFileRef& file : state.version->level(n)) {
+        if (!std::binary_search(listing.tables.begin(), listing.tables.end(), file->number())) {
+          return Status::Corruption(file->path() + ": " + reader.name() + " names this table, but the file is missing");
+        }
+      }
+    }
+  }
+  next_number_ = std::max(state.next_number, listing.largest_number + 1);
+  std::vector<uint64_t> segments;
+  for (uint64_t number : listing.wals) {
+    if (number >= state.wal_number) segments.push_back(number);
+  }
+  auto log = ReplayLog(env_.file_system, dir_, state, segments, env_.memtable_bytes);
+  if (!log.ok()) return log.status();
+  VARVE_TRY(CleanTail(env_.file_system, dir_, *log));
+  wal_tail_cut_bytes_ = log->cut_bytes;
+  last_sequence_ = log->last_sequence;
+  visible_ = log->last_sequence;
+
+  Wal::Setup wal;
+  wal.file_system = env_.file_system;
+  wal.random = env_.random;
+  wal.dir = dir_;
+  wal.file_name = [this](uint64_t number) { return WalFileName(dir_, number); };
+  wal.next_number = [this] { return NextNumber(); };
+  wal.write_ahead_bytes = kWriteAheadBytes;
+  auto created = Wal::Create(std::move(wal));
+  if (!created.ok()) return created.status();
+  wal_ = std::move(created).value();
+
+  if (log->memtables.empty()) state.wal_number = wal_->current_number();
+  const uint64_t manifest_number = NextNumber();
+  state.next_number = next_number_;
+  auto manifest = ManifestWriter::Create(env_.file_system, env_.random, dir_, manifest_number, state);
+  if (!manifest.ok()) return manifest.status();
+  {
+    MutexLock manifest_lock(&manifest_mu_);
+    manifest_ = std::move(manifest).value();
+  }
+  RemoveUnused(listing, state, manifest_number);
+
+  MutexLock lock(&mu_);
+  active_ = std::make_shared<MemTable>();
+  for (RecoveredMemTable& memtable : log->memtables) {
+    const uint64_t next_wal = memtable.next_wal_number != 0 ? memtable.next_wal_number : wal_->current_number();
+    sealed_.push_back({std::move(memtable.table), next_wal, memtable.last_sequence});
+  }
+  for (uint64_t number : segments) {
+    const bool cut = std::find(log->cut_segments.begin(), log->cut_segments.end(), number) != log->cut_segments.end();
+    if (!cut && number >= state.wal_number) replayed_wals_.push_back(number);
+  }
+  state_ = std::move(state);
+  view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
+  InstallViewLocked();
+  AfterChangeLocked();
+  ScheduleWorkLocked();
+  SchedulePeriodicSyncLocked();
+  return Status::Ok();
+}
+
+// Removes what no version names: left from a crash, or from a clean-up that failed. Errors are harmless: the next open
+// tries again.
+void DbImpl::RemoveUnused(const DirectoryListing& listing, const ManifestState& state, uint64_t manifest_number) {
+  std::vector<std::string> unused;
+  std::set<uint64_t> live;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : state.version->level(n)) live.insert(file->number());
+  }
+  for (uint64_t number : listing.tables) {
+    if (!live.contains(number)) unused.push_back(TableFileName(dir_, number));
+  }
+  for (uint64_t number : listing.wals) {
+    if (number < state.wal_number) unused.push_back(WalFileName(dir_, number));
+  }
+  for (uint64_t number : listing.manifests) {
+    if (number != manifest_number) unused.push_back(dir_ + "/" + ManifestName(number));
+  }
+  for (const std::string& name : listing.temporaries) unused.push_back(dir_ + "/" + name);
+  for (const std::string& path : unused) {
+    Status ignored = env_.file_system->Remove(path);
+    (void)ignored.ok();
+  }
+}
+
+DbImpl::~DbImpl() {
+  Status ignored = Close();
+  (void)ignored.ok();
+}
+
+Status DbImpl::Close() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Ok();
+  {
+    MutexLock lock(&mu_);
+    closing_.store(true, std::memory_order_release);
+    changed_.SignalAll();
+    Await([this]() VARVE_REQUIRES(mu_) { return jobs_ == 0; });
+  }
+  {
+    MutexLock lock(&lifeline_->mu);
+    lifeline_->db = nullptr;
+  }
+  Status status;
+  if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) status = wal_->Sync();
+  own_executor_.reset();
+  closed_.store(true, std::memory_order_release);
+  lock_.reset();
+  return status;
+}
+
+Result<bool> DbImpl::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
+  if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
+  CurrentView::Pin view(view_.get());
+  return GetFrom(*view, options, SequenceOf(options), /*memory_only=*/false, key, value);
+}
+
+Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
+  if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
+  CurrentView::Pin view(view_.get());
+  return GetFrom(*view, options, SequenceOf(options), /*memory_only=*/true, key, value);
+}
+
+std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
+                                           std::span<PinnedValue> values) {
+  std::vector<Result<bool>> results;
+  results.reserve(keys.size());
+  if (closed_.load(std::memory_order_relaxed)) {
+    for (size_t i = 0; i < keys.size(); ++i) results.emplace_back(Status::Closed());
+    return results;
+  }
+  CurrentView::Pin view(view_.get());
+  const SequenceNumber snapshot = SequenceOf(options);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    results.push_back(GetFrom(*view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
+  }
+  return results;
+}
+
+Iterator DbImpl::NewIterator(const ReadOptions& options) {
+  if (closed_.load(std::memory_order_relaxed)) return Iterator(Status::Closed());
+  auto view = view_->Share();
+  return IterateOver(std::move(view), options, SequenceOf(options));
+}
+
+class DbImpl::SnapshotHandle final : public Snapshot {
+ public:
+  SnapshotHandle(DbImpl* db, SequenceNumber sequence) : db_(db), sequence_(sequence) {}
+  ~SnapshotHandle() override {
+    MutexLock lock(&db_->mu_);
+    db_->snapshots_.erase(db_->snapshots_.find(sequence_));
+  }
+  SequenceNumber sequence() const override { return sequence_; }
+
+ private:
+  DbImpl* const db_;
+  const SequenceNumber sequence_;
+};
+
+std::unique_ptr<Snapshot> DbImpl::GetSnapshot() {
+  MutexLock lock(&mu_);
+  const SequenceNumber sequence = visible_.load(std::memory_order_acquire);
+  snapshots_.insert(sequence);
+  return std::make_unique<SnapshotHandle>(this, sequence);
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,216 @@
+// lsm/db_impl.h - the owner's database: write path, background work, administration.
+//
+// Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
+// compaction), db_impl_admin.cc (checkpoint, verify, statistics).
+//
+// Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,
+// last_sequence_ and the log's appending end. mu_ guards the version, the sealed memtables and all scheduling. The
+// manifest is written under manifest_mu_. Lock order: commit_mu_ alone; manifest_mu_, then mu_. mu_ and commit_mu_ are
+// never held across file I/O.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lsm/compact/picker.h"
+#include "lsm/compact/table_output.h"
+#include "lsm/db.h"
+#include "lsm/io/clock.h"
+#include "lsm/io/file_system.h"
+#include "lsm/read_view.h"
+#include "lsm/recovery.h"
+#include "lsm/sync/executor.h"
+#include "lsm/sync/mutex.h"
+#include "lsm/table/block_cache.h"
+#include "lsm/version/manifest.h"
+#include "lsm/wal/wal.h"
+
+namespace varve::lsm {
+
+// Options with every default filled in.
+struct Environment {
+  Options options;
+  FileSystem* file_system;
+  Clock* clock;
+  RandomSource* random;
+  size_t memtable_bytes;
+  int compaction_threads;
+};
+Result<Environment> ResolveOptions(const Options& options);
+
+class DbImpl final : public Db {
+ public:
+  static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
+  ~DbImpl() override;
+
+  Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
+  Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
+  std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
+                                     std::span<PinnedValue> values) override;
+  Iterator NewIterator(const ReadOptions& options) override;
+  std::unique_ptr<Snapshot> GetSnapshot() override;
+  Status Write(const WriteOptions& options, WriteBatch& batch) override;
+  Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) override;
+  WritePressure Pressure() const override;
+  Status SyncWal() override;
+  void SetWalSync(WalSync mode) override;
+  Status Flush() override;
+  Status CompactRange(std::string_view begin, std::string_view end) override;
+  Status WaitForBackgroundWork() override;
+  Status Checkpoint(const std::string& dir) override;
+  Result<VerifyReport> Verify() override;
+  DbStats Stats() const override;
+  uint64_t ApproximateSize(std::string_view begin, std::string_view end) const override;
+  Status CatchUp() override;
+  Status Close() override;
+  const std::string& dir() const override { return dir_; }
+
+ private:
+  class SnapshotHandle;
+  // One caller of Write in the commit queue; lives on its stack.
+  struct Writer {
+    explicit Writer(WriteBatch* b) : batch(b) {}
+    WriteBatch* const batch;
+    bool done = false;  // guarded by commit_mu_
+    Status status;      // written by the leader before done
+    CondVar wake;
+  };
+  // A full memtable on its way to a table.
+  struct Sealed {
+    std::shared_ptr<MemTable> table;
+    uint64_t next_wal_number;      // segments below it are not needed once the table is in the manifest
+    SequenceNumber last_sequence;  // of the memtable
+  };
+  enum class Room : uint8_t { kFree, kSlow, kFull };
+  // Delayed work holds this and finds the database gone, or keeps it from going while it runs.
+  struct Lifeline {
+    Mutex mu;
+    DbImpl* db VARVE_GUARDED_BY(mu) = nullptr;
+  };
+  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
+
+  DbImpl(std::string dir, Environment environment);
+
+  // Open and close.
+  Status OpenDirectory();
+  Status Recover(const DirectoryListing& listing);
+  void RemoveUnused(const DirectoryListing& listing, const ManifestState& state, uint64_t manifest_number);
+  uint64_t NextNumber() { return next_number_.fetch_add(1, std::memory_order_relaxed); }
+  // Call it after taking the view (see read_view.h).
+  SequenceNumber SequenceOf(const ReadOptions& options) const {
+    return options.snapshot != nullptr ? options.snapshot->sequence() : visible_.load(std::memory_order_acquire);
+  }
+
+  // Commit.
+  Status CheckWritable() const;
+  Status CheckBatch(const WriteBatch& batch) const;
+  Status Commit(Writer* writer, bool may_wait);
+  Status LeadCommit(Writer* leader, bool may_wait);
+  Status MakeRoom(bool may_wait, size_t bytes);
+  void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
+  Status SealMemTable();
+  Status LogAndApply(WriteBatch& batch);
+  WriteBatch& Gather(Writer* leader);
+  Room RoomLocked() const VARVE_REQUIRES(mu_);
+  Status SyncAndReport();
+  void Fence(const Status& cause);
+  void RunDurable();
+  void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
+  void PeriodicSync();
+  void BackgroundSync();
+
+  // Background.
+  // Waits for `condition`, helping an executor that has no threads.
+  template <typename Condition>
+  void Await(Condition&& condition) VARVE_REQUIRES(mu_) {
+    while (!condition()) {
+      mu_.Unlock();
+      const bool ran = executor_->RunPending();
+      mu_.Lock();
+      if (!ran && !condition()) changed_.Wait(&mu_);
+    }
+  }
+  bool StoppedLocked() const VARVE_REQUIRES(mu_);
+  void ScheduleLocked(Lane lane, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
+  void ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
+  void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
+  void RetryWork();
+  bool CompactionDueLocked() const VARVE_REQUIRES(mu_);
+  void AfterChangeLocked() VARVE_REQUIRES(mu_);
+  void RunFlush();
+  Status FlushOldest();
+  void RunCompaction();
+  Status DoCompaction(const CompactionPlan& plan);
+  Result<VersionEdit> MergeTables(const CompactionPlan& plan);
+  Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
+  void InstallViewLocked() VARVE_REQUIRES(mu_);
+  void ReportLocked(const Status& status) VARVE_REQUIRES(mu_);
+  void RemoveBuried();
+  void RemoveReplayedWals(uint64_t below);
+  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> grandparents);
+  std::vector<SequenceNumber> SnapshotListLocked() const VARVE_REQUIRES(mu_);
+  PickerOptions picker_options() const;
+
+  const std::string dir_;
+  const Environment env_;
+  std::unique_ptr<Executor> own_executor_;
+  Executor* executor_ = nullptr;
+  std::shared_ptr<Lifeline> lifeline_ = std::make_shared<Lifeline>();
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<BlockCache> cache_;
+  std::shared_ptr<TableContext> context_;
+  std::unique_ptr<CurrentView> view_;
+  std::unique_ptr<Wal> wal_;
+  std::atomic<uint64_t> next_number_{1};
+  std::atomic<SequenceNumber> visible_{0};  // stored by the leader (release) once a batch is applied
+  std::atomic<bool> closing_{false};        // stored under mu_; jobs look at it now and then
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> fenced_{false};  // stored under mu_
+  std::atomic<WalSync> wal_sync_;
+  uint64_t wal_tail_cut_bytes_ = 0;  // fixed after open
+
+  // The commit leader's.
+  std::shared_ptr<MemTable> active_;  // replaced by the leader, under mu_
+  SequenceNumber last_sequence_ = 0;
+  WriteBatch gathered_;  // several writers' batches as one record
+  Mutex commit_mu_;
+  std::deque<Writer*> queue_ VARVE_GUARDED_BY(commit_mu_);
+
+  mutable Mutex mu_;
+  CondVar changed_;  // anything under mu_ that somebody may wait for
+  ManifestState state_ VARVE_GUARDED_BY(mu_);
+  std::deque<Sealed> sealed_ VARVE_GUARDED_BY(mu_);  // oldest first
+  std::multiset<SequenceNumber> snapshots_ VARVE_GUARDED_BY(mu_);
+  std::vector<uint64_t> replayed_wals_ VARVE_GUARDED_BY(mu_);  // segments of an earlier life, still needed
+  bool flush_scheduled_ VARVE_GUARDED_BY(mu_) = false;
+  int compactions_scheduled_ VARVE_GUARDED_BY(mu_) = 0;
+  int manual_compactions_ VARVE_GUARDED_BY(mu_) = 0;  // waiting or running: automatic ones stand back
+  bool manual_running_ VARVE_GUARDED_BY(mu_) = false;
+  Status background_error_ VARVE_GUARDED_BY(mu_);  // heals when the work succeeds later
+  Status fence_ VARVE_GUARDED_BY(mu_);
+  bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
+  bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work until then
+  int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // handed to the executor and not finished; delayed ones do not count
+  uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
+  std::atomic<Room> room_{Room::kFree};  // RoomLocked() as of the last change; read by the leader without a lock
+
+  Mutex manifest_mu_;  // held across the manifest's I/O
+  std::unique_ptr<ManifestWriter> manifest_ VARVE_GUARDED_BY(manifest_mu_);
+
+  Mutex durable_mu_;
+  std::vector<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);
+  bool durable_scheduled_ VARVE_GUARDED_BY(durable_mu_) = false;
+  std::atomic<uint64_t> sync_started_us_{0};  // of a background sync in progress; 0: none
+
+  struct Counters {
+    std::atomic<uint64_t> writes{0}, write_bytes{0}, flushes{0}, flush_bytes{0};
+    std::atomic<uint64_t> compactions{0}, compaction_read_bytes{0}, compaction_write_bytes{0}, stall_us{0};
+  };
+  Counters counters_;
+};
+
+}  // namespace varve::lsm

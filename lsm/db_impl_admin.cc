@@ -1,0 +1,83 @@
+// Checkpoint, verification, statistics of the owner's database.
+#include <algorithm>
+
+#include "lsm/db_impl.h"
+#include "lsm/inspect.h"
+
+namespace varve::lsm {
+
+Status DbImpl::Checkpoint(const std::string& dir) {
+  FileSystem* fs = env_.file_system;
+  auto exists = fs->Exists(dir);
+  if (!exists.ok()) return exists.status();
+  if (*exists) return Status::InvalidArgument(dir + ": exists already; a checkpoint wants a new directory");
+  VARVE_TRY(Flush());  // then the tables alone hold everything acknowledged so far
+  ManifestState state;
+  {
+    MutexLock lock(&mu_);
+    state = state_;  // its version keeps the tables from being removed
+  }
+  // Built under another name, so that a crash leaves no half checkpoint under the one asked for.
+  const std::string temporary = dir + ".tmp";
+  VARVE_TRY(fs->CreateDir(temporary));
+  state.next_number = NextNumber() + 1;
+  state.wal_number = state.next_number;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : state.version->level(n)) {
+      VARVE_TRY(fs->Link(file->path(), TableFileName(temporary, file->number())));
+    }
+  }
+  auto manifest = ManifestWriter::Create(fs, env_.random, temporary, state.next_number - 1, state);
+  if (!manifest.ok()) return manifest.status();
+  manifest->reset();
+  VARVE_TRY(fs->Rename(temporary, dir));
+  const size_t slash = dir.find_last_of('/');
+  return fs->SyncDir(slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash));
+}
+
+Result<VerifyReport> DbImpl::Verify() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  auto view = view_->Share();
+  return VerifyVersion(*view->version);
+}
+
+DbStats DbImpl::Stats() const {
+  DbStats stats;
+  {
+    MutexLock lock(&mu_);
+    CountLevels(*state_.version, &stats);
+    if (active_ != nullptr) stats.memtable_bytes = active_->memory_bytes();
+    for (const Sealed& sealed : sealed_) stats.memtable_bytes += sealed.table->memory_bytes();
+    stats.background_error = background_error_.ok() ? "" : background_error_.ToString();
+  }
+  stats.last_sequence = visible_.load(std::memory_order_acquire);
+  stats.cache_bytes = cache_->block_bytes();
+  stats.table_memory_bytes = cache_->table_memory_bytes();
+  stats.cache_hits = cache_->hits();
+  stats.cache_misses = cache_->misses();
+  stats.filter_useful = cache_->filter_useful();
+  stats.writes = counters_.writes.load(std::memory_order_relaxed);
+  stats.write_bytes = counters_.write_bytes.load(std::memory_order_relaxed);
+  stats.wal_bytes = wal_->appended_bytes();
+  stats.wal_syncs = wal_->syncs();
+  stats.flushes = counters_.flushes.load(std::memory_order_relaxed);
+  stats.flush_bytes = counters_.flush_bytes.load(std::memory_order_relaxed);
+  stats.compactions = counters_.compactions.load(std::memory_order_relaxed);
+  stats.compaction_read_bytes = counters_.compaction_read_bytes.load(std::memory_order_relaxed);
+  stats.compaction_write_bytes = counters_.compaction_write_bytes.load(std::memory_order_relaxed);
+  stats.stall_us = counters_.stall_us.load(std::memory_order_relaxed);
+  stats.wal_tail_cut_bytes = wal_tail_cut_bytes_;
+  stats.fenced = fenced_.load(std::memory_order_acquire);
+  return stats;
+}
+
+uint64_t DbImpl::ApproximateSize(std::string_view begin, std::string_view end) const {
+  auto view = view_->Share();
+  return ApproximateBytes(*view->version, begin, end);
+}
+
+Status DbImpl::CatchUp() {
+  return Status::Ok();
+}
+
+}  // namespace varve::lsm

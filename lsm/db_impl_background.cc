@@ -1,0 +1,381 @@
+// Flushes and compactions: from memtables to level 0, and down the levels.
+#include <algorithm>
+
+#include "lsm/db_impl.h"
+#include "lsm/version/file_names.h"
+
+namespace varve::lsm {
+
+namespace {
+constexpr uint64_t kRetryDelayUs = 1'000'000;  // after an error of background work
+constexpr int kZstdLevel = 1;
+}  // namespace
+
+bool DbImpl::StoppedLocked() const {
+  return closing_.load(std::memory_order_relaxed) || fenced_.load(std::memory_order_relaxed);
+}
+
+void DbImpl::ScheduleLocked(Lane lane, void (DbImpl::*work)()) {
+  ++jobs_;
+  executor_->Schedule(lane, [this, work] {
+    (this->*work)();
+    MutexLock lock(&mu_);
+    --jobs_;
+    changed_.SignalAll();
+  });
+}
+
+void DbImpl::ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) {
+  executor_->ScheduleAfter(lane, delay_us, [lifeline = lifeline_, work] {
+    MutexLock lock(&lifeline->mu);
+    if (lifeline->db != nullptr) (lifeline->db->*work)();
+  });
+}
+
+PickerOptions DbImpl::picker_options() const {
+  return {.memtable_bytes = env_.memtable_bytes, .table_bytes = env_.options.table_size};
+}
+
+bool DbImpl::CompactionDueLocked() const {
+  if (state_.version->level(0).size() >= kLevel0CompactFiles) return true;
+  return CompactionDebt(*state_.version, picker_options()) > 0;
+}
+
+void DbImpl::ScheduleWorkLocked() {
+  if (StoppedLocked() || retry_scheduled_) return;
+  if (!sealed_.empty() && !flush_scheduled_) {
+    flush_scheduled_ = true;
+    ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
+  }
+  if (manual_compactions_ == 0 && compactions_scheduled_ < env_.compaction_threads && CompactionDueLocked()) {
+    ++compactions_scheduled_;
+    ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
+  }
+}
+
+void DbImpl::AfterChangeLocked() {
+  room_.store(RoomLocked() == Room::kFree ? Room::kFree : Room::kSlow, std::memory_order_relaxed);
+  const size_t memtables = (sealed_.size() + 1) * env_.memtable_bytes;
+  const size_t budget = env_.options.memory_budget;
+  cache_->SetCapacity(budget > 2 * memtables ? budget - memtables : budget / 2);
+  changed_.SignalAll();
+}
+
+void DbImpl::ReportLocked(const Status& status) {
+  if (status.Is(StatusCode::kClosed)) return;
+  background_error_ = status;
+  if (!status.ok() && !retry_scheduled_ && !StoppedLocked()) {
+    retry_scheduled_ = true;
+    ScheduleLaterLocked(Lane::kFlush, kRetryDelayUs, &DbImpl::RetryWork);
+  }
+  changed_.SignalAll();
+}
+
+void DbImpl::RetryWork() {
+  MutexLock lock(&mu_);
+  retry_scheduled_ = false;
+  ScheduleWorkLocked();
+}
+
+void DbImpl::InstallViewLocked() {
+  auto view = std::make_shared<ReadView>();
+  view->active = active_;
+  for (auto it = sealed_.rbegin(); it != sealed_.rend(); ++it) view->sealed.push_back(it->table);
+  view->version = state_.version;
+  view_->Install(std::move(view));
+}
+
+std::vector<SequenceNumber> DbImpl::SnapshotListLocked() const {
+  std::vector<SequenceNumber> list(snapshots_.begin(), snapshots_.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  return list;
+}
+
+TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandparents) {
+  TableOutputSetup setup;
+  setup.file_system = env_.file_system;
+  setup.random = env_.random;
+  setup.context = context_;
+  setup.builder.block_size = env_.options.block_size;
+  // Level 0 lives for moments: compressing it would only slow the flush.
+  setup.builder.compression = level == 0 ? Compression::kNone : env_.options.compression;
+  setup.builder.zstd_level = kZstdLevel;
+  setup.builder.filter_bits_per_key = env_.options.filter_bits_per_key;
+  setup.table_bytes = level == 0 ? 0 : env_.options.table_size;
+  setup.grandparents = std::move(grandparents);
+  setup.next_number = [this] { return NextNumber(); };
+  setup.cancelled = &closing_;
+  setup.bytes_written = level == 0 ? &counters_.flush_bytes : &counters_.compaction_write_bytes;
+  return setup;
+}
+
+void DbImpl::RunFlush() {
+  Status status = FlushOldest();
+  view_->Reap();
+  RemoveBuried();
+  MutexLock lock(&mu_);
+  flush_scheduled_ = false;
+  ReportLocked(status);
+  ScheduleWorkLocked();
+}
+
+Status DbImpl::FlushOldest() {
+  Sealed sealed;
+  std::vector<SequenceNumber> snapshots;
+  {
+    MutexLock lock(&mu_);
+    if (sealed_.empty() || StoppedLocked()) return Status::Closed();
+    sealed = sealed_.front();
+    snapshots = SnapshotListLocked();
+  }
+  RangeTombstones none;
+  auto range_tombstones = sealed.table->range_tombstones();
+  const RangeTombstones& tombstones = range_tombstones ? *range_tombstones : none;
+  std::vector<MergeSource> sources;
+  sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
+  MergeIterator input(std::move(sources));
+  VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
+  TableOutput output(OutputSetup(0, {}), &tombstones);
+  auto files = output.Run(&input, &filter);
+  if (!files.ok()) return files.status();
+
+  VersionEdit edit;
+  edit.wal_number = sealed.next_wal_number;
+  edit.flushed_sequence = sealed.last_sequence;
+  for (TableFileRef& file : *files) edit.added.push_back({0, std::move(file)});
+  VARVE_TRY(InstallEdit(&edit, &sealed));
+  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
+  wal_->Release(sealed.next_wal_number);
+  RemoveReplayedWals(sealed.next_wal_number);
+  return Status::Ok();
+}
+
+Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
+  MutexLock manifest_lock(&manifest_mu_);
+  ManifestState next;
+  {
+    MutexLock lock(&mu_);
+    if (fenced_.load(std::memory_order_relaxed)) return fence_;
+    next = state_;
+  }
+  edit->next_number = next_number_.load(std::memory_order_relaxed);
+  if (manifest_->WantsRewrite()) {
+    const uint64_t number = NextNumber();
+    next.next_number = number + 1;
+    auto fresh = ManifestWriter::Create(env_.file_system, env_.random, dir_, number, next);
+    if (!fresh.ok()) {
+      Fence(fresh.status());  // CURRENT may name either
+      return fresh.status();
+    }
+    const std::string old_path = manifest_->path();
+    manifest_ = std::move(fresh).value();
+    Status ignored = env_.file_system->Remove(old_path);  // else it goes at the next open
+    (void)ignored.ok();
+  }
+  VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
+  if (Status s = manifest_->Append(*edit); !s.ok()) {
+    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    return s;
+  }
+  std::set<uint64_t> kept;  // a moved table is removed and added
+  for (const VersionEdit::Added& added : edit->added) kept.insert(added.file->number());
+  MutexLock lock(&mu_);
+  for (const VersionEdit::Removed& removed : edit->removed) {
+    if (kept.contains(removed.number)) continue;
+    for (const TableFileRef& file : state_.version->level(removed.level)) {
+      if (file->number() == removed.number) file->MarkObsolete();
+    }
+  }
+  state_ = std::move(next);
+  if (flushed != nullptr) sealed_.pop_front();
+  InstallViewLocked();
+  AfterChangeLocked();
+  return Status::Ok();
+}
+
+void DbImpl::RemoveBuried() {
+  for (uint64_t number : context_->graveyard->TakeAll()) {
+    // What cannot be removed now goes at the next open.
+    Status ignored = env_.file_system->Remove(TableFileName(dir_, number));
+    (void)ignored.ok();
+  }
+}
+
+void DbImpl::RemoveReplayedWals(uint64_t below) {
+  std::vector<uint64_t> removed;
+  {
+    MutexLock lock(&mu_);
+    auto keep = std::partition(replayed_wals_.begin(), replayed_wals_.end(), [&](uint64_t n) { return n >= below; });
+    removed.assign(keep, replayed_wals_.end());
+    replayed_wals_.erase(keep, replayed_wals_.end());
+  }
+  std::sort(removed.begin(), removed.end());  // oldest first: what is left after a crash is a suffix
+  for (uint64_t number : removed) {
+    Status ignored = env_.file_system->Remove(WalFileName(dir_, number));
+    (void)ignored.ok();
+  }
+}
+
+void DbImpl::RunCompaction() {
+  std::optional<CompactionPlan> plan;
+  {
+    MutexLock lock(&mu_);
+    if (!StoppedLocked() && manual_compactions_ == 0) plan = PickCompaction(*state_.version, picker_options());
+    if (!plan) {
+      --compactions_scheduled_;
+      return;
+    }
+    for (const auto* files : {&plan->inputs, &plan->below}) {
+      for (const TableFileRef& file : *files) file->being_compacted = true;
+    }
+  }
+  Status status = DoCompaction(*plan);
+  {
+    MutexLock lock(&mu_);
+    for (const auto* files : {&plan->inputs, &plan->below}) {
+      for (const TableFileRef& file : *files) file->being_compacted = false;
+    }
+    --compactions_scheduled_;
+    ReportLocked(status);
+    ScheduleWorkLocked();
+  }
+  plan.reset();
+  view_->Reap();
+  RemoveBuried();
+}
+
+Status DbImpl::DoCompaction(const CompactionPlan& plan) {
+  VersionEdit edit;
+  if (plan.trivial_move) {
+    edit.added.push_back({plan.output_level, plan.inputs.front()});
+  } else {
+    auto merged = MergeTables(plan);
+    if (!merged.ok()) return merged.status();
+    edit = std::move(merged).value();
+    counters_.compaction_read_bytes.fetch_add(plan.input_bytes(), std::memory_order_relaxed);
+  }
+  for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
+  for (const TableFileRef& file : plan.below) edit.removed.push_back({plan.output_level, file->number()});
+  VARVE_TRY(InstallEdit(&edit, nullptr));
+  counters_.compactions.fetch_add(1, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan) {
+  const ReadTier tier{.memory_only = false, .fill_cache = false};
+  std::vector<RangeTombstone> ranges;
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) {
+      auto table = file->Open();
+      if (!table.ok()) return table.status();
+      if ((*table)->range_tombstones() != nullptr) (*table)->range_tombstones()->AppendTo(&ranges);
+    }
+  }
+  const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges));
+  std::vector<MergeSource> sources;
+  if (plan.level == 0) {
+    for (const TableFileRef& file : plan.inputs)
+      sources.emplace_back(TableIterator(file->shared_table(), tier), kSequenceMax);
+  } else {
+    sources.emplace_back(LevelIterator(plan.inputs, tier));
+  }
+  if (!plan.below.empty()) sources.emplace_back(LevelIterator(plan.below, tier));
+  std::vector<SequenceNumber> snapshots;
+  {
+    MutexLock lock(&mu_);
+    snapshots = SnapshotListLocked();
+  }
+  MergeIterator input(std::move(sources));
+  VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
+  TableOutput output(OutputSetup(plan.output_level, plan.grandparents), &tombstones);
+  auto files = output.Run(&input, &filter);
+  if (!files.ok()) return files.status();
+  VersionEdit edit;
+  for (TableFileRef& file : *files) edit.added.push_back({plan.output_level, std::move(file)});
+  return edit;
+}
+
+Status DbImpl::Flush() {
+  VARVE_TRY(CheckWritable());
+  // Sealing is the commit leader's work: take a turn in the queue with nothing to write.
+  WriteBatch nothing;
+  Writer turn(&nothing);
+  commit_mu_.Lock();
+  queue_.push_back(&turn);
+  while (queue_.front() != &turn) turn.wake.Wait(&commit_mu_);
+  commit_mu_.Unlock();
+  Status status;
+  if (!active_->empty()) {
+    {
+      MutexLock lock(&mu_);
+      Await([this]() VARVE_REQUIRES(mu_) {
+        return sealed_.size() < kSealedMax || StoppedLocked() || !background_error_.ok();
+      });
+      if (fenced_.load(std::memory_order_relaxed)) {
+        status = fence_;
+      } else if (closing_.load(std::memory_order_relaxed)) {
+        status = Status::Closed();
+      } else if (sealed_.size() >= kSealedMax) {
+        status = background_error_;
+      }
+    }
+    if (status.ok()) status = SealMemTable();
+  }
+  {
+    MutexLock lock(&commit_mu_);
+    queue_.pop_front();
+    if (!queue_.empty()) queue_.front()->wake.Signal();
+  }
+  VARVE_TRY(status);
+  MutexLock lock(&mu_);
+  Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !background_error_.ok(); });
+  if (sealed_.empty()) return Status::Ok();
+  if (fenced_.load(std::memory_order_relaxed)) return fence_;
+  return closing_.load(std::memory_order_relaxed) ? Status::Closed() : background_error_;
+}
+
+Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
+  VARVE_TRY(Flush());
+  {
+    MutexLock lock(&mu_);
+    ++manual_compactions_;  // from here on no automatic compaction begins
+    Await([this]()
+              VARVE_REQUIRES(mu_) { return (compactions_scheduled_ == 0 && !manual_running_) || StoppedLocked(); });
+    if (StoppedLocked()) {
+      --manual_compactions_;
+      return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
+    }
+    manual_running_ = true;
+  }
+  Status status;
+  for (int level = 0; status.ok();) {
+    std::optional<CompactionPlan> plan;
+    {
+      MutexLock lock(&mu_);
+      bool busy = false;
+      plan = PickRange(*state_.version, picker_options(), begin, end, level, &busy);
+    }
+    if (!plan) break;
+    status = DoCompaction(*plan);
+    level = plan->level + 1;
+  }
+  view_->Reap();
+  RemoveBuried();
+  MutexLock lock(&mu_);
+  manual_running_ = false;
+  --manual_compactions_;
+  ScheduleWorkLocked();
+  changed_.SignalAll();
+  return status;
+}
+
+Status DbImpl::WaitForBackgroundWork() {
+  MutexLock lock(&mu_);
+  Await([this]() VARVE_REQUIRES(mu_) {
+    return StoppedLocked() || !background_error_.ok() ||
+           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !CompactionDueLocked());
+  });
+  return background_error_;
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,299 @@
+// The commit path: queue, room, log, memtable, visibility, durability. See lsm/README.md, "The life of a write".
+#include <algorithm>
+
+#include "lsm/db_impl.h"
+
+namespace varve::lsm {
+
+namespace {
+
+constexpr size_t kGatherBytesMax = size_t{1} << 20;    // one log record of several writers' batches
+constexpr uint64_t kDelayStepUs = 1000;                // shorter admission delays add up until they are worth a wait
+constexpr uint64_t kDelayMaxUs = 50'000;               // no single write is delayed longer
+constexpr uint64_t kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first sign of pressure ...
+constexpr uint64_t kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
+constexpr uint64_t kSyncPeriodUs = 1'000'000;
+constexpr uint64_t kSyncOverdueUs = 2'000'000;  // a background sync this late makes writers wait for it
+
+}  // namespace
+
+Status DbImpl::CheckWritable() const {
+  if (closed_.load(std::memory_order_acquire) || closing_.load(std::memory_order_acquire)) return Status::Closed();
+  if (!fenced_.load(std::memory_order_acquire)) return Status::Ok();
+  MutexLock lock(&mu_);
+  return fence_;
+}
+
+Status DbImpl::CheckBatch(const WriteBatch& batch) const {
+  VARVE_TRY(batch.CheckLimits());
+  return Status::Ok();
+}
+
+Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
+  VARVE_TRY(CheckWritable());
+  VARVE_TRY(CheckBatch(batch));
+  if (!batch.empty()) {
+    Writer writer(&batch);
+    VARVE_TRY(Commit(&writer, /*may_wait=*/true));
+  }
+  if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
+  return Status::Ok();
+}
+
+Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_durable) {
+  if (Status s = CheckWritable(); !s.ok()) return s;
+  if (Status s = CheckBatch(batch); !s.ok()) return s;
+  if (!batch.empty()) {
+    if (Pressure().level >= 2)
+      return Status::Busy("the write controller holds writers back until compaction catches up");
+    Writer writer(&batch);
+    if (Status s = Commit(&writer, /*may_wait=*/false); !s.ok()) return s;
+  }
+  const SequenceNumber last =
+      batch.empty() ? visible_.load(std::memory_order_acquire) : batch.sequence() + batch.count() - 1;
+  if (on_durable) {
+    bool schedule = false;
+    {
+      MutexLock lock(&durable_mu_);
+      durable_waiters_.push_back(std::move(on_durable));
+      schedule = !std::exchange(durable_scheduled_, true);
+    }
+    if (schedule) {
+      MutexLock lock(&mu_);
+      ScheduleLocked(Lane::kLogSync, &DbImpl::RunDurable);
+    }
+  }
+  return last;
+}
+
+Status DbImpl::Commit(Writer* writer, bool may_wait) {
+  if (uint64_t started = sync_started_us_.load(std::memory_order_relaxed); started != 0) [[unlikely]] {
+    if (env_.clock->MonotonicMicros() > started + kSyncOverdueUs) {
+      if (!may_wait) return Status::Busy("the log's last sync has not returned for 2 s; writers wait for the disk");
+      VARVE_TRY(SyncAndReport());
+    }
+  }
+  commit_mu_.Lock();
+  queue_.push_back(writer);
+  while (!writer->done && queue_.front() != writer) writer->wake.Wait(&commit_mu_);
+  const bool done = writer->done;
+  commit_mu_.Unlock();
+  return done ? std::move(writer->status) : LeadCommit(writer, may_wait);
+}
+
+Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
+  Status status = MakeRoom(may_wait, leader->batch->size_bytes());
+  size_t group = 1;
+  if (status.ok()) {
+    WriteBatch& batch = Gather(leader);
+    status = LogAndApply(batch);
+    if (&batch == &gathered_) {
+      // Each writer learns its own sequence.
+      MutexLock lock(&commit_mu_);
+      SequenceNumber next = batch.sequence();
+      uint32_t left = batch.count();
+      for (group = 0; left > 0; ++group) {
+        queue_[group]->batch->SetSequence(next);
+        next += queue_[group]->batch->count();
+        left -= queue_[group]->batch->count();
+      }
+    }
+  }
+  MutexLock lock(&commit_mu_);
+  for (size_t i = 0; i < group; ++i) {
+    Writer* writer = queue_.front();
+    queue_.pop_front();
+    if (writer == leader) continue;
+    writer->status = status;
+    writer->done = true;
+    writer->wake.Signal();
+  }
+  if (!queue_.empty()) queue_.front()->wake.Signal();
+  return status;
+}
+
+WriteBatch& DbImpl::Gather(Writer* leader) {
+  MutexLock lock(&commit_mu_);
+  if (queue_.size() == 1) return *leader->batch;
+  gathered_.Clear();
+  size_t bytes = 0;
+  for (Writer* writer : queue_) {
+    bytes += writer->batch->size_bytes();
+    if (writer != leader && bytes > kGatherBytesMax) break;
+    gathered_.Append(*writer->batch);
+  }
+  return gathered_;
+}
+
+Status DbImpl::LogAndApply(WriteBatch& batch) {
+  if (fenced_.load(std::memory_order_acquire)) return CheckWritable();
+  batch.SetSequence(last_sequence_ + 1);
+  if (Status s = wal_->Append(batch.bytes()); !s.ok()) {
+    // A full disk leaves the log's end where it was; anything else leaves us not knowing what is on the disk.
+    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    return s;
+  }
+  SequenceNumber seq = batch.sequence();
+  WriteBatch::Reader reader(batch.bytes());
+  WriteBatch::Operation op;
+  while (reader.Next(&op)) {
+    if (op.kind == ValueKind::kRangeDelete) {
+      active_->AddRangeDelete(seq, op.key, op.value);
+    } else {
+      active_->Add(seq, op.kind, op.key, op.value);
+    }
+    ++seq;
+  }
+  last_sequence_ = seq - 1;
+  visible_.store(last_sequence_, std::memory_order_release);
+  counters_.writes.fetch_add(batch.count(), std::memory_order_relaxed);
+  counters_.write_bytes.fetch_add(batch.size_bytes(), std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+DbImpl::Room DbImpl::RoomLocked() const {
+  const size_t level0 = state_.version->level(0).size();
+  const bool active_full = active_->memory_bytes() >= env_.memtable_bytes;
+  if (level0 >= kLevel0StopFiles || (active_full && sealed_.size() >= kSealedMax)) return Room::kFull;
+  return level0 >= kLevel0SlowFiles ? Room::kSlow : Room::kFree;
+}
+
+WritePressure DbImpl::Pressure() const {
+  MutexLock lock(&mu_);
+  switch (RoomLocked()) {
+    case Room::kFree: return {};
+    case Room::kSlow: return {.level = 1, .suggested_delay_us = kDelayStepUs};
+    case Room::kFull: return {.level = 2, .suggested_delay_us = 10 * kDelayStepUs};
+  }
+  return {};
+}
+
+Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
+  if (active_->memory_bytes() < env_.memtable_bytes && room_.load(std::memory_order_relaxed) == Room::kFree)
+      [[likely]] {
+    return Status::Ok();
+  }
+  bool delayed = false;
+  for (;;) {
+    {
+      MutexLock lock(&mu_);
+      const uint64_t start_us = env_.clock->MonotonicMicros();
+      while (RoomLocked() == Room::kFull) {
+        if (fenced_.load(std::memory_order_relaxed)) return fence_;
+        if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+        if (!background_error_.ok()) return background_error_;
+        if (!may_wait) return Status::Busy("flushes and compactions are behind");
+        Await([this]() VARVE_REQUIRES(mu_) {
+          return RoomLocked() != Room::kFull || StoppedLocked() || !background_error_.ok();
+        });
+      }
+      if (RoomLocked() == Room::kSlow && may_wait && !delayed) DelayLocked(bytes);
+      delayed = true;
+      counters_.stall_us.fetch_add(env_.clock->MonotonicMicros() - start_us, std::memory_order_relaxed);
+    }
+    if (active_->memory_bytes() < env_.memtable_bytes) return Status::Ok();
+    VARVE_TRY(SealMemTable());
+  }
+}
+
+// Admits bytes at a rate that falls evenly from the first sign of pressure to the point where writers wait.
+void DbImpl::DelayLocked(size_t bytes) {
+  const uint64_t over = state_.version->level(0).size() - kLevel0SlowFiles;
+  const uint64_t span = kLevel0StopFiles - kLevel0SlowFiles;
+  const uint64_t rate = std::max(kSlowBytesPerSecondMin, kSlowBytesPerSecondMax - kSlowBytesPerSecondMax * over / span);
+  delay_debt_us_ = std::min(delay_debt_us_ + bytes * 1'000'000 / rate, kDelayMaxUs);
+  if (delay_debt_us_ < kDelayStepUs) return;
+  const uint64_t until_us = env_.clock->MonotonicMicros() + std::exchange(delay_debt_us_, 0);
+  while (RoomLocked() == Room::kSlow && !StoppedLocked()) {
+    const uint64_t now_us = env_.clock->MonotonicMicros();
+    if (now_us >= until_us) return;
+    changed_.WaitWithTimeout(&mu_, absl::Microseconds(until_us - now_us));
+  }
+}
+
+Status DbImpl::SealMemTable() {
+  if (Status s = wal_->Rotate(); !s.ok()) {
+    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    return s;
+  }
+  auto fresh = std::make_shared<MemTable>();
+  MutexLock lock(&mu_);
+  sealed_.push_back({std::move(active_), wal_->current_number(), last_sequence_});
+  active_ = std::move(fresh);
+  InstallViewLocked();
+  AfterChangeLocked();
+  ScheduleWorkLocked();
+  return Status::Ok();
+}
+
+Status DbImpl::SyncAndReport() {
+  Status s = wal_->Sync();
+  if (s.ok()) return s;
+  Fence(s);
+  return CheckWritable();
+}
+
+Status DbImpl::SyncWal() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  VARVE_TRY(CheckWritable());
+  return SyncAndReport();
+}
+
+void DbImpl::Fence(const Status& cause) {
+  MutexLock lock(&mu_);
+  if (fenced_.load(std::memory_order_relaxed)) return;
+  fence_ = Status::Fenced("writing stopped after: " + cause.ToString() +
+                          ". Reads go on; reopen the database to write again");
+  fenced_.store(true, std::memory_order_release);
+  changed_.SignalAll();
+}
+
+void DbImpl::BackgroundSync() {
+  sync_started_us_.store(env_.clock->MonotonicMicros(), std::memory_order_relaxed);
+  Status s = wal_->Sync();
+  sync_started_us_.store(0, std::memory_order_relaxed);
+  if (!s.ok()) Fence(s);
+}
+
+void DbImpl::RunDurable() {
+  for (;;) {
+    std::vector<DurableCallback> waiters;
+    {
+      MutexLock lock(&durable_mu_);
+      waiters.swap(durable_waiters_);
+      if (waiters.empty()) {
+        durable_scheduled_ = false;
+        break;
+      }
+    }
+    if (!fenced_.load(std::memory_order_acquire)) BackgroundSync();
+    Status status;
+    if (fenced_.load(std::memory_order_acquire)) {
+      MutexLock lock(&mu_);
+      status = fence_;
+    }
+    for (const DurableCallback& waiter : waiters) waiter(status);
+  }
+}
+
+void DbImpl::SetWalSync(WalSync mode) {
+  wal_sync_.store(mode, std::memory_order_relaxed);
+  MutexLock lock(&mu_);
+  SchedulePeriodicSyncLocked();
+}
+
+void DbImpl::SchedulePeriodicSyncLocked() {
+  if (periodic_scheduled_ || closing_.load(std::memory_order_relaxed)) return;
+  if (wal_sync_.load(std::memory_order_relaxed) != WalSync::kEverySecond) return;
+  periodic_scheduled_ = true;
+  ScheduleLaterLocked(Lane::kLogSync, kSyncPeriodUs, &DbImpl::PeriodicSync);
+}
+
+void DbImpl::PeriodicSync() {
+  if (!fenced_.load(std::memory_order_acquire) && wal_->NeedsSync()) BackgroundSync();
+  MutexLock lock(&mu_);
+  periodic_scheduled_ = false;
+  SchedulePeriodicSyncLocked();
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,226 @@
+#include "lsm/follower.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lsm/inspect.h"
+#include "lsm/version/file_names.h"
+
+namespace varve::lsm {
+
+namespace {
+// The owner flushes far less often than a pass takes; so many passes in a row disturbed mean something else is wrong.
+constexpr int kPassesMax = 50;
+}  // namespace
+
+class Follower::SnapshotHandle final : public Snapshot {
+ public:
+  explicit SnapshotHandle(Moment moment) : moment_(std::move(moment)) {}
+  SequenceNumber sequence() const override { return moment_.sequence; }
+  const Moment& moment() const { return moment_; }
+
+ private:
+  const Moment moment_;
+};
+
+Follower::Follower(std::string dir, Environment environment) : dir_(std::move(dir)), env_(std::move(environment)) {
+  cache_ = std::make_unique<BlockCache>(env_.options.memory_budget);
+  context_ = std::make_shared<TableContext>();
+  context_->file_system = env_.file_system;
+  context_->cache = cache_.get();
+  context_->dir = dir_;
+}
+
+Follower::~Follower() {
+  Status ignored = Close();
+  (void)ignored.ok();
+}
+
+Result<std::unique_ptr<Db>> Follower::Open(const std::string& dir, const Options& options) {
+  auto environment = ResolveOptions(options);
+  if (!environment.ok()) return environment.status();
+  std::unique_ptr<Follower> db(new Follower(dir, std::move(environment).value()));
+  {
+    MutexLock lock(&db->mu_);
+    if (Status s = db->CatchUpLocked(); !s.ok()) {
+      if (s.Is(StatusCode::kNotFound)) return Status::NotFound(dir + ": no database there");
+      return s;
+    }
+  }
+  return std::unique_ptr<Db>(std::move(db));
+}
+
+Status Follower::CatchUp() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  if (env_.options.mode == OpenMode::kReadOnly) return Status::Ok();
+  MutexLock lock(&mu_);
+  return CatchUpLocked();
+}
+
+Status Follower::CatchUpLocked() {
+  Status status;
+  for (int pass = 0; pass < kPassesMax; ++pass) {
+    status = TryOnceLocked();
+    if (status.ok()) return status;
+    // What looks damaged may only have moved under our eyes: begin again from CURRENT. Real damage is still there then.
+    manifest_.reset();
+    segments_.clear();
+    if (status.Is(StatusCode::kUnsupported)) break;
+    if (auto current = ReadCurrent(env_.file_system, dir_); !current.ok() && current.status().Is(StatusCode::kNotFound))
+      break;
+  }
+  return status;
+}
+
+Status Follower::TryOnceLocked() {
+  VARVE_TRY(ReadManifestLocked());
+  for (;;) {
+    const auto version = manifest_->state().version;
+    VARVE_TRY(OpenTables(*version));
+    VARVE_TRY(ReadLogLocked());
+    auto moved = manifest_->Advance();
+    if (!moved.ok()) return moved.status();
+    if (!*moved) break;
+  }
+  auto view = std::make_shared<ReadView>();
+  for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) view->sealed.push_back(it->second.table);
+  view->version = manifest_->state().version;
+  Moment old;  // released after the lock
+  MutexLock lock(&moment_mu_);
+  old = std::exchange(moment_, {std::move(view), next_sequence_ - 1});
+  return Status::Ok();
+}
+
+Status Follower::ReadManifestLocked() {
+  auto current = ReadCurrent(env_.file_system, dir_);
+  if (!current.ok()) return current.status();
+  if (manifest_ != nullptr && manifest_->name() == *current) {
+    auto moved = manifest_->Advance();
+    return moved.ok() ? Status::Ok() : moved.status();
+  }
+  manifest_ = std::make_unique<ManifestReader>();
+  segments_.clear();
+  return manifest_->Open(context_);
+}
+
+Status Follower::OpenTables(const Version& version) const {
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      if (file->opened() != nullptr) continue;
+      auto table = file->Open();
+      if (!table.ok()) return table.status();
+    }
+  }
+  return Status::Ok();
+}
+
+Status Follower::ReadLogLocked() {
+  const ManifestState& state = manifest_->state();
+  auto listing = ListDirectory(env_.file_system, dir_);
+  if (!listing.ok()) return listing.status();
+  segments_.erase(segments_.begin(), segments_.lower_bound(state.wal_number));
+  if (segments_.empty()) next_sequence_ = state.flushed_sequence + 1;
+  for (uint64_t number : listing->wals) {
+    if (number < state.wal_number) continue;
+    auto [it, fresh] = segments_.try_emplace(number);
+    Segment& segment = it->second;
+    const std::string path = WalFileName(dir_, number);
+    if (fresh || segment.reader.end() == LogReader::End::kEmpty) {
+      VARVE_TRY(segment.reader.Open(env_.file_system, path, number));
+    } else {
+      segment.reader.Resume();
+    }
+    std::string_view payload;
+    while (segment.reader.Next(&payload)) {
+      VARVE_TRY(ApplyRecord(payload, path, state.flushed_sequence, &next_sequence_, segment.table.get()));
+    }
+    VARVE_TRY(segment.reader.status());
+    if (segment.reader.end() != LogReader::End::kSealed) break;  // the log's end, as of now
+  }
+  return Status::Ok();
+}
+
+Follower::Moment Follower::Now(const ReadOptions& options) const {
+  if (options.snapshot != nullptr) return static_cast<const SnapshotHandle*>(options.snapshot)->moment();
+  MutexLock lock(&moment_mu_);
+  return moment_;
+}
+
+Result<bool> Follower::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  const Moment now = Now(options);
+  return GetFrom(*now.view, options, now.sequence, /*memory_only=*/false, key, value);
+}
+
+Result<bool> Follower::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  const Moment now = Now(options);
+  return GetFrom(*now.view, options, now.sequence, /*memory_only=*/true, key, value);
+}
+
+std::vector<Result<bool>> Follower::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
+                                             std::span<PinnedValue> values) {
+  std::vector<Result<bool>> results;
+  results.reserve(keys.size());
+  const Moment now = Now(options);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (closed_.load(std::memory_order_acquire)) {
+      results.emplace_back(Status::Closed());
+    } else {
+      results.push_back(GetFrom(*now.view, options, now.sequence, /*memory_only=*/false, keys[i], &values[i]));
+    }
+  }
+  return results;
+}
+
+Iterator Follower::NewIterator(const ReadOptions& options) {
+  if (closed_.load(std::memory_order_acquire)) return Iterator(Status::Closed());
+  Moment now = Now(options);
+  return IterateOver(std::move(now.view), options, now.sequence);
+}
+
+std::unique_ptr<Snapshot> Follower::GetSnapshot() {
+  return std::make_unique<SnapshotHandle>(Now({}));
+}
+
+Status Follower::Refuse() const {
+  return Status::ReadOnly(dir_ + ": opened for reading only; write through the process that owns it");
+}
+Status Follower::Write(const WriteOptions&, WriteBatch&) {
+  return Refuse();
+}
+Result<SequenceNumber> Follower::WriteAsync(WriteBatch&, DurableCallback) {
+  return Refuse();
+}
+
+Result<VerifyReport> Follower::Verify() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  return VerifyVersion(*Now({}).view->version);
+}
+
+DbStats Follower::Stats() const {
+  DbStats stats;
+  const Moment now = Now({});
+  if (now.view != nullptr) {
+    CountLevels(*now.view->version, &stats);
+    for (const auto& table : now.view->sealed) stats.memtable_bytes += table->memory_bytes();
+  }
+  stats.last_sequence = now.sequence;
+  stats.cache_bytes = cache_->block_bytes();
+  stats.table_memory_bytes = cache_->table_memory_bytes();
+  stats.cache_hits = cache_->hits();
+  stats.cache_misses = cache_->misses();
+  stats.filter_useful = cache_->filter_useful();
+  return stats;
+}
+
+uint64_t Follower::ApproximateSize(std::string_view begin, std::string_view end) const {
+  return ApproximateBytes(*Now({}).view->version, begin, end);
+}
+
+Status Follower::Close() {
+  closed_.store(true, std::memory_order_release);
+  return Status::Ok();
+}
+
+}  // namespace varve::lsm

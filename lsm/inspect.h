@@ -1,0 +1,19 @@
+// lsm/inspect.h - questions about a version that owners and followers answer alike.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "lsm/db.h"
+#include "lsm/version/version.h"
+
+namespace varve::lsm {
+
+// Reads every block of every table; checks invariants W1, W2.
+VerifyReport VerifyVersion(const Version& version);
+// Bytes of table files that hold keys in [begin, end); an empty end means to the last key. No disk access.
+uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::string_view end);
+// Fills in DbStats::levels.
+void CountLevels(const Version& version, DbStats* stats);
+
+}  // namespace varve::lsm

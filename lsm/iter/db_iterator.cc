@@ -1,0 +1,194 @@
+#include "lsm/iter/db_iterator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace varve::lsm {
+
+namespace {
+// So many hidden versions of one key are stepped over before a seek is cheaper.
+constexpr int kSkipsBeforeSeek = 8;
+}  // namespace
+
+VisibleTombstones VisibleTombstones::Build(std::vector<RangeTombstone> tombstones) {
+  VisibleTombstones result;
+  const RangeTombstones cut = RangeTombstones::Fragmented(std::move(tombstones));
+  for (const RangeTombstones::Fragment& fragment : cut.fragments()) {
+    auto& out = result.fragments_;
+    if (!out.empty() && out.back().end == fragment.begin && out.back().seq == fragment.seqs.front()) {
+      out.back().end = fragment.end;
+    } else {
+      out.push_back({fragment.begin, fragment.end, fragment.seqs.front()});
+    }
+  }
+  return result;
+}
+
+const VisibleTombstones::Fragment* VisibleTombstones::Find(std::string_view key) {
+  // Move to the first fragment that ends behind `key`: a step or two from the last place, else a binary search.
+  auto ends_after = [&](size_t i) { return key < std::string_view(fragments_[i].end); };
+  if (!(place_ == 0 || !ends_after(place_ - 1)) || (place_ < fragments_.size() && !ends_after(place_))) {
+    auto it = std::upper_bound(fragments_.begin(), fragments_.end(), key,
+                               [](std::string_view k, const Fragment& f) { return k < std::string_view(f.end); });
+    place_ = static_cast<size_t>(it - fragments_.begin());
+  }
+  if (place_ == fragments_.size() || key < std::string_view(fragments_[place_].begin)) return nullptr;
+  return &fragments_[place_];
+}
+
+DbIterator::DbIterator(Setup setup)
+    : pin_(std::move(setup.pin)),
+      merge_(std::move(setup.sources)),
+      tombstones_(std::move(setup.tombstones)),
+      snapshot_(setup.snapshot),
+      batch_limit_(kBatchSequenceBase + setup.batch_count),
+      lower_bound_(std::move(setup.lower_bound)),
+      upper_bound_(std::move(setup.upper_bound)) {}
+
+void DbIterator::SeekToFirst() {
+  forward_ = true;
+  if (lower_bound_.empty()) {
+    merge_.SeekToFirst();
+  } else {
+    merge_.Seek(lower_bound_, MaxTrailer(kSequenceMax));
+  }
+  FindForward(false);
+}
+
+void DbIterator::Seek(std::string_view key) {
+  if (key <= std::string_view(lower_bound_)) return SeekToFirst();
+  forward_ = true;
+  merge_.Seek(key, MaxTrailer(kSequenceMax));
+  FindForward(false);
+}
+
+void DbIterator::SeekToLast() {
+  forward_ = false;
+  if (upper_bound_.empty()) {
+    merge_.SeekToLast();
+  } else {
+    merge_.SeekBefore(upper_bound_, MaxTrailer(kSequenceMax));
+  }
+  FindBackward();
+}
+
+void DbIterator::SeekForPrev(std::string_view key) {
+  if (PastUpper(key)) return SeekToLast();
+  forward_ = false;
+  merge_.SeekBefore(key, 0);  // 0 is below every trailer: all versions of `key` itself are included
+  FindBackward();
+}
+
+void DbIterator::Next() {
+  if (!forward_) {
+    // The merge stands below shown_key_: go back to behind all its versions.
+    forward_ = true;
+    skip_key_ = shown_key_;
+    merge_.Seek(skip_key_, 0);
+    return FindForward(true);
+  }
+  if (merge_.trailer() == PackTrailer(0, ValueKind::kPut)) {
+    merge_.Next();  // the only version of its key left
+    return FindForward(false);
+  }
+  skip_key_.assign(merge_.key());
+  merge_.Next();
+  FindForward(true);
+}
+
+void DbIterator::FindForward(bool skip_key) {
+  int skips = 0;
+  valid_ = false;
+  while (merge_.Valid()) {
+    const std::string_view key = merge_.key();
+    if (PastUpper(key)) return;
+    if (skip_key && key == std::string_view(skip_key_)) {
+      if (++skips < kSkipsBeforeSeek) {
+        merge_.Next();
+      } else {
+        merge_.Seek(skip_key_, 0);
+      }
+      continue;
+    }
+    const uint64_t trailer = merge_.trailer();
+    if (!Visible(trailer)) {
+      // Newer than the snapshot; the versions wanted come behind it.
+      if (++skips < kSkipsBeforeSeek || batch_limit_ != kBatchSequenceBase) {
+        merge_.Next();
+      } else {
+        skips = 0;
+        std::string same(key);
+        merge_.Seek(same, MaxTrailer(snapshot_));
+      }
+      continue;
+    }
+    if (!tombstones_.empty()) [[unlikely]] {
+      const VisibleTombstones::Fragment* cover = tombstones_.Find(key);
+      if (cover != nullptr && cover->seq > TrailerSequence(trailer)) {
+        skip_key_.assign(key);
+        skip_key = true;
+        skips = 0;
+        merge_.SkipForward(cover->end, cover->seq);
+        continue;
+      }
+    }
+    if (TrailerKind(trailer) == ValueKind::kPut) {
+      valid_ = true;
+      return;
+    }
+    skip_key_.assign(key);
+    skip_key = true;
+    skips = 0;
+    merge_.Next();
+  }
+}
+
+void DbIterator::Prev() {
+  if (forward_) {
+    forward_ = false;
+    std::string current(merge_.key());
+    merge_.SeekBefore(current, MaxTrailer(kSequenceMax));
+  }
+  FindBackward();
+}
+
+void DbIterator::FindBackward() {
+  valid_ = false;
+  while (merge_.Valid()) {
+    if (std::string_view key = merge_.key(); key < std::string_view(lower_bound_)) return;
+    if (TakeKeyBackward()) {
+      valid_ = merge_.status().ok();
+      return;
+    }
+  }
+}
+
+bool DbIterator::TakeKeyBackward() {
+  shown_key_.assign(merge_.key());
+  const VisibleTombstones::Fragment* cover = tombstones_.empty() ? nullptr : tombstones_.Find(shown_key_);
+  bool live = false;
+  int steps = 0;
+  while (merge_.Valid() && merge_.key() == std::string_view(shown_key_)) {
+    const uint64_t trailer = merge_.trailer();
+    if (!Visible(trailer)) {
+      // Only newer versions follow; none of them is visible (a batch's are, so then every one is looked at).
+      if (batch_limit_ == kBatchSequenceBase && ++steps >= kSkipsBeforeSeek) {
+        merge_.SeekBefore(shown_key_, MaxTrailer(kSequenceMax));
+      } else {
+        merge_.Prev();
+      }
+      continue;
+    }
+    if (cover != nullptr && cover->seq > TrailerSequence(trailer)) {
+      live = false;
+      merge_.SkipBackward(cover->begin, cover->seq);
+      continue;
+    }
+    live = TrailerKind(trailer) == ValueKind::kPut;
+    if (live) shown_value_.assign(merge_.value());
+    merge_.Prev();
+  }
+  return live;
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,93 @@
+// lsm/iter/db_iterator.h - what the user's iterator does: of all versions in the merge, the newest visible one of each
+// live key.
+//
+// Visible: sequence <= snapshot, or one of the first `batch_count` operations of an uncommitted batch. A key is live
+// when its newest visible version is a put that no visible range tombstone of a higher sequence covers.
+//
+// Forward, the merge stands on the version shown. Backward, versions of a key come oldest first, so the newest visible
+// one is copied aside while the merge moves on to the key before: there the merge stands below the key shown. Changing
+// direction seeks again. Long runs of hidden versions of one key, and of keys under one range tombstone, are jumped.
+// Threads: one thread at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/iter/merge_iterator.h"
+#include "lsm/status.h"
+
+namespace varve::lsm {
+
+// The range tombstones one iterator can see: disjoint, ascending, the newest visible sequence of each.
+class VisibleTombstones {
+ public:
+  struct Fragment {
+    std::string begin, end;
+    SequenceNumber seq;
+  };
+  VisibleTombstones() = default;
+  // Takes those that are visible; `tombstones` may overlap.
+  static VisibleTombstones Build(std::vector<RangeTombstone> tombstones);
+
+  bool empty() const { return fragments_.empty(); }
+  // The fragment that covers `key`, or null. Remembers its place: neighbouring keys cost one or two comparisons.
+  const Fragment* Find(std::string_view key);
+
+ private:
+  std::vector<Fragment> fragments_;
+  size_t place_ = 0;
+};
+
+class DbIterator {
+ public:
+  struct Setup {
+    std::vector<MergeSource> sources;
+    VisibleTombstones tombstones;
+    SequenceNumber snapshot = 0;
+    SequenceNumber batch_count = 0;
+    std::string lower_bound, upper_bound;
+    std::shared_ptr<const void> pin;  // keeps memtables and tables alive
+  };
+  explicit DbIterator(Setup setup);
+
+  bool Valid() const { return valid_; }
+  std::string_view key() const { return forward_ ? merge_.key() : std::string_view(shown_key_); }
+  std::string_view value() const { return forward_ ? merge_.value() : std::string_view(shown_value_); }
+  Status status() const { return merge_.status(); }
+
+  void SeekToFirst();
+  void SeekToLast();
+  void Seek(std::string_view key);
+  void SeekForPrev(std::string_view key);
+  void Next();
+  void Prev();
+
+ private:
+  bool Visible(uint64_t trailer) const {
+    SequenceNumber seq = TrailerSequence(trailer);
+    return seq <= snapshot_ || (seq > kBatchSequenceBase && seq <= batch_limit_);
+  }
+  bool PastUpper(std::string_view key) const { return !upper_bound_.empty() && key >= std::string_view(upper_bound_); }
+  // Forward: from the merge's position to the first version to show. With `skip_key`, versions of skip_key_ are passed
+  // over.
+  void FindForward(bool skip_key);
+  // Backward: from the merge's position to the next smaller live key, copied to shown_*.
+  void FindBackward();
+  // Backward: walks all versions of the key under the merge; true when the key is live.
+  bool TakeKeyBackward();
+
+  std::shared_ptr<const void> pin_;  // first: destroyed last
+  MergeIterator merge_;
+  VisibleTombstones tombstones_;
+  const SequenceNumber snapshot_;
+  const SequenceNumber batch_limit_;
+  const std::string lower_bound_, upper_bound_;
+  bool valid_ = false;
+  bool forward_ = true;
+  std::string skip_key_;
+  std::string shown_key_, shown_value_;
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,234 @@
+#include "lsm/read_view.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lsm/format/hash.h"
+#include "lsm/indexed_batch.h"
+#include "lsm/iter/db_iterator.h"
+
+namespace varve::lsm {
+
+namespace {
+
+// A point read on its way from the newest source to the oldest.
+class PointRead {
+ public:
+  PointRead(std::string_view key, SequenceNumber snapshot, ReadTier tier, PinnedValue* value)
+      : key_(key), snapshot_(snapshot), tier_(tier), value_(value) {}
+
+  bool done() const { return done_; }
+  Result<bool> result() && {
+    if (!status_.ok()) return std::move(status_);
+    return found_;
+  }
+
+  void LookIn(const MemTable& table) {
+    if (auto tombstones = table.range_tombstones()) Cover(*tombstones);
+    uint64_t trailer;
+    std::string_view value;
+    if (table.Get(key_, snapshot_, &trailer, &value)) {
+      if (Decide(trailer)) value_->Assign(value);
+    } else {
+      done_ = covered_ != 0;  // whatever lies beneath is older than the tombstone
+    }
+  }
+
+  void LookIn(const TableFile& file) {
+    if (file.StartsAfter(key_) || file.EndsBefore(key_)) return;  // bounds include range tombstones
+    auto table = file.Open();
+    if (!table.ok()) return Fail(table.status());
+    if (file.facts().range_deletes > 0) Cover(*(*table)->range_tombstones());
+    if (!hashed_) {
+      hash_ = HashKey(key_);
+      hashed_ = true;
+    }
+    uint64_t trailer;
+    Result<bool> hit = (*table)->Get(key_, hash_, snapshot_, tier_, &trailer, value_);
+    if (!hit.ok()) return Fail(hit.status());
+    if (*hit) {
+      if (!Decide(trailer)) value_->Reset();
+    } else {
+      done_ = covered_ != 0;
+    }
+  }
+
+ private:
+  void Cover(const RangeTombstones& tombstones) {
+    covered_ = std::max(covered_, tombstones.CoveringSequence(key_, snapshot_));
+  }
+  bool Decide(uint64_t trailer) {
+    done_ = true;
+    found_ = TrailerKind(trailer) == ValueKind::kPut && TrailerSequence(trailer) >= covered_;
+    return found_;
+  }
+  void Fail(Status status) {
+    status_ = std::move(status);
+    done_ = true;
+  }
+
+  const std::string_view key_;
+  const SequenceNumber snapshot_;
+  const ReadTier tier_;
+  PinnedValue* const value_;
+  SequenceNumber covered_ = 0;  // newest range tombstone over key_ so far
+  uint64_t hash_ = 0;
+  bool hashed_ = false;
+  bool done_ = false;
+  bool found_ = false;
+  Status status_;
+};
+
+void CollectVisible(const std::shared_ptr<const RangeTombstones>& tombstones, SequenceNumber limit,
+                    SequenceNumber added, std::vector<RangeTombstone>* out) {
+  if (tombstones == nullptr) return;
+  std::vector<RangeTombstone> all;
+  tombstones->AppendTo(&all);
+  for (RangeTombstone& tombstone : all) {
+    if (tombstone.seq > limit) continue;
+    tombstone.seq += added;
+    out->push_back(std::move(tombstone));
+  }
+}
+
+// What an iterator keeps alive.
+struct IteratorPin {
+  std::shared_ptr<const ReadView> view;
+  std::shared_ptr<MemTable> batch;
+};
+
+// True when `file` can hold keys within the bounds.
+bool InBounds(const TableFile& file, const ReadOptions& options) {
+  return !file.EndsBefore(options.lower_bound) &&
+         (options.upper_bound.empty() || file.facts().smallest < options.upper_bound);
+}
+
+Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, DbIterator::Setup* setup,
+                 std::vector<RangeTombstone>* tombstones) {
+  const ReadTier tier{.memory_only = false, .fill_cache = options.fill_cache};
+  for (const TableFileRef& file : view.version->with_range_tombstones()) {
+    if (!InBounds(*file, options)) continue;
+    auto table = file->Open();
+    if (!table.ok()) return table.status();
+    CollectVisible((*table)->range_tombstones(), snapshot, 0, tombstones);
+  }
+  for (const TableFileRef& file : view.version->level(0)) {
+    if (!InBounds(*file, options)) continue;
+    auto table = file->Open();
+    if (!table.ok()) return table.status();
+    setup->sources.emplace_back(TableIterator(file->shared_table(), tier), file->facts().largest_seq);
+  }
+  for (int n = 1; n < kLevels; ++n) {
+    if (!view.version->level(n).empty()) setup->sources.emplace_back(LevelIterator(view.version->level(n), tier));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
+                     std::string_view key, PinnedValue* value) {
+  if (options.batch != nullptr && !options.batch->empty()) {
+    std::string_view pending;
+    switch (options.batch->Get(key, &pending)) {
+      case IndexedBatch::Lookup::kFound: value->Assign(pending); return true;
+      case IndexedBatch::Lookup::kDeleted: return false;
+      case IndexedBatch::Lookup::kAbsent: break;
+    }
+  }
+  PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
+  if (view.active != nullptr) read.LookIn(*view.active);
+  for (size_t i = 0; i < view.sealed.size() && !read.done(); ++i) read.LookIn(*view.sealed[i]);
+  for (size_t i = 0; i < view.version->level(0).size() && !read.done(); ++i) read.LookIn(*view.version->level(0)[i]);
+  for (int n = 1; n <= view.version->deepest_level() && !read.done(); ++n) {
+    const auto& files = view.version->level(n);
+    size_t index = FindFile(files, key);
+    if (index < files.size() && !files[index]->StartsAfter(key)) read.LookIn(*files[index]);
+  }
+  return std::move(read).result();
+}
+
+Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot) {
+  DbIterator::Setup setup;
+  std::vector<RangeTombstone> tombstones;
+  auto pin = std::make_shared<IteratorPin>();
+  if (options.batch != nullptr && !options.batch->empty()) {
+    pin->batch = options.batch->index();
+    setup.batch_count = options.batch->count();
+    setup.sources.emplace_back(MemTable::Iterator(pin->batch.get()), kBatchSequenceBase,
+                               kBatchSequenceBase + setup.batch_count);
+    CollectVisible(pin->batch->range_tombstones(), setup.batch_count, kBatchSequenceBase, &tombstones);
+  }
+  auto add_memtable = [&](const MemTable& table) {
+    if (table.empty()) return;
+    setup.sources.emplace_back(MemTable::Iterator(&table), 0, kSequenceMax);
+    CollectVisible(table.range_tombstones(), snapshot, 0, &tombstones);
+  };
+  if (view->active != nullptr) add_memtable(*view->active);
+  for (const auto& table : view->sealed) add_memtable(*table);
+  if (Status s = AddTables(*view, options, snapshot, &setup, &tombstones); !s.ok()) return Iterator(std::move(s));
+  setup.tombstones = VisibleTombstones::Build(std::move(tombstones));
+  setup.snapshot = snapshot;
+  setup.lower_bound = options.lower_bound;
+  setup.upper_bound = options.upper_bound;
+  pin->view = std::move(view);
+  setup.pin = std::move(pin);
+  return Iterator(std::make_unique<DbIterator>(std::move(setup)));
+}
+
+CurrentView::CurrentView(std::shared_ptr<const ReadView> first) : current_(first.get()), owner_(std::move(first)) {}
+
+CurrentView::~CurrentView() = default;
+
+CurrentView::Pin::Pin(CurrentView* holder) {
+  // Each thread starts at a slot of its own, so that in the common case the exchange meets nobody.
+  static std::atomic<size_t> next_thread{0};
+  thread_local const size_t home = next_thread.fetch_add(1, std::memory_order_relaxed);
+  for (size_t i = 0; i < 4; ++i) {
+    auto& slot = holder->slots_[(home + i) % kSlots].view;
+    const ReadView* view = holder->current_.load(std::memory_order_acquire);
+    const ReadView* expected = nullptr;
+    if (!slot.compare_exchange_strong(expected, view, std::memory_order_seq_cst)) continue;
+    // The view may have been replaced before it was named in the slot: name the newer one until they agree.
+    for (;;) {
+      const ReadView* now = holder->current_.load(std::memory_order_seq_cst);
+      if (now == view) break;
+      view = now;
+      slot.store(view, std::memory_order_seq_cst);
+    }
+    slot_ = &slot;
+    view_ = view;
+    return;
+  }
+  shared_ = holder->Share();
+  view_ = shared_.get();
+}
+
+CurrentView::Pin::~Pin() {
+  if (slot_ != nullptr) slot_->store(nullptr, std::memory_order_release);
+}
+
+std::shared_ptr<const ReadView> CurrentView::Share() {
+  MutexLock lock(&mu_);
+  return owner_;
+}
+
+void CurrentView::Install(std::shared_ptr<const ReadView> next) {
+  MutexLock lock(&mu_);
+  current_.store(next.get(), std::memory_order_seq_cst);
+  retired_.push_back(std::exchange(owner_, std::move(next)));
+}
+
+void CurrentView::Reap() {
+  std::vector<std::shared_ptr<const ReadView>> dropped;  // destroyed outside the lock
+  MutexLock lock(&mu_);
+  auto named = [this](const std::shared_ptr<const ReadView>& view) {
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [&](const Slot& slot) { return slot.view.load(std::memory_order_seq_cst) == view.get(); });
+  };
+  auto keep = std::partition(retired_.begin(), retired_.end(), named);
+  dropped.assign(std::make_move_iterator(keep), std::make_move_iterator(retired_.end()));
+  retired_.erase(keep, retired_.end());
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,157 @@
+#include "lsm/recovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lsm/version/file_names.h"
+#include "lsm/wal/log_reader.h"
+#include "lsm/wal/log_writer.h"
+#include "lsm/write_batch.h"
+
+namespace varve::lsm {
+
+Result<DirectoryListing> ListDirectory(FileSystem* fs, const std::string& dir) {
+  auto names = fs->List(dir);
+  if (!names.ok()) return names.status();
+  DirectoryListing listing;
+  for (const std::string& name : *names) {
+    const ParsedName parsed = ParseFileName(name);
+    switch (parsed.kind) {
+      case FileKind::kCurrent: listing.has_current = true; break;
+      case FileKind::kManifest: listing.manifests.push_back(parsed.number); break;
+      case FileKind::kWal: listing.wals.push_back(parsed.number); break;
+      case FileKind::kTable: listing.tables.push_back(parsed.number); break;
+      case FileKind::kTemporary: listing.temporaries.push_back(name); break;
+      case FileKind::kLock: break;
+      case FileKind::kForeign: listing.foreign.push_back(name); break;
+    }
+    listing.largest_number = std::max(listing.largest_number, parsed.number);
+  }
+  for (auto* numbers : {&listing.manifests, &listing.wals, &listing.tables})
+    std::sort(numbers->begin(), numbers->end());
+  return listing;
+}
+
+Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNumber flushed,
+                   SequenceNumber* next_sequence, MemTable* table) {
+  WriteBatch::Reader reader(payload);
+  VARVE_TRY(reader.status());
+  SequenceNumber seq = reader.sequence();
+  if (seq + reader.count() <= flushed + 1) return Status::Ok();
+  if (seq != *next_sequence) {
+    return Status::Corruption(std::string(source) + ": batch begins with sequence " + std::to_string(seq) + ", want " +
+                              std::to_string(*next_sequence) + ": records are missing from the log");
+  }
+  WriteBatch::Operation op;
+  while (reader.Next(&op)) {
+    if (op.kind == ValueKind::kRangeDelete) {
+      table->AddRangeDelete(seq, op.key, op.value);
+    } else {
+      table->Add(seq, op.kind, op.key, op.value);
+    }
+    ++seq;
+  }
+  VARVE_TRY(reader.status());
+  *next_sequence = seq;
+  return Status::Ok();
+}
+
+namespace {
+
+// Replays segments into memtables.
+class Replay {
+ public:
+  Replay(FileSystem* fs, const std::string& dir, const ManifestState& state, size_t memtable_bytes)
+      : fs_(fs), dir_(dir), flushed_(state.flushed_sequence), memtable_bytes_(memtable_bytes) {
+    log_.last_sequence = flushed_;
+    next_sequence_ = flushed_ + 1;
+  }
+
+  Status Run(const std::vector<uint64_t>& segments) {
+    for (uint64_t number : segments) VARVE_TRY(ReplaySegment(number));
+    CloseMemTable(0);
+    return Status::Ok();
+  }
+  RecoveredLog TakeLog() { return std::move(log_); }
+
+ private:
+  Status ReplaySegment(uint64_t number) {
+    LogReader reader;
+    const std::string path = WalFileName(dir_, number);
+    VARVE_TRY(reader.Open(fs_, path, number));
+    if (ended_) {
+      // Behind the end nothing counts, unless it proves that the end was promised to be further on.
+      std::string_view payload;
+      while (reader.Next(&payload)) {
+      }
+      VARVE_TRY(reader.status());
+      if (reader.earlier_durable()) {
+        return Status::Corruption(
+            WalFileName(dir_, log_.open_segment) + ": the log ends at offset " + std::to_string(log_.open_segment_end) +
+            ", but " + path +
+            " was written after this segment had been synced to its end. Bytes are missing or damaged; "
+            "restore a backup");
+      }
+      log_.cut_segments.push_back(number);
+      return Status::Ok();
+    }
+    std::string_view payload;
+    while (reader.Next(&payload)) {
+      if (table_ == nullptr) table_ = std::make_shared<MemTable>();
+      const std::string source = path + ": record before offset " + std::to_string(reader.offset());
+      VARVE_TRY(ApplyRecord(payload, source, flushed_, &next_sequence_, table_.get()));
+      if (table_->memory_bytes() >= memtable_bytes_) CloseMemTable(number);
+    }
+    VARVE_TRY(reader.status());
+    if (reader.end() == LogReader::End::kSealed) return Status::Ok();
+    ended_ = true;
+    log_.cut_bytes += reader.tail_bytes();
+    log_.open_segment = number;
+    log_.open_segment_end = reader.offset();
+    log_.open_segment_salt = reader.salt();
+    if (reader.end() == LogReader::End::kEmpty) {  // never durably begun: it goes, and there is nothing to seal
+      log_.cut_segments.push_back(number);
+      log_.open_segment_end = 0;
+    }
+    return Status::Ok();
+  }
+
+  void CloseMemTable(uint64_t next_wal_number) {
+    if (table_ != nullptr && !table_->empty()) {
+      log_.last_sequence = next_sequence_ - 1;
+      log_.memtables.push_back({std::move(table_), next_wal_number, log_.last_sequence});
+    }
+    table_.reset();
+  }
+
+  FileSystem* const fs_;
+  const std::string& dir_;
+  const SequenceNumber flushed_;
+  const size_t memtable_bytes_;
+  SequenceNumber next_sequence_ = 0;
+  std::shared_ptr<MemTable> table_;
+  bool ended_ = false;
+  RecoveredLog log_;
+};
+
+}  // namespace
+
+Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
+                               const std::vector<uint64_t>& segments, size_t memtable_bytes) {
+  Replay replay(fs, dir, state, memtable_bytes);
+  if (Status s = replay.Run(segments); !s.ok()) return s;
+  return replay.TakeLog();
+}
+
+Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log) {
+  // What lies behind the end goes first: a sealed segment must never be followed by what was cut.
+  for (auto it = log.cut_segments.rbegin(); it != log.cut_segments.rend(); ++it) {
+    VARVE_TRY(fs->Remove(WalFileName(dir, *it)));
+  }
+  if (!log.cut_segments.empty()) VARVE_TRY(fs->SyncDir(dir));
+  if (log.open_segment_end == 0) return Status::Ok();
+  return LogWriter::SealAt(fs, WalFileName(dir, log.open_segment), log.open_segment, log.open_segment_salt,
+                           log.open_segment_end);
+}
+
+}  // namespace varve::lsm

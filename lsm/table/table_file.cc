@@ -1,0 +1,57 @@
+#include "lsm/table/table_file.h"
+
+#include <cstdio>
+#include <utility>
+
+namespace varve::lsm {
+
+void TableGraveyard::Bury(uint64_t number) {
+  MutexLock lock(&mu_);
+  numbers_.push_back(number);
+}
+
+std::vector<uint64_t> TableGraveyard::TakeAll() {
+  MutexLock lock(&mu_);
+  return std::exchange(numbers_, {});
+}
+
+std::string TableFileName(const std::string& dir, uint64_t number) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "/%06llu.sst", static_cast<unsigned long long>(number));
+  return dir + name;
+}
+
+TableFile::TableFile(uint64_t number, uint64_t table_id, TableFacts facts, std::shared_ptr<const TableContext> context)
+    : number_(number),
+      table_id_(table_id),
+      facts_(std::move(facts)),
+      smallest_prefix_(KeyPrefix(facts_.smallest)),
+      largest_prefix_(KeyPrefix(facts_.largest)),
+      context_(std::move(context)) {}
+
+TableFile::~TableFile() {
+  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(number_);
+}
+
+Result<const Table*> TableFile::OpenSlow() const {
+  MutexLock lock(&mu_);
+  if (table_ == nullptr) {
+    auto file = context_->file_system->OpenForRead(path());
+    if (!file.ok()) {
+      if (!file.status().Is(StatusCode::kNotFound)) return file.status();
+      return Status::Corruption(path() + ": the manifest names this table, but the file is missing");
+    }
+    auto table = Table::Open(std::move(file).value(), facts_.file_size, facts_.tail_offset, table_id_, context_->cache);
+    if (!table.ok()) return table.status();
+    table_ = std::move(table).value();
+    opened_.store(table_.get(), std::memory_order_release);
+  }
+  return table_.get();
+}
+
+std::shared_ptr<const Table> TableFile::shared_table() const {
+  MutexLock lock(&mu_);
+  return table_;
+}
+
+}  // namespace varve::lsm

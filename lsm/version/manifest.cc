@@ -1,0 +1,109 @@
+#include "lsm/version/manifest.h"
+
+#include <utility>
+
+#include "lsm/version/file_names.h"
+
+namespace varve::lsm {
+
+namespace {
+constexpr size_t kCurrentSizeMax = 64;  // "MANIFEST-" and a number and a newline
+}  // namespace
+
+Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state) {
+  auto version = Version::Apply(*state->version, edit, source);
+  if (!version.ok()) return version.status();
+  state->version = std::move(version).value();
+  if (edit.wal_number) state->wal_number = *edit.wal_number;
+  if (edit.next_number) state->next_number = *edit.next_number;
+  if (edit.flushed_sequence) state->flushed_sequence = *edit.flushed_sequence;
+  return Status::Ok();
+}
+
+Result<std::string> ReadCurrent(FileSystem* fs, const std::string& dir) {
+  const std::string path = CurrentFileName(dir);
+  auto file = fs->OpenForRead(path);
+  if (!file.ok()) return file.status();
+  char buffer[kCurrentSizeMax];
+  auto size = (*file)->ReadAt(0, sizeof(buffer), buffer);
+  if (!size.ok()) return size.status();
+  std::string_view text(buffer, *size);
+  if (!text.ends_with('\n') || ParseFileName(text.substr(0, text.size() - 1)).kind != FileKind::kManifest) {
+    return Status::Corruption(path + ": does not name a manifest (want one line like MANIFEST-000001)");
+  }
+  return std::string(text.substr(0, text.size() - 1));
+}
+
+Status ManifestReader::Open(const std::shared_ptr<const TableContext>& context) {
+  context_ = context;
+  auto name = ReadCurrent(context->file_system, context->dir);
+  if (!name.ok()) return name.status();
+  name_ = *name;
+  number_ = ParseFileName(name_).number;
+  const std::string path = context->dir + "/" + name_;
+  VARVE_TRY(log_.Open(context->file_system, path, number_));
+  bool any = false;
+  VARVE_TRY(ReadRecords(&any));
+  if (!first_record_seen_) return Status::Corruption(path + ": the manifest holds no whole record");
+  return Status::Ok();
+}
+
+Status ManifestReader::ReadRecords(bool* any) {
+  std::string_view payload;
+  while (log_.Next(&payload)) {
+    const std::string source = context_->dir + "/" + name_ + ": edit before offset " + std::to_string(log_.offset());
+    auto edit = VersionEdit::Decode(payload, source, context_);
+    if (!edit.ok()) return edit.status();
+    if (!first_record_seen_ && !edit->names_format)
+      return Status::Corruption(source + ": the first edit names no format");
+    first_record_seen_ = true;
+    VARVE_TRY(ApplyEdit(*edit, source, &state_));
+    *any = true;
+  }
+  return log_.status();
+}
+
+Result<bool> ManifestReader::Advance() {
+  bool any = false;
+  log_.Resume();
+  if (Status s = ReadRecords(&any); !s.ok()) return s;
+  return any;
+}
+
+Result<std::unique_ptr<ManifestWriter>> ManifestWriter::Create(FileSystem* fs, RandomSource* random,
+                                                               const std::string& dir, uint64_t number,
+                                                               const ManifestState& state) {
+  const std::string name = ManifestName(number);
+  LogWriter::Setup setup;
+  setup.number = number;
+  setup.salt = static_cast<uint32_t>(random->Next());
+  auto log = LogWriter::Open(fs, dir + "/" + name, setup);
+  if (!log.ok()) return log.status();
+  std::unique_ptr<ManifestWriter> writer(new ManifestWriter());
+  writer->log_ = std::move(log).value();
+
+  VersionEdit snapshot = state.version->Snapshot();
+  snapshot.wal_number = state.wal_number;
+  snapshot.next_number = state.next_number;
+  snapshot.flushed_sequence = state.flushed_sequence;
+  if (Status s = writer->Append(snapshot); !s.ok()) return s;
+  writer->snapshot_bytes_ = writer->log_->size();
+  if (Status s = fs->SyncDir(dir); !s.ok()) return s;
+
+  const std::string temporary = CurrentFileName(dir) + ".tmp";
+  auto current = fs->Create(temporary);
+  if (!current.ok()) return current.status();
+  if (Status s = (*current)->WriteAt(0, name + "\n"); !s.ok()) return s;
+  if (Status s = (*current)->Sync(); !s.ok()) return s;
+  if (Status s = (*current)->Close(); !s.ok()) return s;
+  if (Status s = fs->Rename(temporary, CurrentFileName(dir)); !s.ok()) return s;
+  if (Status s = fs->SyncDir(dir); !s.ok()) return s;
+  return writer;
+}
+
+Status ManifestWriter::Append(const VersionEdit& edit) {
+  VARVE_TRY(log_->Append(edit.Encode()));
+  return log_->Sync();
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,77 @@
+// lsm/version/manifest.h - the log of version edits, and the file CURRENT that names it.
+//
+// Reading replays every edit. Writing appends one record and syncs it. A fresh manifest (at every open by an owner, and
+// when the log has grown past twice its snapshot) is written beside the old one and becomes live by the steps R1, R2 of
+// lsm/io/file_system.h: write and sync the file, sync the directory, write and sync CURRENT.tmp, rename, sync the
+// directory. A torn last record is cut: no edit is relied on before it is synced. Threads: one thread at a time (the
+// database's manifest lock).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "lsm/io/clock.h"
+#include "lsm/io/file_system.h"
+#include "lsm/version/version.h"
+#include "lsm/wal/log_reader.h"
+#include "lsm/wal/log_writer.h"
+
+namespace varve::lsm {
+
+// What the manifest says.
+struct ManifestState {
+  std::shared_ptr<const Version> version = std::make_shared<const Version>();
+  uint64_t wal_number = 0;
+  uint64_t next_number = 1;
+  SequenceNumber flushed_sequence = 0;
+};
+
+// Applies `edit` to `state`.
+Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state);
+
+// Reads CURRENT and the manifest it names. Keeps its place, so that a follower can go on reading.
+class ManifestReader {
+ public:
+  // kNotFound when there is no CURRENT.
+  Status Open(const std::shared_ptr<const TableContext>& context);
+  // Reads what was appended since; true when there was something.
+  Result<bool> Advance();
+
+  const ManifestState& state() const { return state_; }
+  const std::string& name() const { return name_; }  // "MANIFEST-000005"
+  uint64_t number() const { return number_; }
+
+ private:
+  Status ReadRecords(bool* any);
+
+  std::shared_ptr<const TableContext> context_;
+  std::string name_;
+  uint64_t number_ = 0;
+  bool first_record_seen_ = false;
+  LogReader log_;
+  ManifestState state_;
+};
+
+// The name in CURRENT. kNotFound without the file, kCorruption when it does not hold a manifest's name.
+Result<std::string> ReadCurrent(FileSystem* fs, const std::string& dir);
+
+class ManifestWriter {
+ public:
+  // Makes a new manifest that holds `state`, and makes it live. Older manifests are left to the clean-up of obsolete
+  // files.
+  static Result<std::unique_ptr<ManifestWriter>> Create(FileSystem* fs, RandomSource* random, const std::string& dir,
+                                                        uint64_t number, const ManifestState& state);
+  // Durable on return. After an error the manifest is fenced: the edit may or may not be in it.
+  Status Append(const VersionEdit& edit);
+  const std::string& path() const { return log_->path(); }
+  bool WantsRewrite() const { return log_->size() > 2 * snapshot_bytes_ + kRewriteSlack; }
+
+ private:
+  static constexpr uint64_t kRewriteSlack = 1 << 20;  // small databases are not rewritten all the time
+  ManifestWriter() = default;
+  std::unique_ptr<LogWriter> log_;
+  uint64_t snapshot_bytes_ = 0;
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,53 @@
+// lsm/version/version.h - which tables make up the database at one moment.
+//
+// Level 0 holds flushed memtables, newest first; they may overlap. Levels 1 and up are sorted runs of disjoint tables.
+// W1  In levels >= 1 tables ascend and are disjoint in user keys.   W2  In level 0 sequence ranges are disjoint and
+// descend. W3  For one user key, nothing newer lies below anything older. Immutable; shared by readers; a table lives
+// as long as a version (or an iterator) holds it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/table/table_file.h"
+#include "lsm/version/version_edit.h"
+
+namespace varve::lsm {
+
+inline constexpr int kLevels = 7;
+
+class Version {
+ public:
+  Version() = default;  // no tables
+  // `base` with the edit applied. kCorruption when the edit does not fit (removes what is not there, breaks W1).
+  static Result<std::shared_ptr<const Version>> Apply(const Version& base, const VersionEdit& edit,
+                                                      std::string_view source);
+
+  const std::vector<TableFileRef>& level(int n) const { return levels_[static_cast<size_t>(n)]; }
+  uint64_t level_bytes(int n) const { return level_bytes_[static_cast<size_t>(n)]; }
+  uint64_t file_count() const;
+  // Tables with range tombstones; usually none.
+  const std::vector<TableFileRef>& with_range_tombstones() const { return with_range_tombstones_; }
+  int deepest_level() const { return deepest_level_; }  // -1: no tables
+  // Tables of level n that touch [smallest, largest], both inclusive.
+  std::vector<TableFileRef> Overlapping(int n, std::string_view smallest, std::string_view largest) const;
+  bool AnyOverlap(int n, std::string_view smallest, std::string_view largest) const;
+  // One edit that makes this version out of nothing.
+  VersionEdit Snapshot() const;
+  // Lines that name what breaks W1 or W2; empty when sound.
+  std::vector<std::string> CheckInvariants() const;
+
+ private:
+  void Finish();
+
+  std::array<std::vector<TableFileRef>, kLevels> levels_;
+  std::array<uint64_t, kLevels> level_bytes_{};
+  std::vector<TableFileRef> with_range_tombstones_;
+  int deepest_level_ = -1;
+};
+
+}  // namespace varve::lsm

@@ -1,0 +1,148 @@
+#include "lsm/version/version_edit.h"
+
+#include "lsm/format/coding.h"
+#include "lsm/version/version.h"
+
+namespace varve::lsm {
+
+namespace {
+
+enum Tag : uint32_t {
+  kTagFormat = 1,
+  kTagWal = 2,
+  kTagNext = 3,
+  kTagFlushed = 4,
+  kTagRemoved = 5,
+  kTagAdded = 6,
+};
+
+void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
+  const TableFacts& facts = added.file->facts();
+  PutVarint32(out, kTagAdded);
+  PutVarint32(out, static_cast<uint32_t>(added.level));
+  PutVarint64(out, added.file->number());
+  PutFixed64(out, added.file->table_id());
+  for (uint64_t number : {facts.file_size, facts.tail_offset, facts.entries, facts.deletes, facts.range_deletes,
+                          facts.smallest_seq, facts.largest_seq}) {
+    PutVarint64(out, number);
+  }
+  PutLengthPrefixed(out, facts.smallest);
+  PutLengthPrefixed(out, facts.largest);
+  out->push_back(facts.largest_exclusive ? 1 : 0);
+}
+
+bool DecodeLevel(std::string_view* in, int* level) {
+  uint32_t value;
+  if (!GetVarint32(in, &value) || value >= static_cast<uint32_t>(kLevels)) return false;
+  *level = static_cast<int>(value);
+  return true;
+}
+
+bool DecodeAdded(std::string_view* in, const std::shared_ptr<const TableContext>& context, VersionEdit::Added* added) {
+  TableFacts facts;
+  uint64_t number, table_id;
+  std::string_view smallest, largest;
+  if (!DecodeLevel(in, &added->level) || !GetVarint64(in, &number) || in->size() < 8) return false;
+  table_id = DecodeFixed64(in->data());
+  in->remove_prefix(8);
+  for (uint64_t* field : {&facts.file_size, &facts.tail_offset, &facts.entries, &facts.deletes, &facts.range_deletes,
+                          &facts.smallest_seq, &facts.largest_seq}) {
+    if (!GetVarint64(in, field)) return false;
+  }
+  if (!GetLengthPrefixed(in, &smallest) || !GetLengthPrefixed(in, &largest) || in->empty()) return false;
+  const char exclusive = in->front();
+  in->remove_prefix(1);
+  if (exclusive != 0 && exclusive != 1) return false;
+  if (smallest > largest || facts.tail_offset >= facts.file_size || facts.largest_seq > kSequenceMax) return false;
+  facts.smallest = smallest;
+  facts.largest = largest;
+  facts.largest_exclusive = exclusive == 1;
+  added->file = std::make_shared<TableFile>(number, table_id, std::move(facts), context);
+  return true;
+}
+
+}  // namespace
+
+std::string VersionEdit::Encode() const {
+  std::string out;
+  if (names_format) {
+    PutVarint32(&out, kTagFormat);
+    PutLengthPrefixed(&out, kFormatName);
+  }
+  if (wal_number) {
+    PutVarint32(&out, kTagWal);
+    PutVarint64(&out, *wal_number);
+  }
+  if (next_number) {
+    PutVarint32(&out, kTagNext);
+    PutVarint64(&out, *next_number);
+  }
+  if (flushed_sequence) {
+    PutVarint32(&out, kTagFlushed);
+    PutVarint64(&out, *flushed_sequence);
+  }
+  for (const Removed& file : removed) {
+    PutVarint32(&out, kTagRemoved);
+    PutVarint32(&out, static_cast<uint32_t>(file.level));
+    PutVarint64(&out, file.number);
+  }
+  for (const Added& file : added) EncodeAdded(file, &out);
+  return out;
+}
+
+Result<VersionEdit> VersionEdit::Decode(std::string_view bytes, std::string_view source,
+                                        const std::shared_ptr<const TableContext>& context) {
+  VersionEdit edit;
+  const std::string where(source);
+  auto malformed = [&](const char* what) {
+    return Status::Corruption(where + ": malformed " + what + " in a version edit");
+  };
+  while (!bytes.empty()) {
+    uint32_t tag;
+    uint64_t number;
+    if (!GetVarint32(&bytes, &tag)) return malformed("tag");
+    switch (tag) {
+      case kTagFormat: {
+        std::string_view name;
+        if (!GetLengthPrefixed(&bytes, &name)) return malformed("format name");
+        if (name != kFormatName) {
+          return Status::Unsupported(where + ": database format '" + std::string(name) +
+                                     "' is not known; this build reads '" + std::string(kFormatName) +
+                                     "'. Open it with the Varve that wrote it or a newer one");
+        }
+        edit.names_format = true;
+        break;
+      }
+      case kTagWal:
+        if (!GetVarint64(&bytes, &number)) return malformed("wal number");
+        edit.wal_number = number;
+        break;
+      case kTagNext:
+        if (!GetVarint64(&bytes, &number)) return malformed("next number");
+        edit.next_number = number;
+        break;
+      case kTagFlushed:
+        if (!GetVarint64(&bytes, &number) || number > kSequenceMax) return malformed("flushed sequence");
+        edit.flushed_sequence = number;
+        break;
+      case kTagRemoved: {
+        Removed file;
+        if (!DecodeLevel(&bytes, &file.level) || !GetVarint64(&bytes, &file.number)) return malformed("removed file");
+        edit.removed.push_back(file);
+        break;
+      }
+      case kTagAdded: {
+        Added file;
+        if (!DecodeAdded(&bytes, context, &file)) return malformed("added file");
+        edit.added.push_back(std::move(file));
+        break;
+      }
+      default:
+        return Status::Unsupported(where + ": version edit has field " + std::to_string(tag) +
+                                   ", which this build does not know. Open the database with a newer Varve");
+    }
+  }
+  return edit;
+}
+
+}  // namespace varve::lsm

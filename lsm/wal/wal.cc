@@ -1,0 +1,111 @@
+#include "lsm/wal/wal.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lsm/wal/log_format.h"
+
+namespace varve::lsm {
+
+Result<std::unique_ptr<Wal>> Wal::Create(Setup setup) {
+  std::unique_ptr<Wal> wal(new Wal(std::move(setup)));
+  auto first = wal->Begin(/*earlier_durable=*/true);
+  if (!first.ok()) return first.status();
+  wal->current_ = *first;
+  MutexLock lock(&wal->mu_);
+  wal->segments_.push_back(*first);
+  return wal;
+}
+
+Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
+  LogWriter::Setup segment;
+  segment.number = setup_.next_number();
+  segment.salt = static_cast<uint32_t>(setup_.random->Next());
+  segment.write_ahead_bytes = setup_.write_ahead_bytes;
+  segment.earlier_durable = earlier_durable;
+  const std::string path = setup_.file_name(segment.number);
+  uint64_t old_number = 0;
+  {
+    MutexLock lock(&mu_);
+    if (!recycled_.empty()) {
+      old_number = recycled_.back();
+      recycled_.pop_back();
+    }
+  }
+  if (old_number != 0) {
+    segment.recycled = setup_.file_system->Rename(setup_.file_name(old_number), path).ok();
+  }
+  auto writer = LogWriter::Open(setup_.file_system, path, segment);
+  if (!writer.ok()) return writer.status();
+  if (Status s = setup_.file_system->SyncDir(setup_.dir); !s.ok()) return s;
+  return std::shared_ptr<LogWriter>(std::move(writer).value());
+}
+
+Status Wal::Append(std::string_view payload) {
+  VARVE_TRY(current_->Append(payload));
+  appended_bytes_.fetch_add(payload.size() + kLogHeaderSize, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+Status Wal::Rotate() {
+  auto next = Begin(/*earlier_durable=*/false);
+  if (!next.ok()) return next.status();
+  VARVE_TRY(current_->Seal());
+  current_ = *next;
+  MutexLock lock(&mu_);
+  segments_.push_back(std::move(next).value());
+  return Status::Ok();
+}
+
+Status Wal::Sync() {
+  struct Target {
+    std::shared_ptr<LogWriter> segment;
+    uint64_t size;
+  };
+  std::vector<Target> targets;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& segment : segments_) targets.push_back({segment, segment->size()});
+  }
+  MutexLock sync_lock(&sync_mu_);
+  for (const Target& target : targets) {
+    target.segment->set_earlier_durable();                       // all before it are synced by now
+    if (target.segment->synced_size() >= target.size) continue;  // a caller before us did it
+    VARVE_TRY(target.segment->Sync());
+    syncs_.fetch_add(1, std::memory_order_relaxed);
+  }
+  return Status::Ok();
+}
+
+void Wal::Release(uint64_t number) {
+  std::vector<uint64_t> released;
+  {
+    MutexLock lock(&mu_);
+    while (segments_.size() > 1 && segments_.front()->number() < number) {
+      released.push_back(segments_.front()->number());
+      segments_.pop_front();
+    }
+  }
+  for (uint64_t old_number : released) {
+    MutexLock lock(&mu_);
+    if (recycled_.size() < kRecycledMax) {
+      recycled_.push_back(old_number);
+      continue;
+    }
+    // One that cannot be removed is below the manifest's wal number and goes at the next open.
+    Status ignored = setup_.file_system->Remove(setup_.file_name(old_number));
+    (void)ignored.ok();
+  }
+}
+
+uint64_t Wal::current_number() const {
+  MutexLock lock(&mu_);
+  return segments_.back()->number();
+}
+
+bool Wal::NeedsSync() const {
+  MutexLock lock(&mu_);
+  return std::any_of(segments_.begin(), segments_.end(), [](const auto& s) { return s->synced_size() < s->size(); });
+}
+
+}  // namespace varve::lsm

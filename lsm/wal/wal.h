@@ -1,0 +1,68 @@
+// lsm/wal/wal.h - the write-ahead log of a database: a row of segments, the last of which is written.
+//
+// A segment begins with each memtable and is needed until that memtable is in a table. Rotate() seals the last segment
+// and begins the next, in a recycled file where there is one. Sync() makes every record durable in order: an older
+// segment before a newer, so that a record's sync mark speaks for all that came before it. Threads: Append and Rotate
+// by one thread at a time (the commit leader); Sync, Release and the getters by any, beside them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lsm/io/clock.h"
+#include "lsm/io/file_system.h"
+#include "lsm/sync/mutex.h"
+#include "lsm/wal/log_writer.h"
+
+namespace varve::lsm {
+
+class Wal {
+ public:
+  struct Setup {
+    FileSystem* file_system = nullptr;
+    RandomSource* random = nullptr;
+    std::string dir;
+    std::function<std::string(uint64_t)> file_name;  // path of a segment by number
+    std::function<uint64_t()> next_number;
+    size_t write_ahead_bytes = 0;
+  };
+  // Begins the first segment. Segments of an earlier life are durable already and not this object's business.
+  static Result<std::unique_ptr<Wal>> Create(Setup setup);
+
+  Status Append(std::string_view payload);
+  // On an error nothing has changed: the last segment goes on.
+  Status Rotate();
+  // Everything appended before the call is durable on return. After a failure every later Sync and Append fails (rule
+  // R5).
+  Status Sync();
+  // Segments below `number` are not needed any more: kept for reuse, a few, or removed.
+  void Release(uint64_t number);
+
+  uint64_t current_number() const;
+  uint64_t appended_bytes() const { return appended_bytes_.load(std::memory_order_relaxed); }
+  uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
+  // False when everything appended is known to be durable.
+  bool NeedsSync() const;
+
+ private:
+  static constexpr size_t kRecycledMax = 2;  // one for the next memtable, one for the one after
+
+  explicit Wal(Setup setup) : setup_(std::move(setup)) {}
+  Result<std::shared_ptr<LogWriter>> Begin(bool earlier_durable);
+
+  const Setup setup_;
+  std::atomic<uint64_t> appended_bytes_{0};
+  std::atomic<uint64_t> syncs_{0};
+  Mutex sync_mu_;     // held across a Sync: segments are synced in order
+  mutable Mutex mu_;  // held for moments only
+  std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
+  std::vector<uint64_t> recycled_ VARVE_GUARDED_BY(mu_);
+  std::shared_ptr<LogWriter> current_;  // the appender's copy of segments_.back()
+};
+
+}  // namespace varve::lsm
