@@ -26,6 +26,7 @@ struct CommandContext {
   const Command& command;
   Reply& reply;
   keyspace::Entry& entry;  // scratch for one Find
+  keyspace::Entry& other;  // and for a second key
   std::string& scratch;    // scratch for one value being built
 
   int db() const { return session.db; }

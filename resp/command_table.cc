@@ -306,7 +306,7 @@ const Command* FindSubcommand(const Command& container, std::string_view name) {
   return nullptr;
 }
 
-size_t CommandCount() {
+size_t TotalCommandCount() {
   return CountAll(kCommands);
 }
 

@@ -140,7 +140,7 @@ std::span<const Command> AllCommands();
 const Command* FindCommand(std::string_view name);
 const Command* FindSubcommand(const Command& container, std::string_view name);
 // Rows and subcommands together are numbered from 0.
-size_t CommandCount();
+size_t TotalCommandCount();
 size_t IndexOf(const Command& command);
 
 inline bool ArityFits(const Command& command, size_t args) {

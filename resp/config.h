@@ -31,6 +31,8 @@ class Config {
   // Sizes take units ("64mb"), booleans "yes" and "no". Several arguments of one parameter are joined by blanks.
   std::string Set(std::string_view name, std::string_view value, SettingTime time);
   bool Knows(std::string_view name) const;
+  // "" or why no value of it may be set while running.
+  std::string Immutable(std::string_view name) const;
   // Whether `name` is settable and no fact, so that setting it has an effect ServerControl must hear of.
   bool IsLive(std::string_view name) const;
   // The value as CONFIG GET shows it; empty for unknown names.
@@ -68,8 +70,9 @@ class Config {
 
  private:
   std::string SetRow(const ConfigRow& row, std::string_view value);
+  std::string SetNumber(const ConfigRow& row, std::string_view value);
+  std::string SetOutputLimit(std::string_view value);
   std::string Show(const ConfigRow& row) const;
-  friend struct ConfigRow;
 };
 
 }  // namespace varve::resp

@@ -42,12 +42,13 @@ struct CommandStats {
   uint64_t failed = 0;    // ran and gave an error
 };
 
+// What CONFIG RESETSTAT sets back to zero.
 struct ServerStats {
   uint64_t commands_processed = 0;
   uint64_t error_replies = 0;
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
-  uint64_t expired_keys_base = 0;  // the keyspace's count when the statistics were reset
+  uint64_t expired_keys_before = 0;  // the keyspace's count when the statistics were reset
 };
 
 class Dispatcher {
@@ -100,8 +101,8 @@ class Dispatcher {
   ServerStats stats_;
   absl::flat_hash_map<std::string, uint64_t> error_counts_;  // by error code, at most kErrorCodesMax
   keyspace::Entry entry_;
+  keyspace::Entry other_entry_;
   std::string scratch_;
-  friend struct CommandContext;
 };
 
 }  // namespace varve::resp

@@ -51,6 +51,11 @@ void Reply::Header(char mark, size_t count) {
   out_->append(buffer, FormatLine(mark, static_cast<int64_t>(count), buffer));
 }
 
+void Reply::HeaderAt(size_t position, char mark, size_t count) {
+  char buffer[kNumberSize];
+  out_->insert(position, buffer, FormatLine(mark, static_cast<int64_t>(count), buffer));
+}
+
 void Reply::Bulk(std::string_view bytes) {
   char buffer[kNumberSize];
   const size_t head = FormatLine('$', static_cast<int64_t>(bytes.size()), buffer);

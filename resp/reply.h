@@ -47,6 +47,14 @@ class Reply {
   void BigNumber(std::string_view digits);
   // `format` has three letters: "txt" or "mkd".
   void Verbatim(std::string_view format, std::string_view text);
+  // For counts known only afterwards: puts the header of an array or map in front of what was appended since `mark`
+  // (a size of out()). Moves those bytes once.
+  void ArrayAt(size_t mark, size_t count) { HeaderAt(mark, '*', count); }
+  void MapAt(size_t mark, size_t pairs) {
+    HeaderAt(mark, protocol_ == 2 ? '*' : '%', protocol_ == 2 ? 2 * pairs : pairs);
+  }
+  // Takes back what was appended since `mark`, to give an error instead.
+  void Rewind(size_t mark) { out_->resize(mark); }
   void Raw(std::string_view bytes) { out_->append(bytes.data(), bytes.size()); }
 
   int protocol() const { return protocol_; }
@@ -56,6 +64,7 @@ class Reply {
 
  private:
   void Header(char mark, size_t count);
+  void HeaderAt(size_t position, char mark, size_t count);
 
   std::string* out_;
   int protocol_;

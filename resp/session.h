@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace varve::resp {
 
 struct Command;
@@ -68,6 +70,7 @@ struct Session {
   std::vector<QueuedCommand> queue;
   size_t queue_bytes = 0;
   std::vector<WatchedKey> watched;
+  absl::flat_hash_set<std::string> watched_names;  // "<db>:<name>" of each, so that none is watched twice
 };
 
 }  // namespace varve::resp

@@ -100,4 +100,6 @@ void Ttl(Args args, CommandContext& c);
 void Type(Args args, CommandContext& c);
 void Unwatch(Args args, CommandContext& c);
 
+void Watch(Args args, CommandContext& c);
+
 }  // namespace varve::resp

@@ -1,0 +1,92 @@
+#include "resp/commands/arguments.h"
+
+#include <climits>
+
+namespace varve::resp {
+
+bool ReadInt64(std::string_view text, CommandContext& c, int64_t* value, std::string_view error) {
+  if (ParseInt64(text, value)) return true;
+  c.reply.Error(error);
+  return false;
+}
+
+bool ReadInt32(std::string_view text, CommandContext& c, int64_t* value) {
+  if (!ReadInt64(text, c, value)) return false;
+  if (*value >= INT_MIN && *value <= INT_MAX) return true;
+  c.reply.Error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  return false;
+}
+
+void ReplyArity(CommandContext& c) {
+  c.reply.Error("ERR wrong number of arguments for '" + std::string(c.command.full_name) + "' command");
+}
+
+void ReplyInvalidExpire(CommandContext& c) {
+  c.reply.Error("ERR invalid expire time in '" + std::string(c.command.full_name) + "' command");
+}
+
+// First the line that names the container, as Redis' addReplyHelp.
+void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines) {
+  std::string title(c.command.full_name.substr(0, c.command.full_name.find('|')));
+  for (char& letter : title) letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter;
+  c.reply.Array(lines.size() + 3);
+  c.reply.Simple(title + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  for (std::string_view line : lines) c.reply.Simple(line);
+  c.reply.Simple("HELP");
+  c.reply.Simple("    Prints this help.");
+}
+
+Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  lsm::Result<bool> found = c.keys.Find(c.db(), name, entry);
+  if (!found.ok()) {
+    ReplyStatus(c.reply, found.status());
+    return Found::kFailed;
+  }
+  return *found ? Found::kYes : Found::kNo;
+}
+
+Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  const Found found = FindForWrite(name, c, entry);
+  if (found == Found::kYes) c.dispatcher.stats().keyspace_hits++;
+  if (found == Found::kNo) c.dispatcher.stats().keyspace_misses++;
+  return found;
+}
+
+namespace {
+Found CheckString(Found found, CommandContext& c) {
+  if (found != Found::kYes || c.entry.type == keyspace::Type::kString) return found;
+  c.reply.Error(kWrongType);
+  return Found::kFailed;
+}
+}  // namespace
+
+Found FindStringForRead(std::string_view name, CommandContext& c) {
+  return CheckString(FindForRead(name, c, &c.entry), c);
+}
+
+Found FindStringForWrite(std::string_view name, CommandContext& c) {
+  return CheckString(FindForWrite(name, c, &c.entry), c);
+}
+
+bool PutString(std::string_view name, Found found, std::string_view value, uint64_t expire_ms, CommandContext& c) {
+  const keyspace::Entry* prior = found == Found::kYes ? &c.entry : nullptr;
+  lsm::Status status = c.keys.Put(c.db(), name, prior, keyspace::Type::kString, value, expire_ms);
+  if (status.ok()) return true;
+  ReplyStatus(c.reply, status);
+  return false;
+}
+
+bool ReadExpire(std::string_view text, ExpireUnit unit, CommandContext& c, uint64_t* expire_ms) {
+  int64_t value = 0;
+  if (!ReadInt64(text, c, &value)) return false;
+  const bool overflow = value <= 0 || (unit.seconds && __builtin_mul_overflow(value, 1000, &value)) ||
+                        (!unit.absolute && __builtin_add_overflow(value, c.keys.NowMs(), &value));
+  if (overflow) {
+    ReplyInvalidExpire(c);
+    return false;
+  }
+  *expire_ms = static_cast<uint64_t>(value);
+  return true;
+}
+
+}  // namespace varve::resp

@@ -1,0 +1,42 @@
+// resp/commands/arguments.h - the steps most handlers begin with. Each writes the error reply itself when it fails.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "resp/command_context.h"
+#include "resp/errors.h"
+#include "resp/numbers.h"
+#include "resp/reply_status.h"
+
+namespace varve::resp {
+
+bool ReadInt64(std::string_view text, CommandContext& c, int64_t* value, std::string_view error = kNotAnInteger);
+// An int in Redis' sense, with its two texts.
+bool ReadInt32(std::string_view text, CommandContext& c, int64_t* value);
+// Of the command running, by its full name.
+void ReplyArity(CommandContext& c);
+void ReplyInvalidExpire(CommandContext& c);
+void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines);
+
+enum class Found : uint8_t { kNo, kYes, kFailed };  // kFailed: the error reply is written
+
+// The key of any type into *entry. Reading counts as a keyspace hit or miss.
+Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry);
+Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry);
+// The same, and WRONGTYPE unless it is a string.
+Found FindStringForRead(std::string_view name, CommandContext& c);
+Found FindStringForWrite(std::string_view name, CommandContext& c);
+
+// Writes a string record over what a Find of this command said; false: the error reply is written.
+bool PutString(std::string_view name, Found found, std::string_view value, uint64_t expire_ms, CommandContext& c);
+
+// An absolute time in milliseconds from an argument, relative to now unless `absolute`.
+struct ExpireUnit {
+  bool seconds = true;
+  bool absolute = false;
+};
+// As SET and GETEX read theirs: must be positive.
+bool ReadExpire(std::string_view text, ExpireUnit unit, CommandContext& c, uint64_t* expire_ms);
+
+}  // namespace varve::resp

@@ -1,0 +1,237 @@
+#include "resp/dispatcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "resp/command_context.h"
+#include "resp/errors.h"
+#include "resp/numbers.h"
+#include "resp/reply_status.h"
+
+namespace varve::resp {
+namespace {
+
+constexpr size_t kScratchBytesMax = size_t{1} << 20;  // more is given back after the command
+constexpr size_t kErrorCodesMax = 128;                // distinct codes counted; texts come from us, so there are few
+constexpr size_t kQueueBytesMax = size_t{512} * 1024 * 1024 + size_t{64} * 1024 * 1024;  // of one MULTI
+constexpr size_t kQueuedOverhead = 64;
+constexpr size_t kEchoedMax = 128;  // bytes of a request that an error text repeats
+
+// As C's %.*s: up to `limit` bytes, ending at a NUL.
+std::string_view Echo(std::string_view text, size_t limit) {
+  text = text.substr(0, limit);
+  return text.substr(0, text.find('\0'));
+}
+
+std::string UnknownCommand(Args args) {
+  std::string list;
+  for (size_t i = 1; i < args.size() && list.size() < kEchoedMax; i++) {
+    list += "'";
+    list += Echo(args[i], kEchoedMax - (list.size() - 1));
+    list += "' ";
+  }
+  return "ERR unknown command '" + std::string(Echo(args[0], kEchoedMax)) + "', with args beginning with: " + list;
+}
+
+std::string UnknownSubcommand(Args args) {
+  std::string name(args[0]);
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  return "ERR unknown subcommand '" + std::string(Echo(args[1], kEchoedMax)) + "'. Try " + name + " HELP.";
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* config)
+    : keys_(keys), server_(server), config_(config), command_stats_(TotalCommandCount()) {
+  BeginTick();
+}
+
+Dispatcher::~Dispatcher() = default;
+
+Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
+  keys_->BeginCommand();
+  const size_t mark = out->size();
+  const uint64_t pending = keys_->pending_count();
+  Reply reply(out, session.protocol);
+  session.last_active_us = tick_us_;
+  session.argument_bytes = 0;
+  for (std::string_view arg : args) session.argument_bytes += arg.size();
+
+  if (const Command* command = Admit(session, args, reply); command != nullptr) {
+    if (session.in_multi && (command->flags & kInMulti) == 0) {
+      Queue(session, *command, args, reply);
+    } else {
+      Run(session, *command, args, reply);
+    }
+  }
+
+  if (session.reply_mode == ReplyMode::kOff || session.reply_mode == ReplyMode::kSkip) reply.Rewind(mark);
+  if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
+  if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
+  return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark};
+}
+
+// In the order of Redis' processCommand, which decides who of several complaints is heard.
+const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
+  // A browser tricked into talking to us: HTTP, not Redis.
+  if (EqualsIgnoreCase(args[0], "host:") || EqualsIgnoreCase(args[0], "post")) {
+    session.close_after_reply = true;
+    return nullptr;
+  }
+  const Command* command = FindCommand(args[0]);
+  if (command == nullptr) {
+    Reject(session, nullptr, UnknownCommand(args), reply);
+    return nullptr;
+  }
+  if (!command->subcommands.empty() && args.size() > 1) {
+    const Command* subcommand = FindSubcommand(*command, args[1]);
+    if (subcommand == nullptr) {
+      Reject(session, nullptr, UnknownSubcommand(args), reply);
+      return nullptr;
+    }
+    command = subcommand;
+  }
+  session.last_command = command;
+  if (!ArityFits(*command, args.size())) {
+    Reject(session, command, "ERR wrong number of arguments for '" + std::string(command->full_name) + "' command",
+           reply);
+    return nullptr;
+  }
+  if ((command->flags & kProtected) != 0 && config_->enable_debug_command != Config::DebugCommand::kYes &&
+      !(config_->enable_debug_command == Config::DebugCommand::kLocal && session.loopback)) {
+    Reject(session, command,
+           "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from "
+           "a local connection, otherwise you need to set this option in the configuration file, and then restart the "
+           "server.",
+           reply);
+    return nullptr;
+  }
+  if (!session.authenticated && !config_->requirepass.empty() && (command->flags & kNoAuth) == 0) {
+    Reject(session, command, kAuthRequired, reply);
+    return nullptr;
+  }
+  if (session.in_multi && (command->flags & kNoMulti) != 0) {
+    Reject(session, command, "ERR Command not allowed inside a transaction", reply);
+    return nullptr;
+  }
+  return command;
+}
+
+void Dispatcher::Reject(Session& session, const Command* command, std::string_view text, Reply& reply) {
+  if (session.in_multi) session.multi_failed = true;
+  if (command != nullptr) command_stats_[IndexOf(*command)].rejected++;
+  const size_t mark = reply.out().size();
+  if (command != nullptr && command->full_name == "exec") {
+    DiscardMulti(session);
+    if (text.starts_with("ERR ")) text.remove_prefix(4);
+    reply.Error("EXECABORT Transaction discarded because of: " + std::string(text));
+  } else {
+    reply.Error(text);
+  }
+  CountError(std::string_view(reply.out()).substr(mark));
+}
+
+void Dispatcher::Queue(Session& session, const Command& command, Args args, Reply& reply) {
+  QueuedCommand queued{.command = &command, .bytes = {}, .sizes = {}};
+  if (session.queue_bytes + session.argument_bytes > kQueueBytesMax) {
+    return Reject(session, &command, "ERR transaction is longer than " + std::to_string(kQueueBytesMax) + " bytes",
+                  reply);
+  }
+  queued.bytes.reserve(session.argument_bytes);
+  queued.sizes.reserve(args.size());
+  for (std::string_view arg : args) {
+    queued.bytes.append(arg.data(), arg.size());
+    queued.sizes.push_back(static_cast<uint32_t>(arg.size()));
+  }
+  session.queue_bytes += queued.bytes.size() + args.size() * sizeof(uint32_t) + kQueuedOverhead;
+  session.queue.push_back(std::move(queued));
+  reply.Raw("+QUEUED\r\n");
+}
+
+void Dispatcher::Run(Session& session, const Command& command, Args args, Reply& reply) {
+  const size_t mark = reply.out().size();
+  CommandContext context{.dispatcher = *this,
+                         .keys = *keys_,
+                         .server = *server_,
+                         .config = *config_,
+                         .session = session,
+                         .command = command,
+                         .reply = reply,
+                         .entry = entry_,
+                         .other = other_entry_,
+                         .scratch = scratch_};
+  command.handler(args, context);
+
+  CommandStats& stats = command_stats_[IndexOf(command)];
+  const uint64_t now_us = keys_->clock()->MonotonicMicros();
+  stats.calls++;
+  stats.duration_us += now_us - tick_us_;
+  tick_us_ = now_us;
+  stats_.commands_processed++;
+  const std::string& out = reply.out();
+  if (out.size() > mark && out[mark] == '-') {
+    stats.failed++;
+    CountError(std::string_view(out).substr(mark));
+  }
+  entry_.pin.Reset();
+  other_entry_.pin.Reset();
+  if (scratch_.capacity() > kScratchBytesMax) std::string().swap(scratch_);
+}
+
+void Dispatcher::CountError(std::string_view reply_bytes) {
+  stats_.error_replies++;
+  const std::string code(reply_bytes.substr(1, reply_bytes.find_first_of(" \r") - 1));
+  if (error_counts_.size() < kErrorCodesMax || error_counts_.contains(code)) error_counts_[code]++;
+}
+
+void Dispatcher::FailedCommit(Session& session, const lsm::Status& why, std::string* out) {
+  const size_t mark = out->size();
+  Reply reply(out, session.protocol);
+  ReplyStatus(reply, why);
+  CountError(std::string_view(*out).substr(mark));
+}
+
+void Dispatcher::ProtocolError(Session& session, std::string_view error, std::string* out) {
+  const size_t mark = out->size();
+  Reply reply(out, session.protocol);
+  reply.Error("ERR " + std::string(error));
+  CountError(std::string_view(*out).substr(mark));
+  session.close_after_reply = true;
+}
+
+void Dispatcher::Forget(Session& session) {
+  DiscardMulti(session);
+}
+
+void Dispatcher::Unwatch(Session& session) {
+  for (const WatchedKey& key : session.watched) keys_->Unwatch(key.db, key.name);
+  session.watched.clear();
+  session.watched_names.clear();
+}
+
+void Dispatcher::DiscardMulti(Session& session) {
+  session.in_multi = false;
+  session.multi_failed = false;
+  session.queue.clear();
+  session.queue_bytes = 0;
+  Unwatch(session);
+}
+
+bool Dispatcher::WatchedKeysChanged(Session& session) {
+  return std::any_of(session.watched.begin(), session.watched.end(), [&](const WatchedKey& key) {
+    if (keys_->WatchedVersion(key.db, key.name) != key.version) return true;
+    return key.expire_ms != 0 && static_cast<int64_t>(key.expire_ms) <= keys_->NowMs();
+  });
+}
+
+const CommandStats& Dispatcher::stats_of(const Command& command) const {
+  return command_stats_[IndexOf(command)];
+}
+
+void Dispatcher::ResetStats() {
+  std::fill(command_stats_.begin(), command_stats_.end(), CommandStats{});
+  stats_ = {.expired_keys_before = keys_->expire_stats().expired_keys};
+  error_counts_.clear();
+}
+
+}  // namespace varve::resp
