@@ -3,7 +3,8 @@
 // Used where several commands must see each other's writes and yet reach the log as one record: a tick of the server, a
 // MULTI/EXEC, an SQL transaction. Hand it to reads through ReadOptions::batch, and its batch() to Db::Write.
 // Savepoints nest: RollbackTo(mark) forgets every operation added after Mark() returned that mark.
-// Cost: one skip-list insert per operation; a rollback rebuilds the index.
+// Cost: one skip-list insert per operation; a rollback rebuilds the index. Clear keeps the memory of a small index.
+// Operations that break a limit (WriteBatch::CheckLimits) are not found by reads: such a batch cannot be written.
 // Threads: one thread at a time. Iterators made over it stay valid while operations are added, not across RollbackTo or
 // Clear.
 #pragma once
@@ -45,17 +46,19 @@ class IndexedBatch {
   void RollbackTo(Mark mark);
 
   enum class Lookup : uint8_t { kAbsent, kFound, kDeleted };
-  // What the batch alone says about `key`; on kFound *value points into the batch, valid until Clear or RollbackTo.
+  // What the batch alone says about `key`; on kFound *value points into the index, valid until Clear or RollbackTo.
   Lookup Get(std::string_view key, std::string_view* value) const;
 
-  // For the engine's own reads: the i-th operation (from 0) is stored with sequence i + 1.
+  // For the engine's own reads: the i-th operation (from 0) is stored with sequence i + 1. Null or empty when the batch
+  // is.
   const std::shared_ptr<MemTable>& index() const { return index_; }
 
  private:
-  void IndexLast(ValueKind kind, std::string_view key, std::string_view value);
+  void Index(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
+  void DropIndex();
 
   WriteBatch batch_;
-  std::shared_ptr<MemTable> index_;  // made on first use; replaced, not emptied, by Clear and RollbackTo
+  std::shared_ptr<MemTable> index_;  // made on first use; Clear and RollbackTo empty it, or replace it while shared
 };
 
 }  // namespace varve::lsm

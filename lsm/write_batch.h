@@ -7,7 +7,9 @@
 //               kDelete has no value; kRangeDelete carries the exclusive end where a put carries its value.
 //   The i-th operation (from 0) has sequence `first sequence` + i. The sequence is stamped when the batch is written.
 //
-// Keys up to kKeySizeMax, values up to kValueSizeMax, a batch up to kBatchSizeMax; Db::Write checks all three.
+// Keys up to kKeySizeMax, values up to kValueSizeMax, a batch up to kBatchSizeMax; Db::Write checks all three. An
+// operation that breaks a limit is not copied: it takes the place of a delete of the empty key (so that it counts and
+// can be truncated away), and CheckLimits() fails as long as it is there.
 // Threads: a value; one thread at a time.
 #pragma once
 
@@ -30,6 +32,7 @@ class WriteBatch {
   void Delete(std::string_view key);
   // Deletes every key in [begin, end). A range with begin >= end is empty and is kept as a no-op.
   void DeleteRange(std::string_view begin, std::string_view end);
+  // Keeps the buffer for the next use unless it has grown beyond 1 MiB.
   void Clear();
   // Appends the operations of `other` behind these.
   void Append(const WriteBatch& other);
@@ -65,6 +68,8 @@ class WriteBatch {
     uint32_t count() const { return count_; }
 
    private:
+    bool ParseOperation(Operation* operation);
+
     std::string_view rest_;
     SequenceNumber sequence_ = 0;
     uint32_t count_ = 0;
@@ -73,8 +78,14 @@ class WriteBatch {
   };
 
  private:
+  bool Fits(std::string_view key, std::string_view value);
+  void Break(std::string message);
+  void AddOperation(ValueKind kind, std::string_view key);
+  void AddCount(uint32_t added);
+
   std::string rep_;
   Status limits_;
+  size_t limits_at_ = 0;  // where the operation that broke a limit begins
 };
 
 }  // namespace varve::lsm

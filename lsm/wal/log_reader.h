@@ -7,6 +7,7 @@
 //
 // Memory: one record at a time (plus a read buffer); a record's length is checked against the file's size before use.
 // For followers: after Next() has returned false with end() == kOpen, Resume() looks again for records written since.
+// Looking again is cheap while nothing was written. A follower must not read on in a segment that may be recycled.
 // Threads: one thread at a time.
 #pragma once
 
@@ -30,6 +31,8 @@ class LogReader {
 
   LogReader();
   ~LogReader();
+  LogReader(const LogReader&) = delete;
+  LogReader& operator=(LogReader&&) = default;
   // `number` is the segment's expected number; another one in the file means a recycled file not yet begun:
   // End::kEmpty.
   Status Open(FileSystem* fs, const std::string& path, uint64_t number);
@@ -41,13 +44,24 @@ class LogReader {
   End end() const { return end_; }
   uint64_t offset() const { return offset_; }          // behind the last record returned
   uint64_t tail_bytes() const { return tail_bytes_; }  // torn bytes behind it (0 when nothing looks written)
+  uint32_t salt() const { return salt_; }              // of the segment, when it was begun
   // True once a record said that all earlier segments were durable when it was written.
   bool earlier_durable() const { return earlier_durable_; }
 
  private:
-  enum class Parse : uint8_t { kRecord, kBad, kEndOfFile };
-  Parse ParseAt(uint64_t offset, std::string_view* payload, uint32_t* synced);
-  void ExamineTail();  // decides torn tail against rot, by the marks of valid records further on
+  struct Record {
+    std::string_view payload;
+    uint32_t synced;
+    uint64_t end;  // offset behind it
+  };
+  bool Stop(End end);
+  bool Fail(Status status);
+  std::string_view Window(uint64_t offset, size_t size);
+  bool ParseAt(uint64_t offset, Record* record);
+  bool ParseIdentity();
+  bool ExamineTail(Record* record);
+  uint64_t FurthestMark(uint64_t offset);
+  uint64_t TornBytes(std::string_view header) const;
 
   std::unique_ptr<ReadableFile> file_;
   uint64_t number_ = 0;
@@ -55,11 +69,15 @@ class LogReader {
   uint64_t file_size_ = 0;
   uint64_t offset_ = 0;
   uint64_t tail_bytes_ = 0;
+  uint64_t found_end_ = 0;  // of the last valid record that FurthestMark() saw
   bool earlier_durable_ = false;
-  End end_ = End::kOpen;
+  bool done_ = true;
+  End end_ = End::kEmpty;
   Status status_;
-  std::string buffer_;  // window of the file
+  std::string buffer_;  // window of the file, from buffer_offset_ on
   uint64_t buffer_offset_ = 0;
+  bool examined_ = false;        // the tail at offset_ was examined,
+  std::string examined_header_;  // and this stood there
 };
 
 }  // namespace varve::lsm

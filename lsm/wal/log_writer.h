@@ -1,7 +1,8 @@
 // lsm/wal/log_writer.h - appends records to one log segment. Format: log_format.h.
 //
-// Space is written ahead with zeros in steps, so that a sync of a small record does not also sync a new file size; a
-// recycled file (an obsolete segment under its new name) needs no such step and is overwritten from its start.
+// From the first Sync() on, space is written ahead with zeros in steps, so that a sync of a small record does not also
+// sync a new file size; a log that is never synced does not pay for that. A recycled file (an obsolete segment under
+// its new name) is overwritten from its start and needs zeros only beyond its old length.
 // A failed Append leaves the end where it was: the next one overwrites whatever part reached the file (disk full
 // heals). A failed Sync is for ever: the writer is fenced and every later Append and Sync gives kFenced (rule R5).
 // Threads: Append and Seal by one thread at a time (the commit leader); Sync, size and synced_size by any thread,
@@ -32,7 +33,12 @@ class LogWriter {
   // Creates (or takes over) the file and writes its identity record. The caller syncs the directory.
   static Result<std::unique_ptr<LogWriter>> Open(FileSystem* fs, const std::string& path, const Setup& setup);
 
-  // Appends one record; on OK the bytes have been handed to the operating system by one write call.
+  // Recovery: ends the segment of an earlier life at `end`, behind its last good record (LogReader::offset()), in place
+  // of a torn tail, and makes the whole file durable.
+  static Status SealAt(FileSystem* fs, const std::string& path, uint64_t number, uint32_t salt, uint64_t end);
+
+  // Appends one record; on OK the bytes have been handed to the operating system, up to 1 MiB by one write call.
+  // kInvalidArgument for what the format has no place for: 0 or 1 bytes, 4 GiB and more.
   Status Append(std::string_view payload);
   // Appends the seal; nothing may follow.
   Status Seal();
@@ -47,21 +53,25 @@ class LogWriter {
   const std::string& path() const { return file_->path(); }
 
  private:
-  LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup);
+  LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup, uint64_t stale_end);
   Status AppendRecord(std::string_view payload, uint32_t crc_seed);
-  Status WriteAhead(uint64_t end);
+  Status WriteRecord(uint64_t offset, std::string_view header, std::string_view payload);
+  void WriteAhead(uint64_t end);
+  Status FencedStatus() const;
 
   const std::unique_ptr<WritableFile> file_;
   const uint64_t number_;
   const uint32_t salt_;
   const size_t write_ahead_bytes_;
-  uint64_t ahead_end_ = 0;  // appender's: zeros (or stale bytes) exist up to here
-  std::string buffer_;      // appender's: header and payload go out in one write
+  uint64_t ahead_end_;   // appender's: zeros or stale bytes exist up to here
+  bool sealed_ = false;  // appender's
+  std::string buffer_;   // appender's: header and payload go out in one write
   std::atomic<bool> earlier_durable_;
+  std::atomic<bool> synced_once_{false};  // Sync() was called: writing ahead pays
   std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender
   std::atomic<uint64_t> synced_size_{0};  // stored under sync_mu_
-  std::atomic<bool> fenced_{false};
-  Mutex sync_mu_;  // held across the file's Sync: later callers find their bytes synced
+  std::atomic<bool> fenced_{false};       // stored under sync_mu_, for ever
+  Mutex sync_mu_;                         // held across the file's Sync: later callers find their bytes synced
 };
 
 }  // namespace varve::lsm

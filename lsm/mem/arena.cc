@@ -1,0 +1,93 @@
+// lsm/mem/arena.cc - where blocks come from. Contract: arena.h.
+
+#include "lsm/mem/arena.h"
+
+#include <sys/mman.h>
+
+#include <cassert>
+#include <cstring>
+#include <new>
+
+namespace varve::lsm {
+
+namespace {
+
+// `size` bytes aligned to `size` (a power of two), or null. Maps twice as much and gives the ends back.
+char* MapAligned(size_t size) {
+  void* mapped = mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(mapped);
+  const size_t misaligned = reinterpret_cast<uintptr_t>(begin) & (size - 1);
+  char* const data = misaligned == 0 ? begin : begin + (size - misaligned);
+  if (data != begin) munmap(begin, static_cast<size_t>(data - begin));
+  munmap(data + size, static_cast<size_t>(begin + 2 * size - (data + size)));
+  madvise(data, size, MADV_HUGEPAGE);  // a wish: without huge pages it is merely slower
+  return data;
+}
+
+}  // namespace
+
+Arena::~Arena() {
+  for (const Block& block : blocks_) Free(block);
+}
+
+void Arena::Free(const Block& block) {
+  if (block.mapped) {
+    munmap(block.data, block.size);
+  } else {
+    ::operator delete(block.data);
+  }
+}
+
+char* Arena::AllocateSlow(size_t size) {
+  if (size > kPieceSizeMax) return AddBlock(size, /*own=*/true);
+  const size_t block_size = NextBlockSize(size);
+  char* const block = AddBlock(block_size, /*own=*/false);
+  next_ = block + size;
+  limit_ = block + block_size;
+  return block;
+}
+
+size_t Arena::NextBlockSize(size_t piece_size) {
+  if (memory_bytes() >= kHugeFrom) return kHugeBlockSize;
+  while (next_block_size_ < kBlockSize && next_block_size_ < 4 * piece_size) next_block_size_ *= 2;
+  const size_t size = next_block_size_;
+  if (next_block_size_ < kBlockSize) next_block_size_ *= 2;
+  return size;
+}
+
+char* Arena::AddBlock(size_t size, bool own) {
+  char* data = size == kHugeBlockSize ? MapAligned(size) : nullptr;
+  const bool mapped = data != nullptr;
+  if (!mapped) data = static_cast<char*>(::operator new(size));
+  blocks_.push_back({data, size, mapped, own});
+  memory_bytes_.store(memory_bytes() + size, std::memory_order_relaxed);
+  return data;
+}
+
+void Arena::Reset() {
+  // The largest block worth keeping: shared ones grow with time, so it is the last that is neither huge nor one piece.
+  size_t kept = blocks_.size();
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (!blocks_[i].own && blocks_[i].size <= kBlockSize) kept = i;
+  }
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (i != kept) Free(blocks_[i]);
+  }
+  if (kept == blocks_.size()) {
+    blocks_.clear();
+    next_ = limit_ = nullptr;
+    memory_bytes_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  const Block block = blocks_[kept];
+  blocks_.assign(1, block);
+  next_ = block.data;
+  limit_ = block.data + block.size;
+  memory_bytes_.store(block.size, std::memory_order_relaxed);
+#ifndef NDEBUG
+  std::memset(block.data, 0xcd, block.size);  // whoever still reads a forgotten piece shall notice
+#endif
+}
+
+}  // namespace varve::lsm

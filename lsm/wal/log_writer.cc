@@ -1,0 +1,153 @@
+// lsm/wal/log_writer.cc - see log_writer.h.
+
+#include "lsm/wal/log_writer.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "lsm/format/coding.h"
+#include "lsm/format/crc32c.h"
+#include "lsm/wal/log_format.h"
+
+namespace varve::lsm {
+
+namespace {
+
+constexpr size_t kOneWriteMax = 1024 * 1024;  // larger payloads are not copied behind their header
+
+void EncodeHeader(char* header, uint32_t crc_seed, uint32_t tag, uint32_t mark, std::string_view payload) {
+  EncodeFixed32(header + 4, static_cast<uint32_t>(payload.size()));
+  EncodeFixed32(header + 8, tag);
+  EncodeFixed32(header + 12, mark);
+  EncodeFixed32(header, MaskCrc(Crc32c(Crc32c(crc_seed, {header + 4, kLogHeaderSize - 4}), payload)));
+}
+
+constexpr char kSealPayload[] = {static_cast<char>(kLogSeal)};
+
+}  // namespace
+
+Result<std::unique_ptr<LogWriter>> LogWriter::Open(FileSystem* fs, const std::string& path, const Setup& setup) {
+  Result<std::unique_ptr<WritableFile>> file = setup.recycled ? fs->OpenForWrite(path) : fs->Create(path);
+  if (!file.ok()) return file.status();
+  uint64_t stale_end = 0;
+  if (setup.recycled) {
+    const Result<uint64_t> size = (*file)->Size();
+    if (!size.ok()) return size.status();
+    stale_end = *size;
+  }
+  std::unique_ptr<LogWriter> log(new LogWriter(std::move(*file), setup, stale_end));
+
+  std::string identity(kLogMagic);
+  PutFixed32(&identity, kLogFormatVersion);
+  PutFixed32(&identity, setup.salt);
+  PutFixed64(&identity, setup.number);
+  PutFixed32(&identity, setup.salt);
+  VARVE_TRY(log->AppendRecord(identity, /*crc_seed=*/0));
+  return log;
+}
+
+LogWriter::LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup, uint64_t stale_end)
+    : file_(std::move(file)),
+      number_(setup.number),
+      salt_(setup.salt),
+      write_ahead_bytes_(setup.write_ahead_bytes),
+      ahead_end_(stale_end),
+      earlier_durable_(setup.earlier_durable) {}
+
+Status LogWriter::FencedStatus() const {
+  return Status::Fenced(path() + ": a sync of this log failed; nothing more is written until it is reopened");
+}
+
+Status LogWriter::Append(std::string_view payload) {
+  if (payload.size() < 2 || payload.size() > std::numeric_limits<uint32_t>::max()) {
+    return Status::InvalidArgument(path() + ": a log record of " + std::to_string(payload.size()) +
+                                   " bytes, want 2 to 4294967295");
+  }
+  return AppendRecord(payload, salt_);
+}
+
+Status LogWriter::Seal() {
+  VARVE_TRY(AppendRecord({kSealPayload, 1}, salt_));
+  sealed_ = true;
+  return Status::Ok();
+}
+
+Status LogWriter::SealAt(FileSystem* fs, const std::string& path, uint64_t number, uint32_t salt, uint64_t end) {
+  Result<std::unique_ptr<WritableFile>> file = fs->OpenForWrite(path);
+  if (!file.ok()) return file.status();
+  char record[kLogHeaderSize + 1];
+  EncodeHeader(record, salt, LogTag(number, salt), /*mark=*/0, {kSealPayload, 1});
+  record[kLogHeaderSize] = kSealPayload[0];
+  VARVE_TRY((*file)->WriteAt(end, {record, sizeof record}));
+  VARVE_TRY((*file)->Sync());
+  return (*file)->Close();
+}
+
+Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
+  if (fenced_.load(std::memory_order_acquire)) return FencedStatus();
+  if (sealed_) return Status::InvalidArgument(path() + ": the log is sealed");
+  const uint64_t offset = size();
+  const uint64_t end = offset + kLogHeaderSize + payload.size();
+  // The mark may lag behind; it may never run ahead of what is durable.
+  const uint64_t durable = earlier_durable_.load(std::memory_order_acquire) ? synced_size() : 0;
+  const uint32_t mark = static_cast<uint32_t>(std::min<uint64_t>(durable, std::numeric_limits<uint32_t>::max()));
+
+  char header[kLogHeaderSize];
+  EncodeHeader(header, crc_seed, LogTag(number_, salt_), mark, payload);
+  WriteAhead(end);
+  Status status = WriteRecord(offset, {header, kLogHeaderSize}, payload);
+  if (!status.ok()) {
+    // All bytes may have arrived in spite of the error; without its header the record cannot come back from the dead.
+    // When this fails as well, the next append still overwrites it.
+    const Status erased = file_->WriteAt(offset, std::string(kLogHeaderSize, '\0'));
+    static_cast<void>(erased.ok());
+    return status;
+  }
+  ahead_end_ = std::max(ahead_end_, end);
+  size_.store(end, std::memory_order_release);
+  return Status::Ok();
+}
+
+// A large payload goes out before its header, so that a reader beside us sees the record whole or not at all.
+Status LogWriter::WriteRecord(uint64_t offset, std::string_view header, std::string_view payload) {
+  if (payload.size() > kOneWriteMax) {
+    VARVE_TRY(file_->WriteAt(offset + header.size(), payload));
+    return file_->WriteAt(offset, header);
+  }
+  buffer_.assign(header);
+  buffer_.append(payload);
+  return file_->WriteAt(offset, buffer_);
+}
+
+// Extends the file with zeros so that [.., end) and a step more exist. Only a preparation: when it fails, the append
+// that follows says what is wrong, or finds room where the zeros did not.
+void LogWriter::WriteAhead(uint64_t end) {
+  if (write_ahead_bytes_ == 0 || end <= ahead_end_ || !synced_once_.load(std::memory_order_relaxed)) return;
+  const uint64_t begin = std::max(size(), ahead_end_);
+  const std::string zeros(std::min<size_t>(write_ahead_bytes_, kOneWriteMax), '\0');
+  ahead_end_ = end + write_ahead_bytes_;
+  for (uint64_t at = begin; at < ahead_end_;) {
+    const size_t step = static_cast<size_t>(std::min<uint64_t>(zeros.size(), ahead_end_ - at));
+    if (!file_->WriteAt(at, {zeros.data(), step}).ok()) return;
+    at += step;
+  }
+}
+
+Status LogWriter::Sync() {
+  const uint64_t wanted = size();
+  synced_once_.store(true, std::memory_order_relaxed);
+  MutexLock lock(&sync_mu_);
+  if (fenced_.load(std::memory_order_relaxed)) return FencedStatus();
+  if (synced_size() >= wanted) return Status::Ok();  // somebody's sync began after our bytes were written
+  const uint64_t covered = size();
+  Status status = file_->Sync();
+  if (!status.ok()) {
+    fenced_.store(true, std::memory_order_release);  // the kernel may have dropped the dirty pages: never retried
+    return status;
+  }
+  synced_size_.store(covered, std::memory_order_release);
+  return Status::Ok();
+}
+
+}  // namespace varve::lsm
