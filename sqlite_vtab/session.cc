@@ -1,0 +1,154 @@
+#include "sqlite_vtab/session.h"
+
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+namespace varve::sqlite_vtab {
+
+using lsm::IndexedBatch;
+using lsm::Result;
+using lsm::Status;
+
+namespace {
+
+int64_t WallMillis() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<Database> database) : database_(std::move(database)) {}
+
+Session::~Session() {
+  End();
+}
+
+Result<std::shared_ptr<const View>> Session::CurrentView() {
+  if (std::shared_ptr<const View> view = view_.lock()) return view;
+  VARVE_TRY(database_->CheckProcess());
+  if (database_->mode() == lsm::OpenMode::kFollow) VARVE_TRY(db().CatchUp());
+  auto view = std::make_shared<View>();
+  view->snapshot = db().GetSnapshot();
+  view->now_ms = WallMillis();
+  view_ = view;
+  return std::shared_ptr<const View>(std::move(view));
+}
+
+int64_t Session::NowMs() const {
+  std::shared_ptr<const View> view = view_.lock();
+  return view ? view->now_ms : WallMillis();
+}
+
+Status Session::BeginWrite() {
+  if (writing_) return {};
+  VARVE_TRY(database_->CheckProcess());
+  if (!database_->TryLockWriter(this)) {
+    return Status::Busy(database_->path() +
+                        ": another connection of this process has a write transaction open; commit it, or try again");
+  }
+  writing_ = true;
+  view_.reset();  // what was committed before we got our turn must be seen
+  return {};
+}
+
+IndexedBatch& Session::writes() {
+  assert(writing_);
+  if (!batch_) batch_ = std::make_shared<IndexedBatch>();
+  return *batch_;
+}
+
+void Session::AddCounters(int db, int64_t keys, int64_t expires) {
+  counters_[static_cast<size_t>(db)].keys += keys;
+  counters_[static_cast<size_t>(db)].expires += expires;
+}
+
+Session::Mark Session::CurrentMark() const {
+  return {batch_ ? batch_->GetMark() : IndexedBatch::Mark{lsm::WriteBatch::kHeaderSize, 0}, counters_};
+}
+
+void Session::Savepoint(int level) {
+  while (static_cast<int>(marks_.size()) <= level) marks_.push_back(CurrentMark());
+}
+
+void Session::Release(int level) {
+  if (level < static_cast<int>(marks_.size())) marks_.resize(static_cast<size_t>(level < 0 ? 0 : level));
+}
+
+void Session::RollbackTo(int level) {
+  Mark mark{{lsm::WriteBatch::kHeaderSize, 0}, {}};
+  if (level >= 0) {
+    if (level >= static_cast<int>(marks_.size())) return;  // opened before anything was written and since
+    mark = marks_[static_cast<size_t>(level)];
+    marks_.resize(static_cast<size_t>(level) + 1);
+  } else {
+    marks_.clear();
+  }
+  counters_ = mark.counters;
+  CutBatch(mark.batch);
+  view_.reset();
+}
+
+void Session::CutBatch(const IndexedBatch::Mark& mark) {
+  if (!batch_ || batch_->count() == mark.count) return;
+  if (batch_.use_count() == 1) {
+    batch_->RollbackTo(mark);
+    return;
+  }
+  auto copy = std::make_shared<IndexedBatch>();
+  lsm::WriteBatch::Reader reader(batch_->batch().bytes());
+  lsm::WriteBatch::Operation operation;
+  while (copy->count() < mark.count && reader.Next(&operation)) {
+    switch (operation.kind) {
+      case lsm::ValueKind::kPut: copy->Put(operation.key, operation.value); break;
+      case lsm::ValueKind::kDelete: copy->Delete(operation.key); break;
+      case lsm::ValueKind::kRangeDelete: copy->DeleteRange(operation.key, operation.value); break;
+    }
+  }
+  assert(copy->count() == mark.count);
+  batch_ = std::move(copy);
+}
+
+// The counters change in the same batch as the records. Nobody else writes between this read and the write: we own the
+// directory and the writer's place.
+Status Session::AppendCounters() {
+  std::string key, value;
+  lsm::PinnedValue stored;
+  for (int number = 0; number < keyspace::kDatabaseCount; ++number) {
+    const keyspace::Counters& delta = counters_[static_cast<size_t>(number)];
+    if (delta == keyspace::Counters{}) continue;
+    keyspace::Counters total;
+    keyspace::EncodeCounterKey(number, &key);
+    Result<bool> found = db().Get({}, key, &stored);
+    if (!found.ok()) return found.status();
+    if (*found) VARVE_TRY(keyspace::DecodeCounters(stored.view(), &total));
+    total.keys += delta.keys;
+    total.expires += delta.expires;
+    keyspace::EncodeCounters(total, &value);
+    batch_->Put(key, value);
+  }
+  return {};
+}
+
+Status Session::Sync(bool durable) {
+  if (synced_ || !batch_ || batch_->empty()) return {};
+  VARVE_TRY(database_->CheckProcess());
+  VARVE_TRY(AppendCounters());
+  VARVE_TRY(batch_->batch().CheckLimits());
+  VARVE_TRY(db().Write({.sync = durable}, batch_->batch()));
+  synced_ = true;
+  return {};
+}
+
+void Session::End() {
+  if (writing_) database_->UnlockWriter(this);
+  writing_ = false;
+  synced_ = false;
+  batch_.reset();  // cursors that still read it hold it
+  counters_ = {};
+  marks_.clear();
+  view_.reset();
+}
+
+}  // namespace varve::sqlite_vtab

@@ -1,0 +1,106 @@
+#include "sqlite_vtab/strings.h"
+
+namespace varve::sqlite_vtab {
+
+using keyspace::MetaRecord;
+using lsm::Result;
+using lsm::Status;
+
+namespace {
+
+constexpr std::string_view kFormatKey(&keyspace::kFormatTag, 1);
+constexpr size_t kFormatSize = 4;
+
+std::string FormatValue() {
+  std::string value;
+  for (int shift = 0; shift < 32; shift += 8) value.push_back(static_cast<char>(keyspace::kFormatVersion >> shift));
+  return value;
+}
+
+}  // namespace
+
+// Versions are small numbers; any other value under that key is not a keyspace's.
+Result<bool> HasKeyspace(lsm::Db& db) {
+  lsm::PinnedValue value;
+  Result<bool> found = db.Get({}, kFormatKey, &value);
+  if (!found.ok() || !*found) return found;
+  std::string_view bytes = value.view();
+  if (bytes.size() != kFormatSize || bytes.substr(1) != std::string_view("\0\0\0", 3)) return false;
+  auto version = static_cast<unsigned char>(bytes[0]);
+  if (version == 0) return false;
+  if (version > keyspace::kFormatVersion) {
+    return Status::Unsupported(db.dir() + ": keyspace format " + std::to_string(version) + ", this build knows " +
+                               std::to_string(keyspace::kFormatVersion) + "; use a newer varve.so");
+  }
+  return true;
+}
+
+Result<StoredString> ReadString(std::string_view record, int64_t now_ms) {
+  MetaRecord meta;
+  VARVE_TRY(keyspace::DecodeMetaRecord(record, &meta));
+  StoredString out;
+  out.type = meta.type;
+  out.expire_ms = meta.expire_ms;
+  out.value = meta.value;
+  bool expired = meta.expire_ms != 0 && static_cast<int64_t>(meta.expire_ms) <= now_ms;
+  out.state = meta.type != keyspace::Type::kString ? StoredString::State::kOtherType
+              : expired                            ? StoredString::State::kExpired
+                                                   : StoredString::State::kLive;
+  return out;
+}
+
+Result<StoredString> StringWriter::Find(std::string_view name, int64_t now_ms) {
+  keyspace::EncodeMetaKey(db_, name, &key_);
+  lsm::ReadOptions options;
+  options.batch = session_.batch().get();
+  Result<bool> found = session_.db().Get(options, key_, &stored_);
+  if (!found.ok()) return found.status();
+  if (!*found) return StoredString{};
+  return ReadString(stored_.view(), now_ms);
+}
+
+// The first write into a fresh directory says what it holds, as the server's first commit does.
+Status StringWriter::EnsureFormat() {
+  if (format_is_stored_) return {};
+  std::string_view pending;
+  if (session_.writes().Get(kFormatKey, &pending) == lsm::IndexedBatch::Lookup::kFound) return {};
+  Result<bool> found = HasKeyspace(session_.db());
+  if (!found.ok()) return found.status();
+  format_is_stored_ = *found;
+  if (!*found) session_.writes().Put(kFormatKey, FormatValue());
+  return {};
+}
+
+void StringWriter::DropExpiry(std::string_view name, const StoredString& prior) {
+  if (prior.expire_ms == 0) return;
+  keyspace::EncodeExpiryKey(db_, prior.expire_ms, name, &key_);
+  session_.writes().Delete(key_);
+}
+
+Status StringWriter::Put(std::string_view name, const StoredString& prior, std::string_view value, uint64_t expire_ms) {
+  VARVE_TRY(EnsureFormat());
+  keyspace::EncodeMetaRecord(keyspace::Type::kString, expire_ms, value, &record_);
+  keyspace::EncodeMetaKey(db_, name, &key_);
+  session_.writes().Put(key_, record_);
+  if (prior.expire_ms != expire_ms) {
+    DropExpiry(name, prior);
+    if (expire_ms != 0) {
+      keyspace::EncodeExpiryKey(db_, expire_ms, name, &key_);
+      session_.writes().Put(key_, {});
+    }
+  }
+  bool existed = prior.state != StoredString::State::kAbsent;
+  session_.AddCounters(db_, existed ? 0 : 1, (expire_ms != 0 ? 1 : 0) - (prior.expire_ms != 0 ? 1 : 0));
+  return {};
+}
+
+Status StringWriter::Delete(std::string_view name, const StoredString& prior) {
+  VARVE_TRY(EnsureFormat());
+  keyspace::EncodeMetaKey(db_, name, &key_);
+  session_.writes().Delete(key_);
+  DropExpiry(name, prior);
+  session_.AddCounters(db_, -1, prior.expire_ms != 0 ? -1 : 0);
+  return {};
+}
+
+}  // namespace varve::sqlite_vtab
