@@ -127,7 +127,9 @@ TEST(Coding, RandomBytesNeverReadPastTheEnd) {
     std::string_view a = in, b = in, c = in;
     (void)GetVarint64(&a, &wide);
     (void)GetVarint32(&b, &narrow);
-    if (GetLengthPrefixed(&c, &out)) EXPECT_LE(out.data() + out.size(), in.data() + in.size());
+    if (GetLengthPrefixed(&c, &out)) {
+      EXPECT_LE(out.data() + out.size(), in.data() + in.size());
+    }
   }
 }
 

@@ -1,0 +1,258 @@
+// FileSystem over POSIX calls. Every descriptor is opened O_CLOEXEC; objects keep nothing but a descriptor and a path,
+// so threads need no lock here.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "lsm/io/file_system.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr mode_t kFileMode = 0644;
+constexpr mode_t kDirMode = 0755;
+
+Status PosixError(const std::string& path, const std::string& operation, int error) {
+  const char* text = strerrordesc_np(error);
+  std::string message = path + ": " + operation + ": " + (text != nullptr ? text : "error " + std::to_string(error));
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT: return Status::NoSpace(std::move(message));
+    case ENOENT: return Status::NotFound(std::move(message));
+    default: return Status::IoError(std::move(message));
+  }
+}
+
+// Calls again for as long as a signal interrupts.
+template <typename Call>
+auto Retry(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+// Owns a descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() { (void)Close(); }
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  // 0, or the errno. Linux frees the descriptor whatever close(2) says, so it is never called twice.
+  int Close() {
+    if (fd_ < 0) return 0;
+    const int result = ::close(std::exchange(fd_, -1));
+    return result == 0 || errno == EINTR ? 0 : errno;
+  }
+
+ private:
+  int fd_;
+};
+
+Descriptor Open(const std::string& path, int flags) {
+  return Descriptor(Retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode); }));
+}
+
+Result<uint64_t> SizeOf(const Descriptor& fd, const std::string& path) {
+  struct stat info;
+  if (::fstat(fd.get(), &info) != 0) return PosixError(path, "fstat", errno);
+  return static_cast<uint64_t>(info.st_size);
+}
+
+class PosixReadableFile final : public ReadableFile {
+ public:
+  PosixReadableFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Result<size_t> ReadAt(uint64_t offset, size_t size, char* buffer) const override {
+    size_t done = 0;
+    while (done < size) {
+      const ssize_t count =
+          Retry([&] { return ::pread(fd_.get(), buffer + done, size - done, static_cast<off_t>(offset + done)); });
+      if (count < 0) return PosixError(path_, "read", errno);
+      if (count == 0) break;
+      done += static_cast<size_t>(count);
+    }
+    return done;
+  }
+  Result<uint64_t> Size() const override { return SizeOf(fd_, path_); }
+  const std::string& path() const override { return path_; }
+
+ private:
+  const Descriptor fd_;
+  const std::string path_;
+};
+
+class PosixWritableFile final : public WritableFile {
+ public:
+  PosixWritableFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Status WriteAt(uint64_t offset, std::string_view data) override {
+    while (!data.empty()) {
+      const ssize_t count =
+          Retry([&] { return ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset)); });
+      if (count < 0) return PosixError(path_, "write", errno);
+      if (count == 0) return PosixError(path_, "write", EIO);  // no progress and no reason: do not loop for ever
+      data.remove_prefix(static_cast<size_t>(count));
+      offset += static_cast<size_t>(count);
+    }
+    return {};
+  }
+  Status Sync() override {
+    if (Retry([&] { return ::fdatasync(fd_.get()); }) != 0) return PosixError(path_, "fdatasync", errno);
+    return {};
+  }
+  Status Close() override {
+    if (const int error = fd_.Close(); error != 0) return PosixError(path_, "close", error);
+    return {};
+  }
+  Result<uint64_t> Size() const override { return SizeOf(fd_, path_); }
+  const std::string& path() const override { return path_; }
+
+ private:
+  Descriptor fd_;
+  const std::string path_;
+};
+
+// The holder's pid as the lock file tells it: "process 1234", or "another process" when it does not.
+std::string HolderOf(const Descriptor& fd) {
+  char text[24];
+  const ssize_t size = Retry([&] { return ::pread(fd.get(), text, sizeof text, 0); });
+  uint32_t pid = 0;
+  if (size > 0 && std::from_chars(text, text + size, pid).ec == std::errc()) return "process " + std::to_string(pid);
+  return "another process";
+}
+
+class PosixFileLock final : public FileLock {
+ public:
+  explicit PosixFileLock(Descriptor fd) : fd_(std::move(fd)) {}
+  ~PosixFileLock() override {
+    // The pid of a process that holds nothing would mislead. If this fails, it only misleads.
+    [[maybe_unused]] const int ignored = ::ftruncate(fd_.get(), 0);
+  }
+
+ private:
+  const Descriptor fd_;  // closing it drops the lock
+};
+
+class PosixFileSystemImpl final : public FileSystem {
+ public:
+  Result<std::unique_ptr<ReadableFile>> OpenForRead(const std::string& path) override {
+    Descriptor fd = Open(path, O_RDONLY);
+    if (!fd.valid()) return PosixError(path, "open", errno);
+    return std::unique_ptr<ReadableFile>(new PosixReadableFile(std::move(fd), path));
+  }
+  Result<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
+    Descriptor fd = Open(path, O_RDWR | O_CREAT | O_TRUNC);
+    if (!fd.valid()) return PosixError(path, "create", errno);
+    return std::unique_ptr<WritableFile>(new PosixWritableFile(std::move(fd), path));
+  }
+  Result<std::unique_ptr<WritableFile>> OpenForWrite(const std::string& path) override {
+    Descriptor fd = Open(path, O_RDWR);
+    if (!fd.valid()) return PosixError(path, "open", errno);
+    return std::unique_ptr<WritableFile>(new PosixWritableFile(std::move(fd), path));
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return PosixError(from, "rename to " + to, errno);
+    return {};
+  }
+  Status Remove(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) return PosixError(path, "remove", errno);
+    return {};
+  }
+  Status Link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return PosixError(from, "link to " + to, errno);
+    return {};
+  }
+  Status CreateDir(const std::string& path) override {
+    if (::mkdir(path.c_str(), kDirMode) == 0) return {};
+    const int error = errno;
+    struct stat info;
+    if (error == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
+    return PosixError(path, "create directory", error);
+  }
+  Status RemoveDir(const std::string& path) override {
+    if (::rmdir(path.c_str()) != 0) return PosixError(path, "remove directory", errno);
+    return {};
+  }
+  Result<std::vector<std::string>> List(const std::string& dir) override;
+  Status SyncDir(const std::string& dir) override {
+    const Descriptor fd = Open(dir, O_RDONLY | O_DIRECTORY);
+    if (!fd.valid()) return PosixError(dir, "open directory", errno);
+    if (Retry([&] { return ::fsync(fd.get()); }) != 0) return PosixError(dir, "fsync", errno);
+    return {};
+  }
+  Result<bool> Exists(const std::string& path) override {
+    struct stat info;
+    if (::stat(path.c_str(), &info) == 0) return true;
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return PosixError(path, "stat", errno);
+  }
+  Result<uint64_t> FileSize(const std::string& path) override {
+    struct stat info;
+    if (::stat(path.c_str(), &info) != 0) return PosixError(path, "stat", errno);
+    return static_cast<uint64_t>(info.st_size);
+  }
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
+};
+
+Result<std::vector<std::string>> PosixFileSystemImpl::List(const std::string& dir) {
+  struct Closer {
+    void operator()(DIR* stream) const { ::closedir(stream); }
+  };
+  std::unique_ptr<DIR, Closer> stream(::opendir(dir.c_str()));
+  if (stream == nullptr) return PosixError(dir, "open directory", errno);
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;  // a null entry is the end or an error; only errno tells
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return PosixError(dir, "read directory", errno);
+  return names;
+}
+
+// flock belongs to the open file description: it excludes other processes and other opens of this one alike, and the
+// kernel drops it when the last copy of the descriptor is closed.
+Result<std::unique_ptr<FileLock>> PosixFileSystemImpl::Lock(const std::string& path) {
+  for (;;) {
+    Descriptor fd = Open(path, O_RDWR | O_CREAT);
+    if (!fd.valid()) return PosixError(path, "open", errno);
+    if (Retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == EWOULDBLOCK) return Status::Busy(path + ": held by " + HolderOf(fd));
+      return PosixError(path, "lock", errno);
+    }
+    // Between open and flock the file may have been removed: then we hold a lock that nobody else will see.
+    struct stat held, named;
+    if (::fstat(fd.get(), &held) != 0) return PosixError(path, "fstat", errno);
+    if (::stat(path.c_str(), &named) != 0 || held.st_ino != named.st_ino || held.st_dev != named.st_dev) continue;
+
+    // Only a courtesy to whoever is refused: a full disk must not stand in the way of opening.
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(fd.get(), 0) == 0) {
+      [[maybe_unused]] const ssize_t ignored = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
+    }
+    return std::unique_ptr<FileLock>(new PosixFileLock(std::move(fd)));
+  }
+}
+
+}  // namespace
+
+FileSystem* PosixFileSystem() {
+  static auto* file_system = new PosixFileSystemImpl();
+  return file_system;
+}
+
+}  // namespace varve::lsm

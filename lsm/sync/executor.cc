@@ -1,0 +1,176 @@
+// ThreadExecutor: each lane is a queue with threads of its own; one lock over all, held for a few instructions at a
+// time.
+//
+// Here std::condition_variable instead of absl::CondVar, for one reason: absl's timed waits (20220623) are against the
+// wall clock, so that setting it back an hour would hold back each delayed log sync for that hour. libstdc++ waits on
+// a steady_clock deadline with pthread_cond_clockwait. The price is that clang cannot check the guards in this file.
+#include "lsm/sync/executor.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <iterator>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace varve::lsm {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr size_t kThreadNameMax = 15;  // the kernel's limit
+
+// Signals of the host program are for its own threads; those that tell of a fault in this thread stay open.
+void BlockSignals() {
+  sigset_t set;
+  sigfillset(&set);
+  for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) sigdelset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+class ThreadExecutor final : public Executor {
+ public:
+  explicit ThreadExecutor(int compaction_threads) {
+    Start(Lane::kLogSync, "varve-logsync");
+    Start(Lane::kFlush, "varve-flush");
+    for (int i = 0; i < std::max(compaction_threads, 1); ++i) Start(Lane::kCompact, "varve-comp-" + std::to_string(i));
+  }
+
+  ~ThreadExecutor() override {
+    std::vector<Delayed> dropped;  // destroyed after the lock is released: captures may do anything
+    {
+      std::lock_guard lock(mu_);
+      closing_ = true;
+      for (LaneState& lane : lanes_) {
+        std::move(lane.delayed.begin(), lane.delayed.end(), std::back_inserter(dropped));
+        lane.delayed.clear();
+      }
+      WakeAllLocked();
+    }
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  void Schedule(Lane lane, std::function<void()> work) override {
+    LaneState& state = StateOf(lane);
+    {
+      std::lock_guard lock(mu_);
+      state.due.push_back(std::move(work));
+    }
+    state.wake.notify_one();
+  }
+
+  void ScheduleAfter(Lane lane, uint64_t delay_us, std::function<void()> work) override {
+    const SteadyTime when =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(std::min(delay_us, kDelayMicrosMax));
+    LaneState& state = StateOf(lane);
+    {
+      std::lock_guard lock(mu_);
+      if (closing_) return;
+      state.delayed.push_back({when, next_order_++, std::move(work)});
+      std::push_heap(state.delayed.begin(), state.delayed.end(), Later);
+    }
+    state.wake.notify_one();
+  }
+
+  bool RunPending() override { return false; }
+
+ private:
+  struct Delayed {
+    SteadyTime when;
+    uint64_t order;  // of scheduling, for equal times
+    std::function<void()> work;
+  };
+  struct LaneState {
+    std::condition_variable wake;
+    std::deque<std::function<void()>> due;
+    std::vector<Delayed> delayed;  // a heap, the earliest in front
+  };
+  static constexpr uint64_t kDelayMicrosMax = uint64_t{365} * 24 * 3600 * 1'000'000;  // keeps sums of times in range
+
+  static bool Later(const Delayed& a, const Delayed& b) {
+    return std::pair(a.when, a.order) > std::pair(b.when, b.order);
+  }
+
+  LaneState& StateOf(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
+
+  void Start(Lane lane, const std::string& thread_name) {
+    threads_.emplace_back([this, lane, thread_name] {
+      pthread_setname_np(pthread_self(), thread_name.substr(0, kThreadNameMax).c_str());
+      BlockSignals();
+      Run(StateOf(lane));
+    });
+  }
+
+  void Run(LaneState& lane) {
+    std::unique_lock lock(mu_);
+    for (;;) {
+      MoveDueLocked(lane);
+      if (!lane.due.empty()) {
+        RunFirst(lane, lock);
+      } else if (closing_ && IdleLocked()) {
+        WakeAllLocked();
+        return;
+      } else if (lane.delayed.empty()) {
+        lane.wake.wait(lock);
+      } else {
+        const SteadyTime when = lane.delayed.front().when;
+        lane.wake.wait_until(lock, when);
+      }
+    }
+  }
+
+  void RunFirst(LaneState& lane, std::unique_lock<std::mutex>& lock) {
+    std::function<void()> work = std::move(lane.due.front());
+    lane.due.pop_front();
+    ++running_;
+    // A sibling takes over what is left: more work, or a time to wait for.
+    if (!lane.due.empty() || !lane.delayed.empty()) lane.wake.notify_one();
+    lock.unlock();
+    work();
+    work = nullptr;  // captures die before the lock is taken
+    lock.lock();
+    --running_;
+  }
+
+  // Running work of one lane may schedule on another, so no thread may leave before all lanes are idle.
+  bool IdleLocked() const {
+    return running_ == 0 && std::all_of(lanes_.begin(), lanes_.end(), [](auto& lane) { return lane.due.empty(); });
+  }
+
+  void WakeAllLocked() {
+    for (LaneState& lane : lanes_) lane.wake.notify_all();
+  }
+
+  static void MoveDueLocked(LaneState& lane) {
+    if (lane.delayed.empty()) return;
+    const SteadyTime now = std::chrono::steady_clock::now();
+    while (!lane.delayed.empty() && lane.delayed.front().when <= now) {
+      std::pop_heap(lane.delayed.begin(), lane.delayed.end(), Later);
+      lane.due.push_back(std::move(lane.delayed.back().work));
+      lane.delayed.pop_back();
+    }
+  }
+
+  std::mutex mu_;  // guards all below but threads_
+  std::array<LaneState, kLaneCount> lanes_;
+  uint64_t next_order_ = 0;
+  size_t running_ = 0;
+  bool closing_ = false;
+  std::vector<std::thread> threads_;  // touched by the constructor and the destructor only
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> NewThreadExecutor(int compaction_threads) {
+  return std::make_unique<ThreadExecutor>(compaction_threads);
+}
+
+}  // namespace varve::lsm

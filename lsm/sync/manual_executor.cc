@@ -1,0 +1,103 @@
+#include "lsm/sync/manual_executor.h"
+
+#include <vector>
+
+namespace varve::lsm {
+
+ManualExecutor::ManualExecutor(Clock* clock, std::optional<uint64_t> seed) : clock_(clock) {
+  if (seed.has_value()) random_.emplace(*seed);
+}
+
+ManualExecutor::~ManualExecutor() = default;
+
+void ManualExecutor::Schedule(Lane lane, std::function<void()> work) {
+  ScheduleAfter(lane, 0, std::move(work));
+}
+
+void ManualExecutor::ScheduleAfter(Lane lane, uint64_t delay_us, std::function<void()> work) {
+  const uint64_t now_us = clock_->MonotonicMicros();
+  const uint64_t due_us = delay_us > UINT64_MAX - now_us ? UINT64_MAX : now_us + delay_us;
+  MutexLock lock(&mu_);
+  lanes_[static_cast<size_t>(lane)].emplace(Key(due_us, next_order_++), std::move(work));
+}
+
+ManualExecutor::Queue* ManualExecutor::ChooseLocked(uint64_t now_us) {
+  std::vector<Queue*> due;
+  for (Queue& queue : lanes_) {
+    if (!queue.empty() && queue.begin()->first.first <= now_us) due.push_back(&queue);
+  }
+  if (due.empty()) return nullptr;
+  if (random_.has_value()) return due[(*random_)() % due.size()];
+  Queue* first = due[0];
+  for (Queue* queue : due) {
+    if (queue->begin()->first < first->begin()->first) first = queue;
+  }
+  return first;
+}
+
+bool ManualExecutor::RunOne() {
+  std::function<void()> work;
+  {
+    const uint64_t now_us = clock_->MonotonicMicros();
+    MutexLock lock(&mu_);
+    Queue* queue = ChooseLocked(now_us);
+    if (queue == nullptr) return false;
+    work = std::move(queue->begin()->second);
+    queue->erase(queue->begin());
+  }
+  work();
+  return true;
+}
+
+bool ManualExecutor::RunOne(Lane lane) {
+  std::function<void()> work;
+  {
+    const uint64_t now_us = clock_->MonotonicMicros();
+    MutexLock lock(&mu_);
+    Queue& queue = lanes_[static_cast<size_t>(lane)];
+    if (queue.empty() || queue.begin()->first.first > now_us) return false;
+    work = std::move(queue.begin()->second);
+    queue.erase(queue.begin());
+  }
+  work();
+  return true;
+}
+
+size_t ManualExecutor::RunAll() {
+  size_t count = 0;
+  while (RunOne()) ++count;
+  return count;
+}
+
+size_t ManualExecutor::PendingCount() const {
+  MutexLock lock(&mu_);
+  size_t count = 0;
+  for (const Queue& queue : lanes_) count += queue.size();
+  return count;
+}
+
+size_t ManualExecutor::PendingCount(Lane lane) const {
+  MutexLock lock(&mu_);
+  return lanes_[static_cast<size_t>(lane)].size();
+}
+
+size_t ManualExecutor::DueCount() const {
+  const uint64_t now_us = clock_->MonotonicMicros();
+  MutexLock lock(&mu_);
+  size_t count = 0;
+  for (const Queue& queue : lanes_) {
+    for (auto it = queue.begin(); it != queue.end() && it->first.first <= now_us; ++it) ++count;
+  }
+  return count;
+}
+
+std::optional<uint64_t> ManualExecutor::NextDueMicros() const {
+  MutexLock lock(&mu_);
+  std::optional<uint64_t> next;
+  for (const Queue& queue : lanes_) {
+    if (!queue.empty() && (!next.has_value() || queue.begin()->first.first < *next)) next = queue.begin()->first.first;
+  }
+  return next;
+}
+
+}  // namespace varve::lsm
