@@ -227,6 +227,11 @@ bool Config::IsLive(std::string_view name) const {
   return row != nullptr && row->kind != Kind::kFact && row->change == Change::kLive;
 }
 
+bool Config::IsFact(std::string_view name) const {
+  const ConfigRow* row = FindRow(name);
+  return row != nullptr && row->kind == Kind::kFact;
+}
+
 std::string Config::Immutable(std::string_view name) const {
   const ConfigRow* row = FindRow(name);
   if (row == nullptr || row->change == Change::kLive) return {};

@@ -35,6 +35,8 @@ class Config {
   std::string Immutable(std::string_view name) const;
   // Whether `name` is settable and no fact, so that setting it has an effect ServerControl must hear of.
   bool IsLive(std::string_view name) const;
+  // Whether `name` only describes how the server works.
+  bool IsFact(std::string_view name) const;
   // The value as CONFIG GET shows it; empty for unknown names.
   std::string Get(std::string_view name) const;
   // All parameters that match one of the patterns, in the order of the table, each once.

@@ -1,0 +1,329 @@
+// resp/commands/info.cc - INFO: sections of "field:value" lines, with the names that tools of Redis look for.
+//
+// A field that Redis has and this server has nothing for is left out, unless a known tool insists on it.
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "resp/commands/arguments.h"
+#include "resp/commands/handlers.h"
+#include "resp/version.h"
+
+namespace varve::resp {
+namespace {
+
+class Lines {
+ public:
+  explicit Lines(std::string* out) : out_(out) {}
+  void Section(std::string_view title) {
+    if (!out_->empty()) out_->append("\r\n");
+    out_->append("# ").append(title).append("\r\n");
+  }
+  void Text(std::string_view name, std::string_view value) {
+    out_->append(name).append(":").append(value).append("\r\n");
+  }
+  template <typename T>
+  void Field(std::string_view name, T value) {
+    static_assert(std::is_integral_v<T>);
+    Text(name, std::to_string(value));
+  }
+  void Decimal(std::string_view name, double value, int digits = 2) {
+    char buffer[64];
+    snprintf(buffer, sizeof(buffer), "%.*f", digits, value);
+    Text(name, buffer);
+  }
+  void Bytes(const std::string& name, uint64_t value) {
+    Field(name, value);
+    Text(name + "_human", HumanBytes(value));
+  }
+
+ private:
+  std::string* out_;
+};
+
+struct InfoContext {
+  CommandContext& c;
+  const ServerFacts facts;
+  const lsm::DbStats engine;
+};
+
+void ServerSection(const InfoContext& info, Lines& out) {
+  utsname name{};
+  uname(&name);
+  out.Section("Server");
+  out.Text("redis_version", kRedisVersion);
+  out.Text("varve_version", kVarveVersion);
+  out.Text("redis_git_sha1", "00000000");
+  out.Text("redis_git_dirty", "0");
+  out.Text("redis_mode", "standalone");
+  out.Text("os", std::string(name.sysname) + " " + name.release + " " + name.machine);
+  out.Field("arch_bits", sizeof(void*) * 8);
+  out.Text("multiplexing_api", "epoll");
+  out.Field("process_id", getpid());
+  out.Text("run_id", info.facts.run_id);
+  out.Field("tcp_port", info.c.config.port);
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  out.Field("server_time_usec", std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+  out.Field("uptime_in_seconds", info.facts.uptime_seconds);
+  out.Field("uptime_in_days", info.facts.uptime_seconds / 86400);
+  out.Text("hz", "10");
+  out.Text("configured_hz", "10");
+  out.Text("executable", info.facts.executable);
+  out.Text("config_file", info.facts.config_file);
+  out.Text("io_threads_active", "0");
+}
+
+void ClientsSection(const InfoContext& info, Lines& out) {
+  out.Section("Clients");
+  out.Field("connected_clients", info.facts.connected_clients);
+  out.Text("cluster_connections", "0");
+  out.Field("maxclients", info.c.config.maxclients);
+  out.Field("client_recent_max_input_buffer", info.facts.recent_max_input_bytes);
+  out.Field("client_recent_max_output_buffer", info.facts.recent_max_output_bytes);
+  out.Text("blocked_clients", "0");
+  out.Text("tracking_clients", "0");
+  out.Text("clients_in_timeout_table", "0");
+}
+
+void MemorySection(const InfoContext& info, Lines& out) {
+  const ServerFacts& facts = info.facts;
+  const double used = static_cast<double>(std::max<uint64_t>(facts.used_memory_bytes, 1));
+  out.Section("Memory");
+  out.Bytes("used_memory", facts.used_memory_bytes);
+  out.Bytes("used_memory_rss", facts.rss_bytes);
+  out.Bytes("used_memory_peak", std::max(facts.used_memory_peak_bytes, facts.used_memory_bytes));
+  out.Bytes("total_system_memory", facts.total_system_memory_bytes);
+  out.Text("used_memory_lua", "0");
+  out.Text("used_memory_scripts", "0");
+  out.Text("number_of_cached_scripts", "0");
+  out.Text("maxmemory", "0");
+  out.Text("maxmemory_human", "0B");
+  out.Text("maxmemory_policy", "noeviction");
+  out.Field("memory_budget", info.c.config.memory_budget);
+  out.Decimal("mem_fragmentation_ratio", static_cast<double>(facts.rss_bytes) / used);
+  out.Text("mem_not_counted_for_evict", "0");
+  out.Text("mem_clients_slaves", "0");
+  out.Field("mem_clients_normal", facts.clients_memory_bytes);
+  out.Text("mem_aof_buffer", "0");
+  out.Text("mem_allocator", facts.allocator);
+  out.Text("active_defrag_running", "0");
+  out.Text("lazyfree_pending_objects", "0");
+  out.Text("lazyfreed_objects", "0");
+}
+
+void PersistenceSection(const InfoContext& info, Lines& out) {
+  const ServerFacts& facts = info.facts;
+  out.Section("Persistence");
+  out.Text("loading", "0");
+  out.Text("async_loading", "0");
+  out.Field("rdb_changes_since_last_save", info.c.keys.changes());
+  out.Field("rdb_bgsave_in_progress", facts.save_in_progress ? 1 : 0);
+  out.Field("rdb_last_save_time", facts.last_save_seconds);
+  out.Text("rdb_last_bgsave_status", facts.last_save_ok ? "ok" : "err");
+  out.Field("rdb_last_bgsave_time_sec", facts.last_save_duration_seconds);
+  out.Field("rdb_current_bgsave_time_sec", facts.current_save_seconds);
+  out.Field("rdb_saves", facts.saves);
+  out.Text("aof_enabled", "1");
+  out.Text("aof_rewrite_in_progress", "0");
+  out.Text("aof_rewrite_scheduled", "0");
+  out.Text("aof_last_rewrite_time_sec", "-1");
+  out.Text("aof_current_rewrite_time_sec", "-1");
+  out.Text("aof_last_bgrewrite_status", "ok");
+  out.Text("aof_last_write_status", facts.last_write_ok && !info.engine.fenced ? "ok" : "err");
+  out.Field("aof_current_size", info.engine.wal_bytes);
+}
+
+void StatsSection(const InfoContext& info, Lines& out) {
+  const ServerFacts& facts = info.facts;
+  const ServerStats& stats = info.c.dispatcher.stats();
+  out.Section("Stats");
+  out.Field("total_connections_received", facts.total_connections);
+  out.Field("total_commands_processed", stats.commands_processed);
+  out.Field("instantaneous_ops_per_sec", facts.operations_per_second);
+  out.Field("total_net_input_bytes", facts.input_bytes);
+  out.Field("total_net_output_bytes", facts.output_bytes);
+  out.Decimal("instantaneous_input_kbps", facts.input_kbps);
+  out.Decimal("instantaneous_output_kbps", facts.output_kbps);
+  out.Field("rejected_connections", facts.rejected_connections);
+  out.Text("sync_full", "0");
+  out.Text("sync_partial_ok", "0");
+  out.Text("sync_partial_err", "0");
+  out.Field("expired_keys", info.c.keys.expire_stats().expired_keys - stats.expired_keys_before);
+  out.Text("evicted_keys", "0");
+  out.Text("evicted_clients", "0");
+  out.Field("keyspace_hits", stats.keyspace_hits);
+  out.Field("keyspace_misses", stats.keyspace_misses);
+  out.Text("pubsub_channels", "0");
+  out.Text("pubsub_patterns", "0");
+  out.Text("latest_fork_usec", "0");
+  out.Text("total_forks", "0");
+  out.Text("migrate_cached_sockets", "0");
+  out.Text("tracking_total_keys", "0");
+  out.Text("unexpected_error_replies", "0");
+  out.Field("total_error_replies", stats.error_replies);
+  out.Field("total_reads_processed", facts.reads_processed);
+  out.Field("total_writes_processed", facts.writes_processed);
+}
+
+void ReplicationSection(const InfoContext& /*info*/, Lines& out) {
+  out.Section("Replication");
+  out.Text("role", "master");
+  out.Text("connected_slaves", "0");
+  out.Text("master_failover_state", "no-failover");
+  out.Text("master_repl_offset", "0");
+  out.Text("second_repl_offset", "-1");
+  out.Text("repl_backlog_active", "0");
+  out.Text("repl_backlog_size", "1048576");
+  out.Text("repl_backlog_first_byte_offset", "0");
+  out.Text("repl_backlog_histlen", "0");
+}
+
+void CpuSection(const InfoContext& /*info*/, Lines& out) {
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  rusage self{};
+  rusage children{};
+  rusage thread{};
+  getrusage(RUSAGE_SELF, &self);
+  getrusage(RUSAGE_CHILDREN, &children);
+  getrusage(RUSAGE_THREAD, &thread);
+  out.Section("CPU");
+  out.Decimal("used_cpu_sys", seconds(self.ru_stime), 6);
+  out.Decimal("used_cpu_user", seconds(self.ru_utime), 6);
+  out.Decimal("used_cpu_sys_children", seconds(children.ru_stime), 6);
+  out.Decimal("used_cpu_user_children", seconds(children.ru_utime), 6);
+  out.Decimal("used_cpu_sys_main_thread", seconds(thread.ru_stime), 6);
+  out.Decimal("used_cpu_user_main_thread", seconds(thread.ru_utime), 6);
+}
+
+void ModulesSection(const InfoContext& /*info*/, Lines& out) {
+  out.Section("Modules");
+}
+
+void AppendCommandStats(const Command& command, Dispatcher& dispatcher, Lines& out) {
+  const CommandStats& stats = dispatcher.stats_of(command);
+  if (stats.calls != 0 || stats.rejected != 0 || stats.failed != 0) {
+    char line[160];
+    const double per_call =
+        stats.calls != 0 ? static_cast<double>(stats.duration_us) / static_cast<double>(stats.calls) : 0;
+    snprintf(line, sizeof(line), "calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu",
+             static_cast<unsigned long long>(stats.calls), static_cast<unsigned long long>(stats.duration_us), per_call,
+             static_cast<unsigned long long>(stats.rejected), static_cast<unsigned long long>(stats.failed));
+    out.Text("cmdstat_" + std::string(command.full_name), line);
+  }
+  for (const Command& child : command.subcommands) AppendCommandStats(child, dispatcher, out);
+}
+
+void CommandStatsSection(const InfoContext& info, Lines& out) {
+  out.Section("Commandstats");
+  for (const Command& command : AllCommands()) AppendCommandStats(command, info.c.dispatcher, out);
+}
+
+void ErrorStatsSection(const InfoContext& info, Lines& out) {
+  const auto& counts = info.c.dispatcher.error_counts();
+  std::vector<std::pair<std::string, uint64_t>> rows(counts.begin(), counts.end());
+  std::sort(rows.begin(), rows.end());
+  out.Section("Errorstats");
+  for (const auto& [code, count] : rows) out.Text("errorstat_" + code, "count=" + std::to_string(count));
+}
+
+void ClusterSection(const InfoContext& /*info*/, Lines& out) {
+  out.Section("Cluster");
+  out.Text("cluster_enabled", "0");
+}
+
+void EngineSection(const InfoContext& info, Lines& out) {
+  const lsm::DbStats& engine = info.engine;
+  out.Section("Engine");
+  out.Field("engine_last_sequence", engine.last_sequence);
+  for (size_t level = 0; level < engine.levels.size(); level++) {
+    const auto& row = engine.levels[level];
+    if (row.files == 0) continue;
+    out.Text("engine_level" + std::to_string(level),
+             "files=" + std::to_string(row.files) + ",bytes=" + std::to_string(row.bytes));
+  }
+  out.Field("engine_memtable_bytes", engine.memtable_bytes);
+  out.Field("engine_cache_bytes", engine.cache_bytes);
+  out.Field("engine_table_memory_bytes", engine.table_memory_bytes);
+  out.Field("engine_cache_hits", engine.cache_hits);
+  out.Field("engine_cache_misses", engine.cache_misses);
+  out.Field("engine_filter_useful", engine.filter_useful);
+  out.Field("engine_writes", engine.writes);
+  out.Field("engine_write_bytes", engine.write_bytes);
+  out.Field("engine_wal_bytes", engine.wal_bytes);
+  out.Field("engine_wal_syncs", engine.wal_syncs);
+  out.Field("engine_flushes", engine.flushes);
+  out.Field("engine_flush_bytes", engine.flush_bytes);
+  out.Field("engine_compactions", engine.compactions);
+  out.Field("engine_compaction_read_bytes", engine.compaction_read_bytes);
+  out.Field("engine_compaction_write_bytes", engine.compaction_write_bytes);
+  out.Field("engine_stall_us", engine.stall_us);
+  out.Field("engine_wal_tail_cut_bytes", engine.wal_tail_cut_bytes);
+  out.Field("engine_fenced", engine.fenced ? 1 : 0);
+  out.Text("engine_background_error", engine.background_error);
+}
+
+void KeyspaceSection(const InfoContext& info, Lines& out) {
+  out.Section("Keyspace");
+  for (int db = 0; db < keyspace::kDatabaseCount; db++) {
+    const keyspace::Counters& counters = info.c.keys.counters(db);
+    if (counters.keys == 0) continue;
+    out.Text("db" + std::to_string(db),
+             "keys=" + std::to_string(counters.keys) + ",expires=" + std::to_string(counters.expires) + ",avg_ttl=0");
+  }
+}
+
+struct SectionRow {
+  std::string_view name;
+  void (*append)(const InfoContext& info, Lines& out);
+  bool by_default;
+  bool in_all;  // "all" leaves out what modules add; "everything" does not
+};
+
+constexpr SectionRow kSections[] = {
+    {"server", &ServerSection, true, true},
+    {"clients", &ClientsSection, true, true},
+    {"memory", &MemorySection, true, true},
+    {"persistence", &PersistenceSection, true, true},
+    {"stats", &StatsSection, true, true},
+    {"replication", &ReplicationSection, true, true},
+    {"cpu", &CpuSection, true, true},
+    {"modules", &ModulesSection, true, false},
+    {"commandstats", &CommandStatsSection, false, true},
+    {"errorstats", &ErrorStatsSection, true, true},
+    {"cluster", &ClusterSection, true, true},
+    {"engine", &EngineSection, true, true},
+    {"keyspace", &KeyspaceSection, true, true},
+};
+
+bool Wanted(const SectionRow& row, Args args) {
+  if (args.size() == 1) return row.by_default;
+  return std::any_of(args.begin() + 1, args.end(), [&](std::string_view word) {
+    if (EqualsIgnoreCase(word, "everything")) return true;
+    if (EqualsIgnoreCase(word, "all")) return row.in_all;
+    if (EqualsIgnoreCase(word, "default")) return row.by_default;
+    return EqualsIgnoreCase(word, row.name);
+  });
+}
+
+}  // namespace
+
+void Info(Args args, CommandContext& c) {
+  const InfoContext info{.c = c, .facts = c.server.Facts(), .engine = c.keys.db()->Stats()};
+  std::string text;
+  Lines out(&text);
+  for (const SectionRow& row : kSections) {
+    if (Wanted(row, args)) row.append(info, out);
+  }
+  c.reply.Verbatim("txt", text);
+}
+
+}  // namespace varve::resp
