@@ -131,11 +131,20 @@ class BlockView {
     const size_t start = KeyBound(i);
     return {suffixes_ + start, KeyBound(i + 1) - start};
   }
+  // KeyPrefix(Suffix(i)) without a branch on its size.
+  uint64_t SuffixPrefix(size_t i) const {
+    const size_t start = KeyBound(i);
+    const size_t size = std::min<size_t>(KeyBound(i + 1) - start, 8);
+    const uint64_t bytes = __builtin_bswap64(DecodeFixed64(suffixes_ + start));
+    return size == 8 ? bytes : bytes & ~(~uint64_t{0} >> (8 * size));
+  }
   uint64_t Prefix(size_t bundle) const { return DecodeFixed64(prefixes_ + 8 * bundle); }
   size_t bundles() const { return (count_ + kBundleSize - 1) / kBundleSize; }
   size_t PrefixesBelow(uint64_t prefix) const;
-  // How many heads are < (common + rest, trailer).
-  size_t HeadsBelow(std::string_view rest, uint64_t trailer) const;
+  // How many heads are < (common + rest, trailer). Here and below `prefix` is KeyPrefix(rest).
+  size_t HeadsBelow(std::string_view rest, uint64_t prefix, uint64_t trailer) const;
+  // How many bytes of the suffix of the bundle's head `rest` begins with.
+  size_t MatchWithHead(size_t bundle, std::string_view rest, uint64_t prefix) const;
 
   const char* bytes_ = nullptr;
   const char* suffixes_ = nullptr;
