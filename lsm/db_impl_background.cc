@@ -174,7 +174,13 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   }
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
   if (Status s = manifest_->Append(*edit); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    if (!s.Is(StatusCode::kNoSpace)) {
+      Fence(s);  // the edit may have reached the disk: its files stay
+    } else {
+      for (const VersionEdit::Added& added : edit->added) {
+        if (edit->removed.empty() || added.file->number() != edit->removed.front().number) added.file->MarkObsolete();
+      }
+    }
     return s;
   }
   std::set<uint64_t> kept;  // a moved table is removed and added

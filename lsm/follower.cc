@@ -135,7 +135,8 @@ Status Follower::ReadLogLocked() {
       VARVE_TRY(ApplyRecord(payload, path, state.flushed_sequence, &next_sequence_, segment.table.get()));
     }
     VARVE_TRY(segment.reader.status());
-    if (segment.reader.end() != LogReader::End::kSealed) break;  // the log's end, as of now
+    // The log's end, as of now. (A segment without records may be one that the owner began and gave up.)
+    if (segment.reader.end() != LogReader::End::kSealed && !segment.table->empty()) break;
   }
   return Status::Ok();
 }

@@ -79,40 +79,46 @@ class Replay {
     LogReader reader;
     const std::string path = WalFileName(dir_, number);
     VARVE_TRY(reader.Open(fs_, path, number));
-    if (ended_) {
-      // Behind the end nothing counts, unless it proves that the end was promised to be further on.
-      std::string_view payload;
-      while (reader.Next(&payload)) {
-      }
-      VARVE_TRY(reader.status());
-      if (reader.earlier_durable()) {
-        return Status::Corruption(
-            WalFileName(dir_, log_.open_segment) + ": the log ends at offset " + std::to_string(log_.open_segment_end) +
-            ", but " + path +
-            " was written after this segment had been synced to its end. Bytes are missing or damaged; "
-            "restore a backup");
-      }
-      log_.cut_segments.push_back(number);
-      return Status::Ok();
-    }
     std::string_view payload;
-    while (reader.Next(&payload)) {
+    bool more = reader.Next(&payload);
+    if (more && !Continues(payload)) return CutSegment(&reader, path, number);
+    for (; more; more = reader.Next(&payload)) {
       if (table_ == nullptr) table_ = std::make_shared<MemTable>();
       const std::string source = path + ": record before offset " + std::to_string(reader.offset());
       VARVE_TRY(ApplyRecord(payload, source, flushed_, &next_sequence_, table_.get()));
       if (table_->memory_bytes() >= memtable_bytes_) CloseMemTable(number);
     }
     VARVE_TRY(reader.status());
-    if (reader.end() == LogReader::End::kSealed) return Status::Ok();
-    ended_ = true;
-    log_.cut_bytes += reader.tail_bytes();
-    log_.open_segment = number;
-    log_.open_segment_end = reader.offset();
-    log_.open_segment_salt = reader.salt();
-    if (reader.end() == LogReader::End::kEmpty) {  // never durably begun: it goes, and there is nothing to seal
+    if (reader.end() == LogReader::End::kEmpty) {
       log_.cut_segments.push_back(number);
-      log_.open_segment_end = 0;
+      return Status::Ok();
     }
+    log_.cut_bytes += reader.tail_bytes();
+    log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt()});
+    return Status::Ok();
+  }
+
+  // False when the segment's first record leaves a gap: the log ended before.
+  bool Continues(std::string_view payload) const {
+    WriteBatch::Reader batch(payload);
+    return !batch.status().ok() || batch.sequence() <= next_sequence_;  // malformed: ApplyRecord says so
+  }
+
+  Status CutSegment(LogReader* reader, const std::string& path, uint64_t number) {
+    std::string_view payload;
+    while (reader->Next(&payload)) {
+    }
+    VARVE_TRY(reader->status());
+    if (reader->earlier_durable()) {
+      const std::string end = log_.replayed.empty() ? "the segments before it are missing"
+                                                    : WalFileName(dir_, log_.replayed.back().number) +
+                                                          " ends at offset " + std::to_string(log_.replayed.back().end);
+      return Status::Corruption(path + ": was written after all earlier records were durable, but sequence " +
+                                std::to_string(next_sequence_) + " is missing before it (" + end +
+                                "). Bytes of the log are lost or damaged; restore a backup");
+    }
+    log_.cut_segments.push_back(number);
+    log_.cut_bytes += reader->offset();
     return Status::Ok();
   }
 
@@ -130,7 +136,6 @@ class Replay {
   const size_t memtable_bytes_;
   SequenceNumber next_sequence_ = 0;
   std::shared_ptr<MemTable> table_;
-  bool ended_ = false;
   RecoveredLog log_;
 };
 
@@ -144,14 +149,22 @@ Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const Man
 }
 
 Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log) {
-  // What lies behind the end goes first: a sealed segment must never be followed by what was cut.
   for (auto it = log.cut_segments.rbegin(); it != log.cut_segments.rend(); ++it) {
     VARVE_TRY(fs->Remove(WalFileName(dir, *it)));
   }
   if (!log.cut_segments.empty()) VARVE_TRY(fs->SyncDir(dir));
-  if (log.open_segment_end == 0) return Status::Ok();
-  return LogWriter::SealAt(fs, WalFileName(dir, log.open_segment), log.open_segment, log.open_segment_salt,
-                           log.open_segment_end);
+  for (const RecoveredLog::Segment& segment : log.replayed) {
+    const std::string path = WalFileName(dir, segment.number);
+    if (!segment.sealed) {
+      VARVE_TRY(LogWriter::SealAt(fs, path, segment.number, segment.salt, segment.end));
+      continue;
+    }
+    // The process may have died without a sync; new segments will claim that this one is durable.
+    auto file = fs->OpenForWrite(path);
+    if (!file.ok()) return file.status();
+    VARVE_TRY((*file)->Sync());
+  }
+  return Status::Ok();
 }
 
 }  // namespace varve::lsm

@@ -1,10 +1,12 @@
 // lsm/recovery.h - brings a directory back to what was acknowledged: the manifest's tables, then the log above them.
 //
 // Segments are replayed in order from the manifest's wal number. The replay must be gapless: every batch begins with
-// the sequence behind the last one, or is in the tables already. A segment that was not sealed ends the log, unless a
-// later segment says that this one was durable: then bytes that were promised are missing, and opening is refused.
-// Reading changes nothing on disk. CleanTail then makes the end of the log final (cut segments removed, the last one
-// sealed), so that segments written from now on follow without a gap even if the next crash comes at once.
+// the sequence behind the last one, or is in the tables already. Where a segment does not continue the sequence, the
+// log ended before it: what follows is cut (a power loss kept a later segment and lost a part of an earlier one),
+// unless a later record says that everything before its segment was durable: then bytes that were promised are missing,
+// and opening is refused. Reading changes nothing on disk. CleanTail then makes the end of the log final and durable
+// (cut segments removed, replayed ones sealed and synced), so that segments written from now on follow without a gap
+// even if the next crash comes at once.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +35,17 @@ struct RecoveredMemTable {
 };
 
 struct RecoveredLog {
+  struct Segment {
+    uint64_t number;
+    bool sealed;
+    uint64_t end;  // bytes of whole records
+    uint32_t salt;
+  };
   std::vector<RecoveredMemTable> memtables;  // oldest first, none empty
   SequenceNumber last_sequence = 0;
   uint64_t cut_bytes = 0;              // torn bytes dropped
-  std::vector<uint64_t> cut_segments;  // whole segments dropped behind the end
-  // The segment where the log ends, if it is not sealed; 0: nothing to seal.
-  uint64_t open_segment = 0;
-  uint64_t open_segment_end = 0;  // bytes of whole records in it
-  uint32_t open_segment_salt = 0;
+  std::vector<Segment> replayed;       // ascending
+  std::vector<uint64_t> cut_segments;  // hold nothing that counts: never begun, or behind the end of the log
 };
 
 // `segments` ascend and hold every segment >= state.wal_number. Memtables are begun anew at `memtable_bytes`.
