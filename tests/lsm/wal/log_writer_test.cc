@@ -1,0 +1,288 @@
+// tests/lsm/wal/log_writer_test.cc
+
+#include "lsm/wal/log_writer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/lsm/wal/log_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+// The checksum of the drawing, worked out bit by bit and without the engine's own code.
+uint32_t PlainCrc(uint32_t seed, std::string_view data) {
+  uint32_t crc = ~seed;
+  for (const char c : data) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
+  }
+  return ~crc;
+}
+
+std::string PlainCrcHex(uint32_t seed, std::string_view data) {
+  const uint32_t crc = PlainCrc(seed, data);
+  const uint32_t masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+  std::string bytes;
+  for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(masked >> shift));
+  return Hex(bytes);
+}
+
+// Pins the layout of log_format.h. If this fails the format changed: add a version, do not edit the bytes.
+TEST(LogFormat, GoldenBytes) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(0x0000000500000007, 0x11223344));
+  ASSERT_TRUE(log->Append("apex").ok());
+  ASSERT_TRUE(log->Sync().ok());
+  ASSERT_TRUE(log->Append("varve").ok());
+  ASSERT_TRUE(log->Seal().ok());
+  EXPECT_EQ(Hex(fs.Bytes(kLog)),
+            // identity: crc, length 28, tag 7 ^ salt, no mark; magic, version 1, salt, number, salt
+            "79351fc0"
+            "1c000000"
+            "43332211"
+            "00000000"
+            "56415256454c4f47"
+            "01000000"
+            "44332211"
+            "0700000005000000"
+            "44332211"
+            // "apex"; nothing is known to be durable
+            "7d0c0a8b"
+            "04000000"
+            "43332211"
+            "00000000"
+            "61706578"
+            // "varve"; the first 44 + 20 = 64 bytes are durable
+            "2f5df786"
+            "05000000"
+            "43332211"
+            "40000000"
+            "7661727665"
+            // seal
+            "2c4a650d"
+            "01000000"
+            "43332211"
+            "40000000"
+            "ff");
+}
+
+TEST(LogFormat, ChecksumIsSeededWithTheSalt) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 0x11223344));
+  ASSERT_TRUE(log->Append("apex").ok());
+  const std::string& bytes = fs.Bytes(kLog);
+  EXPECT_EQ(Hex(bytes.substr(0, 4)), PlainCrcHex(0, bytes.substr(4, kIdentityEnd - 4)));
+  EXPECT_EQ(Hex(bytes.substr(kIdentityEnd, 4)), PlainCrcHex(0x11223344, bytes.substr(kIdentityEnd + 4)));
+}
+
+TEST(LogWriter, KeepsCountOfItsBytes) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  EXPECT_EQ(log->size(), kIdentityEnd);
+  EXPECT_EQ(log->synced_size(), 0u);
+  EXPECT_EQ(log->number(), 7u);
+  EXPECT_EQ(log->path(), kLog);
+  ASSERT_TRUE(log->Append("12345").ok());
+  EXPECT_EQ(log->size(), kIdentityEnd + 21);
+  ASSERT_TRUE(log->Sync().ok());
+  EXPECT_EQ(log->synced_size(), log->size());
+}
+
+TEST(LogWriter, OneAppendIsOneWriteUpToAMebibyte) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  const size_t before = fs.writes().size();
+  ASSERT_TRUE(log->Append(std::string(1024 * 1024, 'a')).ok());
+  EXPECT_EQ(fs.writes().size(), before + 1);
+  const std::string big(3 * 1024 * 1024, 'b');
+  ASSERT_TRUE(log->Append(big).ok());
+  EXPECT_EQ(fs.writes().size(), before + 3) << "payload, then header";
+  EXPECT_EQ(ReadLog(&fs).records.at(1), big);
+}
+
+TEST(LogWriter, RefusesWhatTheFormatHasNoPlaceFor) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  EXPECT_TRUE(log->Append("").Is(StatusCode::kInvalidArgument));
+  EXPECT_TRUE(log->Append("x").Is(StatusCode::kInvalidArgument)) << "one byte is a seal";
+  ASSERT_TRUE(log->Seal().ok());
+  EXPECT_TRUE(log->Append("xy").Is(StatusCode::kInvalidArgument)) << "nothing follows a seal";
+}
+
+TEST(LogWriter, FailedAppendIsOverwrittenByTheNext) {
+  const std::string lost(100, 'x');
+  for (size_t written = 0; written <= kLogHeaderSize + lost.size(); ++written) {
+    ScriptedFiles fs;
+    const auto log = OpenLog(&fs, Segment(7, 1));
+    ASSERT_TRUE(log->Append("first").ok());
+    const uint64_t size = log->size();
+    fs.FailWriteAfter(0, written, Status::NoSpace("full"));
+    EXPECT_TRUE(log->Append(lost).Is(StatusCode::kNoSpace));
+    EXPECT_EQ(log->size(), size);
+    EXPECT_EQ(ReadLog(&fs).records, (Records{"first"})) << "what failed does not come back";
+    ASSERT_TRUE(log->Append("second").ok());
+    ASSERT_TRUE(log->Append("third").ok());
+    EXPECT_EQ(ReadLog(&fs).records, (Records{"first", "second", "third"})) << written;
+  }
+}
+
+TEST(LogWriter, FailedSealCanBeRepeated) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  fs.FailWriteAfter(0, 3, Status::NoSpace("full"));
+  EXPECT_TRUE(log->Seal().Is(StatusCode::kNoSpace));
+  ASSERT_TRUE(log->Append("after all").ok());
+  ASSERT_TRUE(log->Seal().ok());
+  EXPECT_EQ(ReadLog(&fs).end, LogReader::End::kSealed);
+}
+
+TEST(LogWriter, FailedSyncFencesForEver) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  ASSERT_TRUE(log->Append("first").ok());
+  fs.FailNextSync(Status::IoError("lost pages"));
+  EXPECT_TRUE(log->Sync().Is(StatusCode::kIoError));
+  EXPECT_EQ(log->synced_size(), 0u);
+  EXPECT_TRUE(log->Sync().Is(StatusCode::kFenced));
+  EXPECT_TRUE(log->Append("second").Is(StatusCode::kFenced));
+  EXPECT_TRUE(log->Seal().Is(StatusCode::kFenced));
+  EXPECT_EQ(fs.syncs(), 1) << "a failed sync is never retried";
+}
+
+TEST(LogWriter, MarksOnlyWhenEarlierSegmentsAreDurable) {
+  ScriptedFiles fs;
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.earlier_durable = false;
+  const auto log = OpenLog(&fs, setup);
+  ASSERT_TRUE(log->Sync().ok());
+  ASSERT_TRUE(log->Append("first").ok());
+  EXPECT_FALSE(ReadLog(&fs).earlier_durable);
+  log->set_earlier_durable();
+  ASSERT_TRUE(log->Append("second").ok());
+  EXPECT_TRUE(ReadLog(&fs).earlier_durable);
+}
+
+TEST(LogWriter, WritesAheadOnlyOnceSomebodySyncs) {
+  ScriptedFiles fs;
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.write_ahead_bytes = 1000;
+  const auto log = OpenLog(&fs, setup);
+  ASSERT_TRUE(log->Append("first").ok());
+  EXPECT_EQ(fs.Bytes(kLog).size(), log->size());
+  ASSERT_TRUE(log->Sync().ok());
+  ASSERT_TRUE(log->Append("second").ok());
+  const size_t extended = fs.Bytes(kLog).size();
+  EXPECT_EQ(extended, log->size() + 1000);
+  const size_t writes = fs.writes().size();
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(log->Append("12345678").ok());
+  EXPECT_EQ(fs.Bytes(kLog).size(), extended) << "within the step nothing grows";
+  EXPECT_EQ(fs.writes().size(), writes + 40);
+  ASSERT_TRUE(log->Append(std::string(5000, 'x')).ok());
+  EXPECT_EQ(fs.Bytes(kLog).size(), log->size() + 1000);
+  const ReadBack read = ReadLog(&fs);
+  EXPECT_EQ(read.records.size(), 43u);
+  EXPECT_EQ(read.tail_bytes, 0u) << "zeros written ahead are no torn tail";
+}
+
+TEST(LogWriter, FailureToWriteAheadIsNoFailure) {
+  ScriptedFiles fs;
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.write_ahead_bytes = 1000;
+  const auto log = OpenLog(&fs, setup);
+  ASSERT_TRUE(log->Sync().ok());
+  fs.FailWriteAfter(0, 10, Status::NoSpace("full"));
+  EXPECT_TRUE(log->Append("first").ok());
+  EXPECT_TRUE(log->Append("second").ok());
+  EXPECT_EQ(ReadLog(&fs).records, (Records{"first", "second"}));
+}
+
+TEST(LogWriter, RecycledFileIsOverwrittenFromItsStart) {
+  ScriptedFiles fs;
+  fs.Put(kLog, std::string(500, 'o'));
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.recycled = true;
+  setup.write_ahead_bytes = 100;
+  const auto log = OpenLog(&fs, setup);
+  ASSERT_TRUE(log->Sync().ok());
+  ASSERT_TRUE(log->Append("first").ok());
+  EXPECT_EQ(fs.Bytes(kLog).size(), 500u) << "its old bytes are already there";
+  ASSERT_TRUE(log->Append(std::string(600, 'x')).ok());
+  EXPECT_EQ(fs.Bytes(kLog).size(), log->size() + 100);
+}
+
+TEST(LogWriter, SealAtReplacesATornTail) {
+  ScriptedFiles fs;
+  {
+    const auto log = OpenLog(&fs, Segment(7, 1));
+    ASSERT_TRUE(log->Append("first").ok());
+    ASSERT_TRUE(log->Append(std::string(100, 'x')).ok());
+    fs.Bytes(kLog).resize(log->size() - 1);
+  }
+  const ReadBack torn = ReadLog(&fs);
+  EXPECT_EQ(torn.records, (Records{"first"}));
+  EXPECT_EQ(torn.end, LogReader::End::kOpen);
+  ASSERT_TRUE(LogWriter::SealAt(&fs, kLog, 7, 1, torn.offset).ok());
+  EXPECT_EQ(fs.syncs(), 1);
+  const ReadBack sealed = ReadLog(&fs);
+  EXPECT_EQ(sealed.records, (Records{"first"}));
+  EXPECT_EQ(sealed.end, LogReader::End::kSealed);
+}
+
+// The first sync is held inside the file until all others are waiting: one more sync must do for all of them.
+TEST(LogWriter, ConcurrentCallersShareASync) {
+  constexpr int kCallers = 6;
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  ASSERT_TRUE(log->Append("first").ok());
+  std::atomic<bool> inside{false};
+  std::atomic<bool> release{false};
+  fs.set_on_sync([&] {
+    inside = true;
+    while (!release) std::this_thread::yield();
+  });
+  std::thread first([&] { EXPECT_TRUE(log->Sync().ok()); });
+  while (!inside) std::this_thread::yield();
+  ASSERT_TRUE(log->Append("second").ok()) << "appending goes on beside a sync";
+  std::vector<std::thread> others;
+  for (int i = 0; i < kCallers; ++i) {
+    others.emplace_back([&] {
+      const uint64_t wanted = log->size();
+      EXPECT_TRUE(log->Sync().ok());
+      EXPECT_GE(log->synced_size(), wanted);
+    });
+  }
+  release = true;
+  first.join();
+  for (std::thread& other : others) other.join();
+  EXPECT_EQ(fs.syncs(), 2);
+}
+
+TEST(LogWriter, AppenderAndSyncersRunTogether) {
+  ScriptedFiles fs;
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.write_ahead_bytes = 4096;
+  const auto log = OpenLog(&fs, setup);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> syncers;
+  for (int i = 0; i < 3; ++i) {
+    syncers.emplace_back([&] {
+      while (!done) {
+        const uint64_t wanted = log->size();
+        EXPECT_TRUE(log->Sync().ok());
+        EXPECT_GE(log->synced_size(), wanted);
+      }
+    });
+  }
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(log->Append("record " + std::to_string(i)).ok());
+  done = true;
+  for (std::thread& syncer : syncers) syncer.join();
+  EXPECT_EQ(ReadLog(&fs).records.size(), 2000u);
+}
+
+}  // namespace
+}  // namespace varve::lsm
