@@ -1,0 +1,116 @@
+// What only the real one can show; the common behaviour is in file_system_test.cc.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "lsm/io/file_system.h"
+
+namespace varve::lsm {
+namespace {
+
+class PosixFileSystemTest : public testing::Test {
+ protected:
+  PosixFileSystemTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "varve-posix-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) std::abort();
+    dir_ = pattern;
+  }
+  ~PosixFileSystemTest() override { std::filesystem::remove_all(dir_); }
+
+  FileSystem* const fs_ = PosixFileSystem();
+  std::string dir_;
+};
+
+TEST_F(PosixFileSystemTest, AFullDeviceGivesNoSpace) {
+  auto file = fs_->OpenForWrite("/dev/full");
+  ASSERT_TRUE(file.ok()) << file.status().ToString();
+  const Status status = (*file)->WriteAt(0, "x");
+  EXPECT_TRUE(status.Is(StatusCode::kNoSpace));
+  EXPECT_EQ(status.message(), "/dev/full: write: No space left on device");
+}
+
+TEST_F(PosixFileSystemTest, AClosedFileRefuses) {
+  auto file = fs_->Create(dir_ + "/a");
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->Close().ok());
+  EXPECT_EQ((*file)->WriteAt(0, "x").message(), dir_ + "/a: write: Bad file descriptor");
+  EXPECT_TRUE((*file)->Sync().Is(StatusCode::kIoError));
+}
+
+// Half of a write fits below the limit: the loop must go on after the short count and report why the rest failed.
+TEST_F(PosixFileSystemTest, AShortWriteIsContinuedUntilItsReasonShows) {
+  const std::string path = dir_ + "/a";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(2);
+    auto file = fs_->Create(path);
+    if (!file.ok()) _exit(3);
+    const Status status = (*file)->WriteAt(0, std::string(10000, 'x'));
+    _exit(status.Is(StatusCode::kIoError) && status.message() == path + ": write: File too large" ? 0 : 4);
+  }
+  int result = 0;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_TRUE(WIFEXITED(result) && WEXITSTATUS(result) == 0) << result;
+  EXPECT_EQ(fs_->FileSize(path).value(), 4096u);
+}
+
+// A child takes the lock, tells so through a pipe, and is killed: the kernel drops the lock.
+TEST_F(PosixFileSystemTest, ALockNamesItsHolderAndDiesWithIt) {
+  const std::string path = dir_ + "/LOCK";
+  int ready[2];
+  ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto lock = fs_->Lock(path);
+    const char taken = lock.ok() ? 'y' : 'n';
+    if (write(ready[1], &taken, 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  char taken = '?';
+  EXPECT_EQ(read(ready[0], &taken, 1), 1);
+  EXPECT_EQ(taken, 'y');
+  const Status refused = fs_->Lock(path).status();
+  EXPECT_TRUE(refused.Is(StatusCode::kBusy));
+  EXPECT_EQ(refused.message(), path + ": held by process " + std::to_string(child));
+
+  EXPECT_EQ(kill(child, SIGKILL), 0);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  auto lock = fs_->Lock(path);
+  EXPECT_TRUE(lock.ok()) << lock.status().ToString();
+  close(ready[0]);
+  close(ready[1]);
+}
+
+TEST_F(PosixFileSystemTest, ALockFileWithoutAPidNamesNobody) {
+  const std::string path = dir_ + "/LOCK";
+  auto lock = fs_->Lock(path);
+  ASSERT_TRUE(lock.ok());
+  ASSERT_EQ(truncate(path.c_str(), 0), 0);
+  EXPECT_EQ(fs_->Lock(path).status().message(), path + ": held by another process");
+}
+
+TEST_F(PosixFileSystemTest, DescriptorsAreNotInherited) {
+  auto file = fs_->Create(dir_ + "/a");
+  ASSERT_TRUE(file.ok());
+  size_t checked = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry.path(), error) != dir_ + "/a") continue;
+    EXPECT_NE(fcntl(std::stoi(entry.path().filename().string()), F_GETFD) & FD_CLOEXEC, 0);
+    ++checked;
+  }
+  EXPECT_EQ(checked, 1u);
+}
+
+}  // namespace
+}  // namespace varve::lsm
