@@ -268,8 +268,10 @@ const CommandDoc kDbsize = {.summary = "Return the number of keys in the selecte
                             .complexity = "O(1)",
                             .tips = kDbsizeTips};
 
-const CommandDoc kDebug = {
-    .summary = "A container for debugging commands", .since = "1.0.0", .complexity = "Depends on subcommand."};
+const CommandDoc kDebug = {.summary = "A container for debugging commands",
+                           .since = "1.0.0",
+                           .complexity = "Depends on subcommand.",
+                           .flags = "syscmd"};
 
 constexpr ArgumentDoc kDecrArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
 const CommandDoc kDecr = {.summary = "Decrement the integer value of a key by one",

@@ -114,6 +114,7 @@ struct CommandDoc {
   std::string_view summary = {};
   std::string_view since = {};
   std::string_view complexity = {};
+  std::string_view flags = {};  // "syscmd"; "deprecated" follows from the next one
   std::string_view deprecated_since = {};
   std::string_view replaced_by = {};
   std::span<const HistoryDoc> history = {};

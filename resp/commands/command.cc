@@ -1,4 +1,5 @@
 // resp/commands/command.cc - COMMAND and its subcommands, all read from the command table.
+#include <algorithm>
 #include <span>
 
 #include "keyspace/glob.h"
@@ -199,21 +200,21 @@ void ReplyArguments(std::span<const ArgumentDoc> arguments, Reply& reply) {
 // redis-cli asserts on this shape: names are bulk strings, values as here.
 void ReplyDocs(const Command& command, Reply& reply) {
   const CommandDoc& doc = *command.doc;
-  const bool deprecated = !doc.deprecated_since.empty();
+  const std::string_view flags = doc.deprecated_since.empty() ? doc.flags : "deprecated";
   size_t fields = 1;
   for (std::string_view text : {doc.summary, doc.since, doc.complexity, doc.deprecated_since, doc.replaced_by}) {
     fields += text.empty() ? 0 : 1;
   }
-  fields += (deprecated ? 1 : 0) + (doc.history.empty() ? 0 : 1) + (doc.arguments.empty() ? 0 : 1) +
+  fields += (flags.empty() ? 0 : 1) + (doc.history.empty() ? 0 : 1) + (doc.arguments.empty() ? 0 : 1) +
             (command.subcommands.empty() ? 0 : 1);
   reply.Map(fields);
   ReplyField("summary", doc.summary, reply);
   ReplyField("since", doc.since, reply);
   ReplyField("group", GroupName(command.group), reply);
   ReplyField("complexity", doc.complexity, reply);
-  if (deprecated) {
+  if (!flags.empty()) {
     reply.Bulk("doc_flags");
-    ReplyWords("deprecated", reply);
+    ReplyWords(flags, reply);
   }
   ReplyField("deprecated_since", doc.deprecated_since, reply);
   ReplyField("replaced_by", doc.replaced_by, reply);
@@ -247,13 +248,21 @@ struct KeyArgument {
   uint32_t flags;
 };
 
+// SET reads its key only when told to.
+uint32_t FlagsHere(const KeySpec& spec, Args args) {
+  if ((spec.flags & kKeyVariable) == 0) return spec.flags;
+  const bool reads = std::any_of(args.begin() + std::min<size_t>(args.size(), 3), args.end(),
+                                 [](std::string_view arg) { return EqualsIgnoreCase(arg, "get"); });
+  return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
+}
+
 std::vector<KeyArgument> KeysOf(const Command& command, Args args) {
   std::vector<KeyArgument> keys;
   for (const KeySpec& spec : command.keys) {
     const int64_t count = static_cast<int64_t>(args.size());
     const int64_t last = spec.last >= 0 ? spec.first + spec.last : count + spec.last;
     for (int64_t i = spec.first; i <= last && i < count; i += spec.step) {
-      keys.push_back({static_cast<size_t>(i), spec.flags});
+      keys.push_back({static_cast<size_t>(i), FlagsHere(spec, args)});
     }
   }
   return keys;

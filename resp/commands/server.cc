@@ -142,7 +142,10 @@ void Debug(Args args, CommandContext& c) {
 // There are no scripts and no functions, so none is known and flushing them all is done at once.
 
 void FunctionFlush(Args args, CommandContext& c) {
-  if (args.size() > 3) return ReplyArity(c);
+  if (args.size() > 3) {
+    return c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
+                         "'. Try FUNCTION HELP.");
+  }
   if (ReadSyncMode(args, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option", c)) c.reply.Ok();
 }
 
