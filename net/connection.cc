@@ -1,0 +1,343 @@
+#include "net/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "net/server.h"
+#include "resp/command_table.h"
+#include "spdlog/spdlog.h"
+
+namespace varve::net {
+namespace {
+
+constexpr uint64_t kUsPerSecond = 1'000'000;
+constexpr uint64_t kAuthDeadlineUs = 10 * kUsPerSecond;
+constexpr uint64_t kReplyBytesBeforeAuthMax = 8 * 1024;
+// Closing a socket with unread bytes resets it, and the client may lose our last words. So read on for a moment.
+constexpr uint64_t kDrainUs = 1 * kUsPerSecond;
+constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit has no time of its own
+
+}  // namespace
+
+bool Connection::Open(int fd, bool unix_socket) {
+  unix_socket_ = unix_socket;
+  int error;
+  if (unix_socket) {
+    uv_pipe_init(server_->loop(), &socket_.pipe, 0);
+    error = uv_pipe_open(&socket_.pipe, fd);
+  } else {
+    uv_tcp_init(server_->loop(), &socket_.tcp);
+    error = uv_tcp_open(&socket_.tcp, fd);
+  }
+  socket_.handle.data = this;
+  write_.data = this;
+  if (error != 0) {
+    close(fd);
+    Close();
+    return false;
+  }
+  if (!unix_socket) {
+    uv_tcp_nodelay(&socket_.tcp, 1);
+    int64_t keepalive = server_->config().tcp_keepalive_seconds;
+    if (keepalive > 0) uv_tcp_keepalive(&socket_.tcp, 1, static_cast<unsigned>(keepalive));
+  }
+  if (!server_->paused()) StartReading();
+  return true;
+}
+
+void Connection::Close() {
+  if (std::exchange(closing_, true)) return;
+  reading_ = false;
+  uv_close(&socket_.handle, &Connection::OnClosed);
+}
+
+void Connection::OnClosed(uv_handle_t* handle) {
+  auto* self = static_cast<Connection*>(handle->data);
+  self->server_->Remove(self);  // destroys it
+}
+
+// ---- in ----
+
+void Connection::StartReading() {
+  if (reading_ || closing_) return;
+  reading_ = uv_read_start(&socket_.stream, &Connection::OnAllocate, &Connection::OnRead) == 0;
+  if (!reading_) Close();
+}
+
+void Connection::StopReading() {
+  if (!std::exchange(reading_, false)) return;
+  uv_read_stop(&socket_.stream);
+}
+
+void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
+  auto* self = static_cast<Connection*>(handle->data);
+  std::span<char> room = self->input_.empty() ? self->server_->shared_buffer() : self->input_.Room();
+  *buffer = uv_buf_init(room.data(), static_cast<unsigned>(std::min(room.size(), size_t{1} << 30)));
+}
+
+void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
+  auto* self = static_cast<Connection*>(stream->data);
+  if (count > 0) {
+    self->Received(buffer->base, static_cast<size_t>(count));
+  } else if (count == UV_EOF && self->output_bytes() > 0 && self->draining_since_us_ == 0) {
+    // The client said all it had to say, and may still listen.
+    self->StopReading();
+    self->session_.close_after_reply = true;
+    self->server_->MarkDirty(self);
+  } else if (count < 0) {
+    self->Close();
+  }
+}
+
+void Connection::Received(const char* bytes, size_t count) {
+  NetStats& stats = server_->mutable_stats();
+  ++stats.reads;
+  stats.input_bytes += count;
+  if (draining_since_us_ != 0) return;
+  if (bytes == server_->shared_buffer().data()) {
+    size_t done = RunRequests({bytes, count});
+    if (done < count) input_.Append({bytes + done, count - done});
+  } else {
+    input_.Filled(count);
+    input_.Consume(RunRequests(input_.view()));
+  }
+  if (closing_) return;
+  if (unfinished_ || session_.close_after_reply) StopReading();
+  if (input_.size() > static_cast<size_t>(server_->config().client_query_buffer_limit)) {
+    spdlog::warn("client {} {} is closed: more than client-query-buffer-limit bytes unread", session_.id,
+                 session_.address);
+    Close();
+  }
+}
+
+bool Connection::MayRun() const {
+  return !closing_ && !session_.close_after_reply && !server_->paused() && output_bytes() < kOutputPauseBytes;
+}
+
+size_t Connection::RunRequests(std::string_view data) {
+  size_t done = 0;
+  unfinished_ = false;
+  while (done < data.size()) {
+    if (!MayRun()) {
+      unfinished_ = true;
+      return done;
+    }
+    switch (parser_.Parse(data.substr(done), server_->limits(session_.authenticated))) {
+      case resp::ParseResult::kRequest:
+        RunRequest();
+        done += parser_.consumed();
+        break;
+      case resp::ParseResult::kNeedMore: return done + parser_.consumed();
+      case resp::ParseResult::kError:
+        broken_ = true;
+        server_->dispatcher().ProtocolError(session_, parser_.error(), output_.tail());
+        server_->MarkDirty(this);
+        return data.size();
+    }
+  }
+  return done;
+}
+
+void Connection::RunRequest() {
+  server_->BeforeRequest();
+  std::string* out = output_.tail();
+  const size_t begin = out->size();
+  const bool was_in_multi = session_.in_multi;
+  resp::Execution execution = server_->dispatcher().Execute(session_, parser_.args(), out);
+  if (execution.replied) NoteReply(begin, execution, was_in_multi);
+  if (session_.close_after_reply) server_->MarkDirty(this);
+  server_->AfterRequest(execution);
+}
+
+void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi) {
+  server_->MarkDirty(this);
+  if (server_->tick_wrote() || execution.wrote) {
+    // What must become an error if the commit fails: whatever wrote, read keys, or was an EXEC. What only changed the
+    // state of the client (SELECT, HELLO, MULTI, a queued command) did happen and is told so.
+    const resp::Command* command = session_.last_command;
+    bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
+    bool ended_multi = was_in_multi && !session_.in_multi;
+    uncertain_replies_.push_back({begin, execution.wrote || ended_multi || (uses_keys && !session_.in_multi)});
+    server_->MarkUncertain(this);
+  } else {
+    seen_ticket_ = server_->last_ticket();
+  }
+  if (!session_.authenticated) [[unlikely]] {
+    unauthenticated_reply_bytes_ += output_.tail()->size() - begin;
+    if (unauthenticated_reply_bytes_ > kReplyBytesBeforeAuthMax) session_.close_after_reply = true;
+  }
+}
+
+void Connection::Resume() {
+  if (closing_) return;
+  input_.Consume(RunRequests(input_.view()));
+  if (!unfinished_ && !session_.close_after_reply) StartReading();
+}
+
+// ---- the tick's commit ----
+
+void Connection::Settle(uint64_t ticket) {
+  uncertain_replies_.clear();
+  ticket = std::max(ticket, seen_ticket_);
+  if (ticket <= server_->durable_ticket()) {
+    output_.Ready();
+  } else if (output_.Hold(ticket)) {
+    server_->AwaitTicket(ticket, session_.id);
+  }
+}
+
+void Connection::FailUncertain(const lsm::Status& why) {
+  if (uncertain_replies_.empty()) return;
+  std::string* out = output_.tail();
+  const size_t base = uncertain_replies_.front().begin;
+  const std::string given = out->substr(base);
+  out->resize(base);
+  for (size_t i = 0; i < uncertain_replies_.size(); ++i) {
+    const size_t begin = uncertain_replies_[i].begin - base;
+    const size_t end = i + 1 < uncertain_replies_.size() ? uncertain_replies_[i + 1].begin - base : given.size();
+    if (uncertain_replies_[i].replace) {
+      server_->dispatcher().FailedCommit(session_, why, out);
+    } else {
+      out->append(given, begin, end - begin);
+    }
+  }
+  uncertain_replies_.clear();
+}
+
+// ---- out ----
+
+void Connection::Flush() {
+  if (closing_) return;
+  if (std::string_view bytes = output_.sendable(); !bytes.empty() && !writing_) {
+    uv_buf_t buffer =
+        uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(std::min(bytes.size(), size_t{1} << 30)));
+    int sent = uv_try_write(&socket_.stream, &buffer, 1);
+    if (sent == UV_EAGAIN) sent = 0;
+    if (sent < 0) return Close();
+    NetStats& stats = server_->mutable_stats();
+    ++stats.writes;
+    stats.output_bytes += static_cast<uint64_t>(sent);
+    output_.Sent(static_cast<size_t>(sent));
+    if (!output_.sendable().empty()) WriteRest();
+  }
+  if (closing_ || OverOutputLimits()) return;
+  if (session_.close_after_reply) return FinishAfterReplies();
+  if (unfinished_ && MayRun()) server_->ResumeSoon(this);
+}
+
+// The socket is full: libuv writes the rest when there is room again.
+void Connection::WriteRest() {
+  writing_bytes_ = output_.Take();
+  writing_ = true;
+  stalled_since_us_ = 0;
+  uv_buf_t buffers[2];
+  unsigned count = 0;
+  std::string_view rest = writing_bytes_;
+  for (; !rest.empty() && count < 2;
+       ++count) {  // the length of a uv_buf_t is all right up to 4 GiB, that of a write up to 2
+    size_t size = std::min(rest.size(), size_t{1} << 30);
+    buffers[count] = uv_buf_init(const_cast<char*>(rest.data()), static_cast<unsigned>(size));
+    rest.remove_prefix(size);
+  }
+  if (!rest.empty() || uv_write(&write_, &socket_.stream, buffers, count, &Connection::OnWritten) != 0) {
+    writing_ = false;
+    Close();
+  }
+}
+
+void Connection::OnWritten(uv_write_t* request, int status) {
+  auto* self = static_cast<Connection*>(request->data);
+  self->writing_ = false;
+  if (self->closing_) return;
+  if (status < 0) return self->Close();
+  self->server_->mutable_stats().output_bytes += self->writing_bytes_.size();
+  std::string().swap(self->writing_bytes_);
+  self->stalled_since_us_ = 0;
+  self->server_->MarkDirty(self);  // the end of the tick goes on with what has gathered
+}
+
+void Connection::FinishAfterReplies() {
+  StopReading();
+  if (!output_.empty() || writing_) return;
+  if (!broken_) return Close();
+  int fd = -1;
+  if (uv_fileno(&socket_.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) return Close();
+  draining_since_us_ = server_->NowMicros();
+  input_.Free();
+  StartReading();
+}
+
+bool Connection::OverOutputLimits() {
+  const resp::Config& config = server_->config();
+  size_t unsent = output_bytes();
+  if (config.output_hard_limit > 0 && unsent > static_cast<size_t>(config.output_hard_limit)) {
+    spdlog::warn("client {} {} is closed: {} bytes of replies wait, above the hard limit", session_.id,
+                 session_.address, unsent);
+    Close();
+    return true;
+  }
+  if (config.output_soft_limit <= 0 || unsent <= static_cast<size_t>(config.output_soft_limit)) {
+    over_soft_since_us_ = 0;
+  } else if (over_soft_since_us_ == 0) {
+    over_soft_since_us_ = server_->NowMicros();
+  }
+  return false;
+}
+
+// ---- time ----
+
+void Connection::CheckDeadlines(uint64_t now_us) {
+  if (closing_) return;
+  const resp::Config& config = server_->config();
+  if (input_.empty()) input_.Free();
+  if (draining_since_us_ != 0 && now_us > draining_since_us_ + kDrainUs) return Close();
+  if (!session_.authenticated && !config.requirepass.empty() && now_us > session_.created_us + kAuthDeadlineUs) {
+    spdlog::info("client {} {} is closed: no AUTH in time", session_.id, session_.address);
+    return Close();
+  }
+  uint64_t active_us = std::max(session_.last_active_us, session_.created_us);
+  uint64_t timeout_us = static_cast<uint64_t>(std::max<int64_t>(config.timeout_seconds, 0)) * kUsPerSecond;
+  if (timeout_us > 0 && now_us > active_us + timeout_us) return Close();
+
+  const uint64_t soft_us = static_cast<uint64_t>(std::max<int64_t>(config.output_soft_seconds, 0)) * kUsPerSecond;
+  if (over_soft_since_us_ != 0 && now_us > over_soft_since_us_ + soft_us) {
+    spdlog::warn("client {} {} is closed: {} bytes of replies wait, too long above the soft limit", session_.id,
+                 session_.address, output_bytes());
+    return Close();
+  }
+  // Backpressure bounds what a client that never reads can cost; but it must not hold that for ever.
+  if (!writing_) return;
+  const size_t left = writing_bytes_left();
+  if (stalled_since_us_ == 0 || left != stalled_bytes_left_) {
+    stalled_since_us_ = now_us;
+    stalled_bytes_left_ = left;
+  } else if (now_us > stalled_since_us_ + (soft_us > 0 ? soft_us : kStallUsDefault)) {
+    spdlog::warn("client {} {} is closed: it does not read its replies ({} bytes wait)", session_.id, session_.address,
+                 output_bytes());
+    Close();
+  }
+}
+
+// ---- figures ----
+
+resp::ConnectionFacts Connection::Facts() const {
+  int fd = -1;
+  uv_fileno(&socket_.handle, &fd);
+  return {.fd = fd,
+          .query_buffer_bytes = input_.size(),
+          .query_buffer_free_bytes = input_.capacity() - input_.size(),
+          .output_bytes = output_bytes(),
+          .output_capacity_bytes = output_.capacity() + writing_bytes_.capacity(),
+          .reading = reading_,
+          .writing = writing_,
+          .unix_socket = unix_socket_};
+}
+
+size_t Connection::memory_bytes() const {
+  return sizeof(*this) + input_.capacity() + output_.capacity() + writing_bytes_.capacity() + session_.queue_bytes;
+}
+
+}  // namespace varve::net

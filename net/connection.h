@@ -1,0 +1,122 @@
+// net/connection.h - one client: bytes in, requests run, replies out.
+//
+//   socket -> shared buffer (or own, while a request is unfinished) -> Parser -> Dispatcher -> OutputQueue -> socket
+//
+// Requests run inside the read callback. Their replies stay in the queue until the server has committed the tick
+// (Server::EndTick), then leave with one write. A reply given after the tick's first write is `uncertain` until then:
+// when the commit fails, FailUncertain() cuts such replies off and gives errors instead.
+//
+// Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
+// the connection is to be closed. Requests already read then wait in the own buffer; Resume() goes on with them.
+// Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
+// Ownership: by Server. Threads: the loop's.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/output_queue.h"
+#include "net/read_buffer.h"
+#include "resp/dispatcher.h"
+#include "resp/parser.h"
+#include "resp/server_control.h"
+#include "resp/session.h"
+
+namespace varve::net {
+
+class Server;
+
+class Connection {
+ public:
+  // More waiting replies than this: the client is not read, nor its requests run, until they left.
+  static constexpr size_t kOutputPauseBytes = size_t{1} << 20;
+
+  explicit Connection(Server* server) : server_(server) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Takes over `fd`. False: the socket was unusable; it is closed, and the connection goes away by itself.
+  bool Open(int fd, bool unix_socket);
+  void Close();
+  bool closing() const { return closing_; }
+
+  // Runs requests that had to wait and reads on.
+  void Resume();
+  void StopReading();
+  // Sends what may leave. To be called after the tick's commit.
+  void Flush();
+  // The clock moves: limits in time. Closes the connection when one is passed.
+  void CheckDeadlines(uint64_t now_us);
+
+  // --- the tick's commit ---
+  // Everything answered so far is committed. `ticket` != 0: held until that ticket is durable.
+  void Settle(uint64_t ticket);
+  void Release(uint64_t ticket) { output_.Release(ticket); }
+  void FailUncertain(const lsm::Status& why);
+  bool holding() const { return output_.holding(); }
+
+  resp::Session& session() { return session_; }
+  resp::ConnectionFacts Facts() const;
+  size_t memory_bytes() const;
+  size_t output_bytes() const { return output_.size() + writing_bytes_left(); }
+  bool queued = false;     // in Server::dirty_
+  bool waiting = false;    // in Server::ready_
+  bool uncertain = false;  // in Server::uncertain_
+
+ private:
+  // A reply that may show writes which are not committed yet, by its place in the output.
+  struct UncertainReply {
+    size_t begin;
+    bool replace;  // by an error if the commit fails
+  };
+
+  static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
+  static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
+  static void OnWritten(uv_write_t* request, int status);
+  static void OnClosed(uv_handle_t* handle);
+
+  void Received(const char* bytes, size_t count);
+  // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
+  size_t RunRequests(std::string_view data);
+  void RunRequest();
+  void NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi);
+  bool MayRun() const;
+  void StartReading();
+  void WriteRest();
+  void FinishAfterReplies();
+  bool OverOutputLimits();
+  size_t writing_bytes_left() const { return writing_ ? uv_stream_get_write_queue_size(&socket_.stream) : 0; }
+
+  Server* const server_;
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } socket_{};
+  uv_write_t write_{};
+  resp::Session session_;
+  resp::Parser parser_;
+  ReadBuffer input_;
+  OutputQueue output_;
+  std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
+  std::vector<UncertainReply> uncertain_replies_;
+  uint64_t seen_ticket_ = 0;  // highest ticket whose writes a reply of this tick may show
+  uint64_t unauthenticated_reply_bytes_ = 0;
+  uint64_t over_soft_since_us_ = 0;  // 0: the output is below the soft limit
+  uint64_t stalled_since_us_ = 0;    // 0: the kernel takes what we send
+  size_t stalled_bytes_left_ = 0;    // when that was last looked at
+  uint64_t draining_since_us_ = 0;   // 0: not; else the last reply is out and what still comes in is thrown away
+  bool unix_socket_ = false;
+  bool reading_ = false;
+  bool writing_ = false;     // a uv_write is under way
+  bool unfinished_ = false;  // input_ may hold whole requests
+  bool broken_ = false;      // the protocol was violated
+  bool closing_ = false;
+};
+
+}  // namespace varve::net

@@ -1,0 +1,430 @@
+#include "net/server.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lsm/db.h"
+#include "spdlog/spdlog.h"
+
+namespace varve::net {
+namespace {
+
+constexpr uint64_t kUsPerSecond = 1'000'000;
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+constexpr std::string_view kDenied =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    "default "
+    "user. In this mode connections are only accepted from the loopback interface. If you want to connect from "
+    "external "
+    "computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the "
+    "command "
+    "'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server "
+    "is "
+    "running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to "
+    "make "
+    "this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis "
+    "configuration "
+    "file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server "
+    "manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
+    "password "
+    "for the default user. NOTE: You only need to do one of the above things in order for the server to start "
+    "accepting "
+    "connections from the outside.\r\n";
+
+Server* Of(const void* handle) {
+  return static_cast<Server*>(static_cast<const uv_handle_t*>(handle)->data);
+}
+
+void Erase(std::vector<Connection*>* list, Connection* connection) {
+  list->erase(std::remove(list->begin(), list->end(), connection), list->end());
+}
+
+}  // namespace
+
+Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Keyspace* keys)
+    : config_(config), dispatcher_(dispatcher), keys_(keys) {
+  uv_loop_init(&loop_);
+  uv_async_init(&loop_, &durable_async_, [](uv_async_t* async) { Of(async)->OnDurable(); });
+  durable_async_.data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&durable_async_));  // does not keep Run() going
+  ApplyLimits();
+}
+
+Server::~Server() {
+  for (auto& listener : listeners_) listener->Close();
+  uv_close(reinterpret_cast<uv_handle_t*>(&durable_async_), nullptr);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  int error = uv_loop_close(&loop_);
+  assert(error == 0);
+  (void)error;
+}
+
+// ---- listening ----
+
+int64_t Server::FitClientsToDescriptors(int64_t wanted) {
+  constexpr int64_t kEngineDescriptors = 4096;  // open tables; asked for, not required
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  rlim_t all = static_cast<rlim_t>(wanted + kReservedDescriptors + kEngineDescriptors);
+  if (limit.rlim_cur < all) {
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? all : std::min(all, limit.rlim_max);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  auto have = static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, all));
+  int64_t kept = kReservedDescriptors + std::min(kEngineDescriptors, have / 4);
+  return std::max<int64_t>(1, std::min(wanted, have - kept));
+}
+
+lsm::Status Server::Listen() {
+  if (config_->port != 0) VARVE_TRY(ListenTcp());
+  if (!config_->unixsocket.empty()) VARVE_TRY(ListenUnix());
+  if (listeners_.empty())
+    return lsm::Status::InvalidArgument("port is 0 and there is no unixsocket: nowhere to listen");
+  return lsm::Status::Ok();
+}
+
+lsm::Status Server::ListenTcp() {
+  auto addresses = ParseBindList(config_->bind, static_cast<int>(config_->port));
+  if (!addresses.ok()) return addresses.status();
+  for (const BindAddress& address : *addresses) {
+    auto listener =
+        std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
+    lsm::Status status = listener->ListenTcp(address, static_cast<int>(config_->tcp_backlog));
+    if (status.Is(lsm::StatusCode::kNotFound)) continue;
+    VARVE_TRY(std::move(status));
+    listeners_.push_back(std::move(listener));
+  }
+  if (!listeners_.empty()) return lsm::Status::Ok();
+  return lsm::Status::IoError("bind: none of '" + config_->bind + "' is an address of this machine");
+}
+
+lsm::Status Server::ListenUnix() {
+  auto listener =
+      std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
+  VARVE_TRY(listener->ListenUnix(config_->unixsocket, static_cast<int>(config_->tcp_backlog),
+                                 static_cast<unsigned>(config_->unixsocketperm)));
+  listeners_.push_back(std::move(listener));
+  return lsm::Status::Ok();
+}
+
+void Server::Accept(int fd, const sockaddr_storage& peer) {
+  ++stats_.connections;
+  if (Refuse(fd, peer)) return;
+  auto owned = std::make_unique<Connection>(this);
+  Connection* connection = owned.get();
+  resp::Session& session = connection->session();
+  session.id = next_client_id_++;
+  session.loopback = IsLoopback(peer);
+  session.created_us = session.last_active_us = NowMicros();
+  session.authenticated = config_->requirepass.empty();
+  const bool unix_socket = peer.ss_family == AF_UNIX;
+  if (unix_socket) {
+    session.address = session.local_address = config_->unixsocket + ":0";
+  } else {
+    session.address = ToString(peer);
+    sockaddr_storage local{};
+    socklen_t size = sizeof(local);
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) == 0) session.local_address = ToString(local);
+  }
+  connections_.emplace_hint(connections_.end(), session.id, std::move(owned));
+  connection->Open(fd, unix_socket);
+}
+
+bool Server::Refuse(int fd, const sockaddr_storage& peer) {
+  std::string_view reason;
+  if (static_cast<int64_t>(connections_.size()) >= config_->maxclients) {
+    reason = kTooManyClients;
+  } else if (config_->protected_mode && config_->requirepass.empty() && !IsLoopback(peer)) {
+    reason = kDenied;
+  } else {
+    return false;
+  }
+  ++stats_.rejected_connections;
+  // Best effort, as nothing but the new socket's own buffer is behind it.
+  (void)!send(fd, reason.data(), reason.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  close(fd);
+  return true;
+}
+
+// ---- the loop ----
+
+void Server::StartHandles() {
+  uv_check_init(&loop_, &check_);
+  uv_idle_init(&loop_, &ready_idle_);
+  uv_timer_init(&loop_, &cron_);
+  uv_timer_init(&loop_, &retry_);
+  uv_signal_init(&loop_, &sigterm_);
+  uv_signal_init(&loop_, &sigint_);
+  check_.data = ready_idle_.data = cron_.data = retry_.data = sigterm_.data = sigint_.data = this;
+  uv_check_start(&check_, [](uv_check_t* check) { Of(check)->EndTick(); });
+  uv_timer_start(
+      &cron_, [](uv_timer_t* timer) { Of(timer)->Cron(); }, kCronMs, kCronMs);
+  auto on_signal = [](uv_signal_t* signal, int number) {
+    Server* self = Of(signal);
+    if (self->shutdown_requested_) {
+      spdlog::warn("signal {} again: leaving at once; the next start recovers from the log", number);
+      _exit(1);
+    }
+    spdlog::info("signal {}: shutting down", number);
+    self->RequestShutdown();
+  };
+  uv_signal_start(&sigterm_, on_signal, SIGTERM);
+  uv_signal_start(&sigint_, on_signal, SIGINT);
+}
+
+void Server::Run() {
+  StartHandles();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void Server::EndTick() {
+  if (!CommitPending()) return;
+  tick_open_ = false;
+  for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
+    dirty_[i]->queued = false;
+    dirty_[i]->Settle(0);
+    dirty_[i]->Flush();
+  }
+  dirty_.clear();
+  if (shutdown_requested_ && !shutting_down_) Shutdown();
+}
+
+bool Server::CommitPending() {
+  if (keys_->has_pending()) {
+    // After kBusy, look before trying: a try costs more than a look.
+    if (paused_ && keys_->db()->Pressure().level >= 2) return false;
+    const bool always = config_->appendfsync == resp::Config::AppendFsync::kAlways;
+    const uint64_t ticket = last_ticket_ + 1;
+    lsm::DurableCallback on_durable;
+    if (always) {
+      on_durable = [this, ticket](const lsm::Status& status) {
+        {
+          absl::MutexLock lock(&durable_mu_);
+          durable_reported_ = std::max(durable_reported_, ticket);
+          if (!status.ok()) sync_error_ = status;
+        }
+        uv_async_send(&durable_async_);
+      };
+    }
+    lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(std::move(on_durable));
+    if (committed.status().Is(lsm::StatusCode::kBusy)) {
+      Pause();
+      return false;
+    }
+    if (committed.ok()) {
+      stats_.last_commit_ok = true;
+      if (always) last_ticket_ = ticket;
+      for (Connection* connection : uncertain_) connection->Settle(always ? ticket : 0);
+    } else {
+      FailTick(committed.status());
+    }
+    for (Connection* connection : uncertain_) connection->uncertain = false;
+    uncertain_.clear();
+    tick_wrote_ = false;
+  }
+  if (paused_) Unpause();
+  return true;
+}
+
+void Server::FailTick(const lsm::Status& why) {
+  if (std::exchange(stats_.last_commit_ok, false)) spdlog::error("a commit failed: {}", why.ToString());
+  for (Connection* connection : uncertain_) {
+    connection->FailUncertain(why);
+    connection->Settle(0);
+  }
+}
+
+// ---- backpressure ----
+
+void Server::Pause() {
+  if (std::exchange(paused_, true)) return;
+  for (auto& [id, connection] : connections_) connection->StopReading();
+  uv_timer_start(
+      &retry_, [](uv_timer_t*) {}, kRetryMs, kRetryMs);  // makes the loop turn; EndTick tries again
+}
+
+void Server::Unpause() {
+  paused_ = false;
+  uv_timer_stop(&retry_);
+  for (auto& [id, connection] : connections_) ResumeSoon(connection.get());
+}
+
+void Server::ResumeSoon(Connection* connection) {
+  if (std::exchange(connection->waiting, true)) return;
+  if (ready_.empty()) uv_idle_start(&ready_idle_, [](uv_idle_t* idle) { Of(idle)->RunReady(); });
+  ready_.push_back(connection);
+}
+
+void Server::RunReady() {
+  uv_idle_stop(&ready_idle_);
+  std::vector<Connection*> ready = std::exchange(ready_, {});
+  for (Connection* connection : ready) {
+    connection->waiting = false;
+    connection->Resume();
+  }
+}
+
+// ---- durability ----
+
+void Server::AwaitTicket(uint64_t ticket, uint64_t client_id) {
+  held_.push_back({ticket, client_id});
+}
+
+void Server::OnDurable() {
+  uint64_t reported;
+  lsm::Status error;
+  {
+    absl::MutexLock lock(&durable_mu_);
+    reported = durable_reported_;
+    error = std::exchange(sync_error_, lsm::Status::Ok());
+  }
+  if (error.ok()) {
+    Release(reported);
+  } else {
+    CutHeld(error);
+  }
+}
+
+// Tickets are queued in ascending order but for clients whose reads saw an older one: they come a little later, never
+// lost.
+void Server::Release(uint64_t ticket) {
+  durable_ticket_ = std::max(durable_ticket_, ticket);
+  while (!held_.empty() && held_.front().ticket <= durable_ticket_) {
+    auto client = connections_.find(held_.front().client_id);
+    held_.pop_front();
+    if (client == connections_.end()) continue;
+    client->second->Release(durable_ticket_);
+    MarkDirty(client->second.get());
+  }
+}
+
+void Server::CutHeld(const lsm::Status& why) {
+  spdlog::error("the log could not be synced, clients waiting for it are disconnected: {}", why.ToString());
+  for (const Held& held : std::exchange(held_, {})) KillClient(held.client_id);
+  durable_ticket_ = last_ticket_;  // nothing more will be; reads go on
+  stats_.last_commit_ok = false;
+}
+
+// ---- clients ----
+
+void Server::Remove(Connection* connection) {
+  if (connection->queued) Erase(&dirty_, connection);
+  if (connection->uncertain) Erase(&uncertain_, connection);
+  if (connection->waiting) Erase(&ready_, connection);
+  dispatcher_->Forget(connection->session());
+  connections_.erase(connection->session().id);
+}
+
+void Server::ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) {
+  for (auto& [id, connection] : connections_) {
+    if (!connection->closing()) visit(connection->session(), connection->Facts());
+  }
+}
+
+void Server::KillClient(uint64_t id) {
+  if (auto client = connections_.find(id); client != connections_.end()) client->second->Close();
+}
+
+uint64_t Server::clients_memory_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [id, connection] : connections_) bytes += connection->memory_bytes();
+  return bytes;
+}
+
+// ---- time ----
+
+void Server::ApplyLimits() {
+  limits_ = resp::ParserLimits::AfterAuth(static_cast<size_t>(config_->proto_max_bulk_len));
+}
+
+void Server::Cron() {
+  ApplyLimits();
+  if (!paused_ && config_->active_expire) ExpireKeys();
+  CheckClients();
+  Measure();
+  if (on_cron_) on_cron_();
+}
+
+void Server::ExpireKeys() {
+  const uint64_t end_us = NowMicros() + kExpireBudgetUs;
+  keys_->BeginCommand();
+  while (true) {
+    lsm::Result<size_t> expired = keys_->ActiveExpire(kExpireBatch);
+    if (!expired.ok()) {
+      spdlog::warn("expiring keys failed: {}", expired.status().ToString());
+      return;
+    }
+    if (*expired < kExpireBatch || NowMicros() >= end_us) return;
+  }
+}
+
+// Every client is looked at once a second.
+void Server::CheckClients() {
+  const uint64_t now_us = NowMicros();
+  size_t left = std::max<size_t>(connections_.size() * kCronMs / 1000, 8);
+  auto it = connections_.upper_bound(last_checked_id_);
+  for (; left > 0 && it != connections_.end(); ++it, --left) {
+    last_checked_id_ = it->first;
+    resp::ConnectionFacts facts = it->second->Facts();
+    stats_.recent_max_input_bytes = std::max(stats_.recent_max_input_bytes, facts.query_buffer_bytes);
+    stats_.recent_max_output_bytes = std::max(stats_.recent_max_output_bytes, facts.output_bytes);
+    it->second->CheckDeadlines(now_us);
+  }
+  if (it != connections_.end()) return;
+  last_checked_id_ = 0;
+  stats_.recent_max_input_bytes -= stats_.recent_max_input_bytes / 8;  // fades
+  stats_.recent_max_output_bytes -= stats_.recent_max_output_bytes / 8;
+}
+
+// Rates over the last kSamples crons.
+void Server::Measure() {
+  Sample now{.operations = dispatcher_->stats().commands_processed,
+             .input_bytes = stats_.input_bytes,
+             .output_bytes = stats_.output_bytes,
+             .at_us = NowMicros()};
+  Sample& oldest = samples_[sample_index_];
+  sample_index_ = (sample_index_ + 1) % kSamples;
+  const double seconds = static_cast<double>(now.at_us - oldest.at_us) / kUsPerSecond;
+  if (oldest.at_us != 0 && seconds > 0 && now.operations >= oldest.operations) {
+    stats_.operations_per_second = static_cast<double>(now.operations - oldest.operations) / seconds;
+    stats_.input_kbps = static_cast<double>(now.input_bytes - oldest.input_bytes) / 1024 / seconds;
+    stats_.output_kbps = static_cast<double>(now.output_bytes - oldest.output_bytes) / 1024 / seconds;
+  }
+  oldest = now;
+}
+
+void Server::ResetStats() {
+  bool last_commit_ok = stats_.last_commit_ok;
+  stats_ = {};
+  stats_.last_commit_ok = last_commit_ok;
+  samples_ = {};
+}
+
+// ---- the end ----
+
+void Server::Shutdown() {
+  shutting_down_ = true;
+  if (last_ticket_ > durable_ticket_) {
+    if (lsm::Status status = keys_->db()->SyncWal(); status.ok()) {
+      Release(last_ticket_);
+    } else {
+      CutHeld(status);
+    }
+  }
+  for (Connection* connection : std::exchange(dirty_, {})) {
+    connection->queued = false;
+    connection->Flush();
+  }
+  for (auto& listener : listeners_) listener->Close();
+  for (auto& [id, connection] : connections_) connection->Close();
+  for (void* handle : {static_cast<void*>(&check_), static_cast<void*>(&ready_idle_), static_cast<void*>(&cron_),
+                       static_cast<void*>(&retry_), static_cast<void*>(&sigterm_), static_cast<void*>(&sigint_)}) {
+    uv_close(static_cast<uv_handle_t*>(handle), nullptr);
+  }
+}
+
+}  // namespace varve::net

@@ -1,0 +1,210 @@
+// net/server.h - the loop: listens, reads, runs a tick, commits it once, lets the replies go.
+//
+//   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues
+//   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
+//
+// Durability. `appendfsync always`: each commit has a ticket, and its replies, and those of any client that could have
+// seen its writes, are held until the engine's durable callback has come for it (through uv_async, from another
+// thread). The loop goes on meanwhile; everything that arrives during one sync shares the next. Other modes: replies
+// leave after the commit, which has reached the operating system and so survives the death of the process.
+//
+// Trouble. A failed commit: replies given since the tick's first write are replaced by its error, for all clients,
+// since they may show writes that never happened. kBusy (flushes are behind): nothing is dropped; sockets are not read
+// until a retry of the same commit succeeds. A failed sync: held replies are never sent, their clients are
+// disconnected, for nobody can say whether those writes will be there after a restart.
+//
+// N1  No reply leaves before the writes it may show are in the log (and synced: always).
+// N2  A Connection is destroyed only in the loop's closing phase, and not while EndTick has it in a list.
+// N3  Every queue has a limit: clients, bytes read ahead, replies before AUTH, replies waiting.
+// Threads: all of it on the thread of Run(), except the durable callback.
+#pragma once
+
+#include <uv.h>
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "keyspace/keyspace.h"
+#include "lsm/status.h"
+#include "net/connection.h"
+#include "net/listener.h"
+#include "resp/config.h"
+#include "resp/dispatcher.h"
+
+namespace varve::net {
+
+// Descriptors kept for the engine's files, the log and the process itself.
+inline constexpr int64_t kReservedDescriptors = 32;
+
+struct NetStats {
+  uint64_t connections = 0;
+  uint64_t rejected_connections = 0;
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  uint64_t recent_max_input_bytes = 0;  // largest buffer of a client in the last few seconds
+  uint64_t recent_max_output_bytes = 0;
+  double input_kbps = 0;
+  double output_kbps = 0;
+  double operations_per_second = 0;
+  bool last_commit_ok = true;
+};
+
+class Server {
+ public:
+  // All outlive the server. `config` may change while running.
+  Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Keyspace* keys);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Opens every address of the configuration; the first that fails is the error.
+  lsm::Status Listen();
+  // Serves until a signal or RequestShutdown(). Afterwards all sockets are closed and everything run is committed.
+  void Run();
+  // Soon, at the end of the tick. False: it is under way already.
+  void RequestShutdown() { shutdown_requested_ = true; }
+  bool shutdown_requested() const { return shutdown_requested_; }
+
+  void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit);
+  void KillClient(uint64_t id);
+  size_t client_count() const { return connections_.size(); }
+  uint64_t clients_memory_bytes() const;
+  const NetStats& stats() const { return stats_; }
+  void ResetStats();
+  // Called every 100 ms, before the tick's end.
+  void set_on_cron(std::function<void()> on_cron) { on_cron_ = std::move(on_cron); }
+  // Raises the limit of open files to fit `wanted` clients; returns how many fit.
+  static int64_t FitClientsToDescriptors(int64_t wanted);
+
+  // --- for connections ---
+  uv_loop_t* loop() { return &loop_; }
+  resp::Dispatcher& dispatcher() { return *dispatcher_; }
+  const resp::Config& config() const { return *config_; }
+  const resp::ParserLimits& limits(bool authenticated) const { return authenticated ? limits_ : limits_before_auth_; }
+  std::span<char> shared_buffer() { return shared_buffer_; }
+  uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
+  bool paused() const { return paused_; }
+  uint64_t last_ticket() const { return last_ticket_; }
+  uint64_t durable_ticket() const { return durable_ticket_; }
+  bool tick_wrote() const { return tick_wrote_; }
+  NetStats& mutable_stats() { return stats_; }
+  void BeforeRequest() {
+    if (tick_open_) return;
+    tick_open_ = true;
+    dispatcher_->BeginTick();
+  }
+  void AfterRequest(const resp::Execution& execution) {
+    tick_wrote_ |= execution.wrote;
+    if (keys_->pending_bytes() > kCommitBytes) [[unlikely]]
+      CommitPending();
+  }
+  void MarkDirty(Connection* connection) {
+    if (std::exchange(connection->queued, true)) return;
+    dirty_.push_back(connection);
+  }
+  void MarkUncertain(Connection* connection) {
+    if (std::exchange(connection->uncertain, true)) return;
+    uncertain_.push_back(connection);
+  }
+  void ResumeSoon(Connection* connection);
+  void AwaitTicket(uint64_t ticket, uint64_t client_id);
+  void Remove(Connection* connection);
+
+ private:
+  // Reads of clients without an unfinished request land here.
+  static constexpr size_t kSharedBufferBytes = 64 * 1024;
+  // A tick that gathered this much is committed before it goes on.
+  static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
+  static constexpr uint64_t kCronMs = 100;
+  static constexpr uint64_t kRetryMs = 1;
+  static constexpr uint64_t kExpireBudgetUs = 2000;  // of each cron
+  static constexpr size_t kExpireBatch = 64;
+  static constexpr size_t kSamples = 16;
+
+  struct Held {
+    uint64_t ticket;
+    uint64_t client_id;
+  };
+  struct Sample {
+    uint64_t operations = 0, input_bytes = 0, output_bytes = 0, at_us = 0;
+  };
+
+  lsm::Status ListenTcp();
+  lsm::Status ListenUnix();
+  void Accept(int fd, const sockaddr_storage& peer);
+  bool Refuse(int fd, const sockaddr_storage& peer);
+  void EndTick();
+  // True: nothing is pending any more (committed, or failed and answered so).
+  bool CommitPending();
+  void FailTick(const lsm::Status& why);
+  void Pause();
+  void Unpause();
+  void RunReady();
+  void OnDurable();
+  void Release(uint64_t ticket);
+  void CutHeld(const lsm::Status& why);
+  void ApplyLimits();
+  void Cron();
+  void ExpireKeys();
+  void CheckClients();
+  void Measure();
+  void Shutdown();
+  void StartHandles();
+
+  resp::Config* const config_;
+  resp::Dispatcher* const dispatcher_;
+  keyspace::Keyspace* const keys_;
+  std::function<void()> on_cron_;
+  resp::ParserLimits limits_;
+  resp::ParserLimits limits_before_auth_ = resp::ParserLimits::BeforeAuth();
+
+  uv_loop_t loop_{};
+  uv_check_t check_{};
+  uv_idle_t ready_idle_{};  // active while ready_ is not empty, so that the poll does not wait
+  uv_timer_t cron_{};
+  uv_timer_t retry_{};
+  uv_async_t durable_async_{};
+  uv_signal_t sigterm_{}, sigint_{};
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<char> shared_buffer_ = std::vector<char>(kSharedBufferBytes);
+
+  // Ordered by id, that is by age.
+  std::map<uint64_t, std::unique_ptr<Connection>> connections_;
+  uint64_t next_client_id_ = 1;
+  uint64_t last_checked_id_ = 0;        // where CheckClients goes on
+  std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
+  std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
+  std::vector<Connection*> ready_;      // may go on with requests already read
+
+  bool tick_open_ = false;
+  bool tick_wrote_ = false;
+  bool paused_ = false;
+  bool shutdown_requested_ = false;
+  bool shutting_down_ = false;
+  uint64_t last_ticket_ = 0;     // of the newest commit that waits, or waited, for its sync
+  uint64_t durable_ticket_ = 0;  // all up to it are durable
+  std::deque<Held> held_;        // clients with held replies, by ticket
+
+  absl::Mutex durable_mu_;
+  uint64_t durable_reported_ ABSL_GUARDED_BY(durable_mu_) = 0;
+  lsm::Status sync_error_ ABSL_GUARDED_BY(durable_mu_);
+
+  NetStats stats_;
+  std::array<Sample, kSamples> samples_{};
+  size_t sample_index_ = 0;
+};
+
+}  // namespace varve::net

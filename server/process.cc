@@ -1,0 +1,284 @@
+#include "server/process.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "resp/version.h"
+#include "server/config_file.h"
+#include "server/logging.h"
+#include "spdlog/spdlog.h"
+
+#ifdef VARVE_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+namespace varve::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+lsm::WalSync ToWalSync(resp::Config::AppendFsync policy) {
+  switch (policy) {
+    case resp::Config::AppendFsync::kNo: return lsm::WalSync::kNever;
+    case resp::Config::AppendFsync::kEverySecond: return lsm::WalSync::kEverySecond;
+    case resp::Config::AppendFsync::kAlways: return lsm::WalSync::kAlways;
+  }
+  return lsm::WalSync::kEverySecond;
+}
+
+std::string NewRunId() {
+  std::string id;
+  for (int i = 0; i < 3; ++i) {
+    char digits[17];
+    snprintf(digits, sizeof(digits), "%016llx", static_cast<unsigned long long>(lsm::SystemRandom()->Next()));
+    id += digits;
+  }
+  return id.substr(0, 40);
+}
+
+uint64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t total_pages = 0, resident_pages = 0;
+  file >> total_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// What the allocator handed out.
+uint64_t UsedBytes() {
+#ifdef VARVE_JEMALLOC
+  uint64_t epoch = 1;
+  size_t size = sizeof(epoch);
+  mallctl("epoch", &epoch, &size, &epoch, size);
+  size_t allocated = 0;
+  size = sizeof(allocated);
+  if (mallctl("stats.allocated", &allocated, &size, nullptr, 0) == 0) return allocated;
+#endif
+  return ResidentBytes();
+}
+
+std::string AllocatorName() {
+#ifdef VARVE_JEMALLOC
+  std::string version = JEMALLOC_VERSION;
+  return "jemalloc-" + version.substr(0, version.find('-'));
+#else
+  return "libc";
+#endif
+}
+
+std::string ExecutablePath() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).string();
+}
+
+lsm::Status FileError(const std::string& what, const std::error_code& error) {
+  return lsm::Status::IoError(what + ": " + error.message());
+}
+
+}  // namespace
+
+Process::Process(resp::Config* config, const Arguments& arguments)
+    : config_(config), config_file_(arguments.config_file), run_id_(NewRunId()) {}
+
+lsm::Result<std::unique_ptr<Process>> Process::Start(resp::Config* config, const Arguments& arguments) {
+  std::unique_ptr<Process> process(new Process(config, arguments));
+  if (lsm::Status status = process->Open(); !status.ok()) return status;
+  return process;
+}
+
+lsm::Status Process::Open() {
+  std::error_code error;
+  fs::create_directories(config_->dir, error);
+  if (error) return FileError("dir " + config_->dir, error);
+  config_->dir = fs::absolute(config_->dir, error).lexically_normal().string();
+
+  const int64_t fit = net::Server::FitClientsToDescriptors(config_->maxclients);
+  if (fit < config_->maxclients) {
+    spdlog::warn("maxclients is {} instead of {}: the limit of open files (ulimit -n) allows no more", fit,
+                 config_->maxclients);
+    config_->maxclients = fit;
+  }
+
+  lsm::Options options;
+  options.memory_budget = static_cast<size_t>(config_->memory_budget);
+  options.wal_sync = ToWalSync(config_->appendfsync);
+  const uint64_t open_us = lsm::SystemClock()->MonotonicMicros();
+  auto db = lsm::Db::Open(config_->dir + "/db", options);
+  if (!db.ok()) return db.status();
+  db_ = *std::move(db);
+  auto keys = keyspace::Keyspace::Open(db_.get(), {});
+  if (!keys.ok()) return keys.status();
+  keys_ = *std::move(keys);
+  dispatcher_ = std::make_unique<resp::Dispatcher>(keys_.get(), this, config_);
+  net_ = std::make_unique<net::Server>(config_, dispatcher_.get(), keys_.get());
+  net_->set_on_cron([this] {
+    if (save_done_.load(std::memory_order_acquire)) FinishSave();
+  });
+  VARVE_TRY(net_->Listen());
+  start_us_ = NowMicros();
+  last_save_seconds_ = keys_->clock()->WallMillis() / 1000;
+
+  const lsm::DbStats stats = db_->Stats();
+  std::string cut;
+  if (stats.wal_tail_cut_bytes > 0) {
+    cut = ", cut a torn tail of " + std::to_string(stats.wal_tail_cut_bytes) + " bytes off the log";
+  }
+  spdlog::info("Varve {} ready: port {}, bind {}, data in {}, appendfsync {}, recovery took {:.1f} ms{}",
+               resp::kVarveVersion, config_->port, config_->bind, config_->dir, config_->Get("appendfsync"),
+               static_cast<double>(start_us_ - open_us) / 1000, cut);
+  return lsm::Status::Ok();
+}
+
+Process::~Process() {
+  if (saver_.joinable()) saver_.join();
+}
+
+lsm::Status Process::Run() {
+  net_->Run();
+  if (saver_.joinable()) saver_.join();
+  lsm::Status closed = db_->Close();
+  if (closed.ok()) spdlog::info("the log is synced and closed, bye");
+  return closed;
+}
+
+// ---- clients and figures ----
+
+void Process::ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) {
+  net_->ForEachClient(visit);
+}
+
+void Process::KillClient(uint64_t id) {
+  net_->KillClient(id);
+}
+
+resp::ServerFacts Process::Facts() {
+  const net::NetStats& net = net_->stats();
+  const uint64_t used = UsedBytes();
+  memory_peak_bytes_ = std::max(memory_peak_bytes_, used);
+  const bool saving = saver_.joinable();
+  return {.run_id = run_id_,
+          .executable = ExecutablePath(),
+          .config_file = config_file_,
+          .uptime_seconds = (NowMicros() - start_us_) / 1'000'000,
+          .connected_clients = net_->client_count(),
+          .recent_max_input_bytes = net.recent_max_input_bytes,
+          .recent_max_output_bytes = net.recent_max_output_bytes,
+          .clients_memory_bytes = net_->clients_memory_bytes(),
+          .total_connections = net.connections,
+          .rejected_connections = net.rejected_connections,
+          .input_bytes = net.input_bytes,
+          .output_bytes = net.output_bytes,
+          .input_kbps = net.input_kbps,
+          .output_kbps = net.output_kbps,
+          .operations_per_second = static_cast<uint64_t>(net.operations_per_second),
+          .reads_processed = net.reads,
+          .writes_processed = net.writes,
+          .used_memory_bytes = used,
+          .used_memory_peak_bytes = memory_peak_bytes_,
+          .rss_bytes = ResidentBytes(),
+          .total_system_memory_bytes =
+              static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)),
+          .allocator = AllocatorName(),
+          .save_in_progress = saving,
+          .last_save_ok = last_save_ok_,
+          .last_save_seconds = last_save_seconds_,
+          .last_save_duration_seconds = last_save_duration_seconds_,
+          .current_save_seconds = saving ? static_cast<int64_t>((NowMicros() - save_start_us_) / 1'000'000) : -1,
+          .saves = saves_,
+          .last_write_ok = net.last_commit_ok};
+}
+
+void Process::ResetStats() {
+  net_->ResetStats();
+  memory_peak_bytes_ = 0;
+}
+
+// ---- settings ----
+
+std::string Process::ApplyConfig(const resp::Config& config, std::string_view name) {
+  if (name == "appendfsync") db_->SetWalSync(ToWalSync(config.appendfsync));
+  if (name == "loglevel") SetLogLevel(config.loglevel);
+  if (name == "maxclients") {
+    const int64_t fit = net::Server::FitClientsToDescriptors(config.maxclients);
+    if (fit < config.maxclients) {
+      return "The operating system is not able to handle the specified number of clients, try with " +
+             std::to_string(fit);
+    }
+  }
+  return {};
+}
+
+std::string Process::RewriteConfigFile() {
+  if (config_file_.empty()) return "The server is running without a config file";
+  lsm::Status status = server::RewriteConfigFile(config_file_, *config_);
+  if (!status.ok()) spdlog::warn("CONFIG REWRITE failed: {}", status.ToString());
+  return status.ok() ? std::string() : "Rewriting config file: " + std::string(status.message());
+}
+
+// ---- the process ----
+
+void Process::SleepMicros(uint64_t duration_us) {
+  std::this_thread::sleep_for(std::chrono::microseconds(duration_us));
+}
+
+lsm::Status Process::StartSave() {
+  if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
+  save_start_us_ = NowMicros();
+  save_done_.store(false, std::memory_order_relaxed);
+  saver_ = std::thread([this] {
+    save_status_ = Save();
+    save_done_.store(true, std::memory_order_release);
+  });
+  return lsm::Status::Ok();
+}
+
+lsm::Status Process::Save() {
+  const std::string target = config_->dir + "/backup";
+  const std::string fresh = target + ".new";
+  const std::string old = target + ".old";
+  std::error_code error;
+  fs::remove_all(fresh, error);
+  if (error) return FileError(fresh, error);
+  VARVE_TRY(db_->Checkpoint(fresh));
+  fs::remove_all(old, error);
+  if (error) return FileError(old, error);
+  if (fs::exists(target)) fs::rename(target, old, error);
+  if (error) return FileError(target, error);
+  fs::rename(fresh, target, error);
+  if (error) return FileError(fresh, error);
+  fs::remove_all(old, error);
+  return lsm::Status::Ok();
+}
+
+void Process::FinishSave() {
+  saver_.join();
+  save_done_.store(false, std::memory_order_relaxed);
+  last_save_ok_ = save_status_.ok();
+  last_save_duration_seconds_ = static_cast<int64_t>((NowMicros() - save_start_us_) / 1'000'000);
+  if (!last_save_ok_) {
+    spdlog::warn("the checkpoint failed: {}", save_status_.ToString());
+    return;
+  }
+  ++saves_;
+  last_save_seconds_ = keys_->clock()->WallMillis() / 1000;
+  spdlog::info("checkpoint in {}/backup", config_->dir);
+}
+
+// Everything is in the log: there is nothing to save and nobody to wait for.
+bool Process::RequestShutdown(resp::ShutdownSave, bool, bool) {
+  spdlog::info("SHUTDOWN: a client asked for it");
+  net_->RequestShutdown();
+  return true;
+}
+
+bool Process::AbortShutdown() {
+  return false;  // it is carried out before another command could run
+}
+
+}  // namespace varve::server
