@@ -434,6 +434,7 @@ Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
   if (batch_.empty()) return lsm::SequenceNumber{0};
   AppendCounters();
   Result<lsm::SequenceNumber> sequence = db_->WriteAsync(batch_.batch(), std::move(on_durable));
+  if (sequence.status().Is(lsm::StatusCode::kBusy)) return sequence;
   if (sequence.ok()) {
     committed_ = counters_;
     format_written_ = true;

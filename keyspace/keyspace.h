@@ -8,8 +8,9 @@
 //   record
 //
 // Writes gather in one pending batch that every read sees; Commit hands it to Db::WriteAsync with the changed counters.
-// When that fails the batch is gone, counters are as after the last good Commit, and the caller must fail every command
-// it ran since. A caller that must not lose its place commits before pending_bytes() grows too large.
+// kBusy (the engine's flushes are behind) leaves everything pending: run nothing and call Commit again a little later.
+// After any other error the batch is gone, counters are as after the last good Commit, and the caller must fail every
+// command it ran since. A caller that must not lose its place commits before pending_bytes() grows too large.
 //
 // Expired keys are invisible at once; they are deleted when touched, and by ActiveExpire in order of time. The wall
 // clock is read at most once between two BeginCommand() calls, and only if a volatile key is met. The file formats:
