@@ -53,10 +53,6 @@ class FilterReader {
     }
     return true;
   }
-  // Starts the cache miss of a MayContain to come.
-  void Prefetch(uint64_t hash) const {
-    if (line_count_ != 0) __builtin_prefetch(LineOf(hash));
-  }
 
  private:
   struct Line {
