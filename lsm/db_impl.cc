@@ -149,6 +149,20 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   last_sequence_ = log->last_sequence;
   visible_ = log->last_sequence;
 
+  // The manifest comes before the segment: a crash in between must not leave a log without a database around it.
+  const uint64_t manifest_number = NextNumber();
+  if (log->memtables.empty()) {  // nothing of the old log is needed; the new one begins behind what it held
+    state.wal_number = next_number_;
+    state.flushed_sequence = log->last_sequence;
+  }
+  state.next_number = next_number_;
+  auto manifest = ManifestWriter::Create(env_.file_system, env_.random, dir_, manifest_number, state);
+  if (!manifest.ok()) return manifest.status();
+  {
+    MutexLock manifest_lock(&manifest_mu_);
+    manifest_ = std::move(manifest).value();
+  }
+
   Wal::Setup wal;
   wal.file_system = env_.file_system;
   wal.random = env_.random;
@@ -160,15 +174,6 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   if (!created.ok()) return created.status();
   wal_ = std::move(created).value();
 
-  if (log->memtables.empty()) state.wal_number = wal_->current_number();
-  const uint64_t manifest_number = NextNumber();
-  state.next_number = next_number_;
-  auto manifest = ManifestWriter::Create(env_.file_system, env_.random, dir_, manifest_number, state);
-  if (!manifest.ok()) return manifest.status();
-  {
-    MutexLock manifest_lock(&manifest_mu_);
-    manifest_ = std::move(manifest).value();
-  }
   RemoveUnused(listing, state, manifest_number);
 
   MutexLock lock(&mu_);

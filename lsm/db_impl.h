@@ -115,6 +115,7 @@ class DbImpl final : public Db {
   Status SealMemTable();
   Status LogAndApply(WriteBatch& batch);
   WriteBatch& Gather(Writer* leader);
+  bool ActiveIsFull() const;
   Room RoomLocked() const VARVE_REQUIRES(mu_);
   Status SyncAndReport();
   void Fence(const Status& cause);
@@ -200,6 +201,7 @@ class DbImpl final : public Db {
 
   Mutex manifest_mu_;  // held across the manifest's I/O
   std::unique_ptr<ManifestWriter> manifest_ VARVE_GUARDED_BY(manifest_mu_);
+  std::vector<TableFileRef> unplaced_ VARVE_GUARDED_BY(manifest_mu_);  // of edits that the manifest had no space for
 
   Mutex durable_mu_;
   std::vector<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);

@@ -77,7 +77,7 @@ uint64_t DbImpl::ApproximateSize(std::string_view begin, std::string_view end) c
 }
 
 Status DbImpl::CatchUp() {
-  return Status::Ok();
+  return closed_.load(std::memory_order_acquire) ? Status::Closed() : Status::Ok();
 }
 
 }  // namespace varve::lsm

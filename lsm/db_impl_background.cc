@@ -174,15 +174,17 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   }
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
   if (Status s = manifest_->Append(*edit); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace)) {
-      Fence(s);  // the edit may have reached the disk: its files stay
-    } else {
-      for (const VersionEdit::Added& added : edit->added) {
-        if (edit->removed.empty() || added.file->number() != edit->removed.front().number) added.file->MarkObsolete();
-      }
+    if (!s.Is(StatusCode::kNoSpace) || manifest_->fenced()) Fence(s);
+    // The edit may have reached the disk nevertheless, so its new files stay until the next one has overwritten it.
+    for (const VersionEdit::Added& added : edit->added) {
+      const bool moved = std::any_of(edit->removed.begin(), edit->removed.end(),
+                                     [&](const auto& removed) { return removed.number == added.file->number(); });
+      if (!moved) unplaced_.push_back(added.file);
     }
     return s;
   }
+  for (const TableFileRef& file : unplaced_) file->MarkObsolete();
+  unplaced_.clear();
   std::set<uint64_t> kept;  // a moved table is removed and added
   for (const VersionEdit::Added& added : edit->added) kept.insert(added.file->number());
   MutexLock lock(&mu_);
@@ -376,6 +378,7 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
 }
 
 Status DbImpl::WaitForBackgroundWork() {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !background_error_.ok() ||

@@ -118,6 +118,7 @@ WriteBatch& DbImpl::Gather(Writer* leader) {
   gathered_.Clear();
   size_t bytes = 0;
   for (Writer* writer : queue_) {
+    if (writer->batch->empty()) break;  // a turn of Flush, which is to lead
     bytes += writer->batch->size_bytes();
     if (writer != leader && bytes > kGatherBytesMax) break;
     gathered_.Append(*writer->batch);
@@ -151,9 +152,14 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
   return Status::Ok();
 }
 
+// However small the limit is, a memtable takes one batch.
+bool DbImpl::ActiveIsFull() const {
+  return active_->memory_bytes() >= env_.memtable_bytes && !active_->empty();
+}
+
 DbImpl::Room DbImpl::RoomLocked() const {
   const size_t level0 = state_.version->level(0).size();
-  const bool active_full = active_->memory_bytes() >= env_.memtable_bytes;
+  const bool active_full = ActiveIsFull();
   if (level0 >= kLevel0StopFiles || (active_full && sealed_.size() >= kSealedMax)) return Room::kFull;
   return level0 >= kLevel0SlowFiles ? Room::kSlow : Room::kFree;
 }
@@ -169,7 +175,7 @@ WritePressure DbImpl::Pressure() const {
 }
 
 Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
-  if (active_->memory_bytes() < env_.memtable_bytes && room_.load(std::memory_order_relaxed) == Room::kFree)
+  if (!ActiveIsFull() && room_.load(std::memory_order_relaxed) == Room::kFree)
       [[likely]] {
     return Status::Ok();
   }
@@ -191,7 +197,7 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
       delayed = true;
       counters_.stall_us.fetch_add(env_.clock->MonotonicMicros() - start_us, std::memory_order_relaxed);
     }
-    if (active_->memory_bytes() < env_.memtable_bytes) return Status::Ok();
+    if (!ActiveIsFull()) return Status::Ok();
     VARVE_TRY(SealMemTable());
   }
 }
@@ -205,9 +211,14 @@ void DbImpl::DelayLocked(size_t bytes) {
   if (delay_debt_us_ < kDelayStepUs) return;
   const uint64_t until_us = env_.clock->MonotonicMicros() + std::exchange(delay_debt_us_, 0);
   while (RoomLocked() == Room::kSlow && !StoppedLocked()) {
+    mu_.Unlock();
+    const bool ran = executor_->RunPending();
+    mu_.Lock();
+    if (ran) continue;
     const uint64_t now_us = env_.clock->MonotonicMicros();
     if (now_us >= until_us) return;
-    changed_.WaitWithTimeout(&mu_, absl::Microseconds(until_us - now_us));
+    // On a timeout the delay is over, even when the clock was not told so.
+    if (changed_.WaitWithTimeout(&mu_, absl::Microseconds(until_us - now_us))) return;
   }
 }
 

@@ -185,6 +185,7 @@ std::unique_ptr<Snapshot> Follower::GetSnapshot() {
 }
 
 Status Follower::Refuse() const {
+  if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   return Status::ReadOnly(dir_ + ": opened for reading only; write through the process that owns it");
 }
 Status Follower::Write(const WriteOptions&, WriteBatch&) {

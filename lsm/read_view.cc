@@ -36,6 +36,7 @@ class PointRead {
 
   void LookIn(const TableFile& file) {
     if (file.StartsAfter(key_) || file.EndsBefore(key_)) return;  // bounds include range tombstones
+    if (tier_.memory_only && file.opened() == nullptr) return Fail(Status::WouldBlock());
     auto table = file.Open();
     if (!table.ok()) return Fail(table.status());
     if (file.facts().range_deletes > 0) Cover(*(*table)->range_tombstones());
@@ -152,7 +153,7 @@ Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& op
   DbIterator::Setup setup;
   std::vector<RangeTombstone> tombstones;
   auto pin = std::make_shared<IteratorPin>();
-  if (options.batch != nullptr && !options.batch->empty()) {
+  if (options.batch != nullptr && options.batch->index() != nullptr) {
     pin->batch = options.batch->index();
     setup.batch_count = options.batch->count();
     setup.sources.emplace_back(MemTable::Iterator(pin->batch.get()), kBatchSequenceBase,

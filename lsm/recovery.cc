@@ -63,13 +63,13 @@ class Replay {
  public:
   Replay(FileSystem* fs, const std::string& dir, const ManifestState& state, size_t memtable_bytes)
       : fs_(fs), dir_(dir), flushed_(state.flushed_sequence), memtable_bytes_(memtable_bytes) {
-    log_.last_sequence = flushed_;
     next_sequence_ = flushed_ + 1;
   }
 
   Status Run(const std::vector<uint64_t>& segments) {
     for (uint64_t number : segments) VARVE_TRY(ReplaySegment(number));
     CloseMemTable(0);
+    log_.last_sequence = next_sequence_ - 1;  // operations without effect, such as empty ranges, are in no memtable
     return Status::Ok();
   }
   RecoveredLog TakeLog() { return std::move(log_); }
@@ -124,8 +124,7 @@ class Replay {
 
   void CloseMemTable(uint64_t next_wal_number) {
     if (table_ != nullptr && !table_->empty()) {
-      log_.last_sequence = next_sequence_ - 1;
-      log_.memtables.push_back({std::move(table_), next_wal_number, log_.last_sequence});
+      log_.memtables.push_back({std::move(table_), next_wal_number, next_sequence_ - 1});
     }
     table_.reset();
   }

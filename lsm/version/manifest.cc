@@ -41,7 +41,10 @@ Status ManifestReader::Open(const std::shared_ptr<const TableContext>& context) 
   name_ = *name;
   number_ = ParseFileName(name_).number;
   const std::string path = context->dir + "/" + name_;
-  VARVE_TRY(log_.Open(context->file_system, path, number_));
+  if (Status s = log_.Open(context->file_system, path, number_); !s.ok()) {
+    if (!s.Is(StatusCode::kNotFound)) return s;
+    return Status::Corruption(CurrentFileName(context->dir) + ": names " + name_ + ", but that file is missing");
+  }
   bool any = false;
   VARVE_TRY(ReadRecords(&any));
   if (!first_record_seen_) return Status::Corruption(path + ": the manifest holds no whole record");

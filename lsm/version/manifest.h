@@ -62,8 +62,10 @@ class ManifestWriter {
   // files.
   static Result<std::unique_ptr<ManifestWriter>> Create(FileSystem* fs, RandomSource* random, const std::string& dir,
                                                         uint64_t number, const ManifestState& state);
-  // Durable on return. After an error the manifest is fenced: the edit may or may not be in it.
+  // Durable on return. After an error the edit may or may not be on the disk; the next one overwrites it, unless a sync
+  // failed: then fenced() is true and every Append fails.
   Status Append(const VersionEdit& edit);
+  bool fenced() const { return log_->fenced(); }
   const std::string& path() const { return log_->path(); }
   bool WantsRewrite() const { return log_->size() > 2 * snapshot_bytes_ + kRewriteSlack; }
 

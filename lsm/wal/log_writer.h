@@ -49,6 +49,7 @@ class LogWriter {
 
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
   uint64_t synced_size() const { return synced_size_.load(std::memory_order_acquire); }
+  bool fenced() const { return fenced_.load(std::memory_order_acquire); }
   uint64_t number() const { return number_; }
   const std::string& path() const { return file_->path(); }
 

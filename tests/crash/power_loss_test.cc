@@ -1,0 +1,372 @@
+// Power loss at every file-system call: the disk as it might be found afterwards is opened again, and must hold a
+// prefix of what was acknowledged, with everything in it that was promised to be durable.
+//
+// The workload runs in one thread (ManualExecutor), so the seed replays it. Before every call of the file system the
+// hook takes crash clones by several plans and examines each: it opens; its rows are those after some whole number of
+// batches, not fewer than were durable, not more than were issued; Verify is clean; it takes writes; what it then
+// acknowledged survives the next crash. For a sample of the clones every call of the recovery itself is crashed again.
+// VARVE_SEED and VARVE_CRASH_SCALE choose another run and a longer one.
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <optional>
+
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+
+Options SmallOptions() {
+  Options options;
+  options.memory_budget = size_t{4} << 20;
+  options.memtable_size = 16 * 1024;
+  options.table_size = 64 * 1024;
+  options.block_size = 1024;
+  options.wal_sync = WalSync::kNever;
+  options.background_threads = 1;
+  return options;
+}
+
+// One workload, what it wrote, and what a crash may leave of it.
+class PowerLoss {
+ public:
+  struct Totals {
+    uint64_t calls = 0, clones = 0, recoveries = 0, nested = 0;
+  };
+
+  PowerLoss(std::string name, uint64_t seed, Options options)
+      : name_(std::move(name)), seed_(seed), options_(options), machine_(seed), dice_(seed) {
+    states_.emplace_back();
+    machine_.fs.SetHook([this](const FileCall& call) { BeforeCall(call); });
+  }
+  ~PowerLoss() {
+    db_.reset();
+    machine_.fs.SetHook(nullptr);
+    total_.calls += totals_.calls;
+    total_.clones += totals_.clones;
+    total_.recoveries += totals_.recoveries;
+    total_.nested += totals_.nested;
+    std::printf("%-24s seed %llu: %llu calls, %llu clones, %llu recoveries (%llu crashed during recovery)\n",
+                name_.c_str(), static_cast<unsigned long long>(seed_), static_cast<unsigned long long>(totals_.calls),
+                static_cast<unsigned long long>(totals_.clones), static_cast<unsigned long long>(totals_.recoveries),
+                static_cast<unsigned long long>(totals_.nested));
+  }
+
+  Dice& dice() { return dice_; }
+  Machine& machine() { return machine_; }
+  Db* db() { return db_.get(); }
+
+  void Open() {
+    auto db = Db::Open(kDir, machine_.Setup(options_));
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  void Close() {
+    ASSERT_TRUE(db_->Close().ok());
+    durable_ = acknowledged_;
+    db_.reset();
+  }
+  void Write(const Changes& changes, bool sync) {
+    WriteBatch batch;
+    AddTo(changes, &batch);
+    states_.push_back(states_.back());
+    Apply(changes, &states_.back());
+    ASSERT_TRUE(db_->Write({.sync = sync}, batch).ok());
+    acknowledged_ = states_.size() - 1;
+    if (sync) durable_ = acknowledged_;
+  }
+  void SyncWal() {
+    ASSERT_TRUE(db_->SyncWal().ok());
+    durable_ = acknowledged_;
+  }
+  void Flush() {
+    ASSERT_TRUE(db_->Flush().ok());
+    durable_ = acknowledged_;  // it is in tables now
+  }
+  void CompactRange(std::string_view begin, std::string_view end) {
+    ASSERT_TRUE(db_->CompactRange(begin, end).ok());
+    durable_ = acknowledged_;
+  }
+  void Checkpoint(const std::string& dir) {
+    checkpoints_.emplace_back(dir, states_.back());
+    ASSERT_TRUE(db_->Checkpoint(dir).ok());
+    durable_ = acknowledged_;
+    checkpoints_durable_ = checkpoints_.size();
+  }
+
+  static Totals total_;
+
+ private:
+  void BeforeCall(const FileCall& call) {
+    if (::testing::Test::HasFailure()) return;  // one story is enough
+    ++totals_.calls;
+    Examine(call, CrashPlan::DropUnsynced(), durable_);
+    // The death of the process alone: nothing acknowledged may be missing.
+    Examine(call, CrashPlan::KeepAll(), acknowledged_);
+    if (machine_.disk->UnsyncedCount() == 0) return;
+    const uint64_t seed = seed_ * 1'000'003 + call.number;
+    static constexpr double kKeep[] = {0.5, 0.1, 0.9};
+    Examine(call, CrashPlan::Random(seed, kKeep[call.number % 3]), durable_);
+    Examine(call, CrashPlan::Torn(seed + 1, kKeep[(call.number + 1) % 3]), durable_);
+  }
+
+  void Examine(const FileCall& call, const CrashPlan& plan, size_t at_least) {
+    ++totals_.clones;
+    std::unique_ptr<MemoryFileSystem> disk = machine_.disk->CrashClone(plan);
+    const std::string where = name_ + ", VARVE_SEED=" + std::to_string(seed_) + ", before call " +
+                              std::to_string(call.number) + " (" + std::string(FileOpName(call.op)) + " " +
+                              std::string(call.path) + "), plan " + std::to_string(static_cast<int>(plan.kind)) +
+                              " keep " + std::to_string(plan.keep) + (plan.torn_sectors ? " torn" : "") + " seed " +
+                              std::to_string(plan.seed);
+    const bool deep = totals_.clones % 97 == 0;
+    Machine after(call.number, std::move(disk));
+    if (deep) {
+      after.fs.SetHook([&](const FileCall& inner) {
+        ++totals_.nested;
+        const uint64_t seed = plan.seed + inner.number;
+        const CrashPlan again = inner.number % 3 == 0   ? CrashPlan::DropUnsynced()
+                                : inner.number % 3 == 1 ? CrashPlan::Random(seed, 0.5)
+                                                        : CrashPlan::Torn(seed, 0.7);
+        Machine twice(seed, after.disk->CrashClone(again));
+        RecoverAndCheck(&twice, at_least, where + ", again before call " + std::to_string(inner.number) +
+                                              " of the recovery (" + std::string(FileOpName(inner.op)) + " " +
+                                              std::string(inner.path) + ")");
+      });
+    }
+    std::optional<Rows> rows = RecoverAndCheck(&after, at_least, where);
+    after.fs.SetHook(nullptr);
+    if (rows.has_value()) CheckSecondLife(&after, *rows, where);
+  }
+
+  // Opens, compares, verifies. The rows found.
+  std::optional<Rows> RecoverAndCheck(Machine* machine, size_t at_least, const std::string& where) {
+    ++totals_.recoveries;
+    auto db = Db::Open(kDir, machine->Setup(options_));
+    if (!db.ok()) {
+      ADD_FAILURE() << where << ": " << db.status().ToString();
+      return std::nullopt;
+    }
+    Result<Rows> rows = ReadAll(db->get());
+    if (!rows.ok()) {
+      ADD_FAILURE() << where << ": " << rows.status().ToString();
+      return std::nullopt;
+    }
+    bool prefix = false;
+    for (size_t i = states_.size(); i-- > at_least && !prefix;) prefix = states_[i] == *rows;
+    if (!prefix) {
+      std::string reason = "equal to no state at all";
+      for (size_t i = 0; i < at_least; ++i) {
+        if (states_[i] == *rows) reason = "that is the state after " + std::to_string(i) + " batches";
+      }
+      ADD_FAILURE() << where << ": " << rows->size() << " rows, " << reason << "; want the state after " << at_least
+                    << " to " << states_.size() - 1 << " batches";
+      return std::nullopt;
+    }
+    EXPECT_EQ(Problems(db->get()), "") << where;
+    CheckCheckpoints(machine, where);
+    return std::move(rows).value();
+  }
+
+  void CheckCheckpoints(Machine* machine, const std::string& where) {
+    for (size_t i = 0; i < checkpoints_.size(); ++i) {
+      const auto& [dir, rows] = checkpoints_[i];
+      const bool exists = *machine->disk->Exists(dir);
+      EXPECT_TRUE(exists || i >= checkpoints_durable_) << where << ": checkpoint " << dir << " is gone";
+      if (!exists) continue;
+      auto db = Db::Open(dir, machine->Setup(options_));
+      ASSERT_TRUE(db.ok()) << where << ": " << db.status().ToString();
+      EXPECT_EQ(Compare(db->get(), rows), "") << where << ": checkpoint " << dir;
+    }
+  }
+
+  // A recovered database works as any other: background work, writes, and the next power loss.
+  void CheckSecondLife(Machine* machine, Rows rows, const std::string& where) {
+    std::unique_ptr<MemoryFileSystem> next;
+    {
+      auto db = Db::Open(kDir, machine->Setup(options_));
+      ASSERT_TRUE(db.ok()) << where << ", second open: " << db.status().ToString();
+      if (totals_.clones % 2 == 0) machine->executor.RunAll();
+      ASSERT_EQ(Compare(db->get(), rows), "") << where << ", second open";
+      Dice dice(totals_.clones);
+      for (int i = 0; i < 3; ++i) {
+        const Changes changes = RandomChanges(&dice, 4, 50);
+        WriteBatch batch;
+        AddTo(changes, &batch);
+        Apply(changes, &rows);
+        ASSERT_TRUE((*db)->Write({.sync = i == 2}, batch).ok()) << where;
+      }
+      const CrashPlan plan =
+          totals_.clones % 3 == 0 ? CrashPlan::Torn(totals_.clones, 0.5) : CrashPlan::DropUnsynced();
+      next = machine->disk->CrashClone(plan);
+    }
+    Machine third(totals_.clones, std::move(next));
+    ++totals_.recoveries;
+    auto db = Db::Open(kDir, third.Setup(options_));
+    ASSERT_TRUE(db.ok()) << where << ", after the second crash: " << db.status().ToString();
+    EXPECT_EQ(Compare(db->get(), rows), "") << where << ", after the second crash";
+  }
+
+  const std::string name_;
+  const uint64_t seed_;
+  const Options options_;
+  Machine machine_;
+  Dice dice_;
+  std::unique_ptr<Db> db_;
+  std::vector<Rows> states_;  // after 0, 1, 2, ... batches, the one being written included
+  size_t acknowledged_ = 0;   // batches that Write returned for
+  size_t durable_ = 0;        // of these, promised to survive power loss
+  std::vector<std::pair<std::string, Rows>> checkpoints_;
+  size_t checkpoints_durable_ = 0;
+  Totals totals_;
+};
+
+PowerLoss::Totals PowerLoss::total_;
+
+uint64_t Seed() {
+  return FromEnvironment("VARVE_SEED", 1);
+}
+
+TEST(PowerLossTest, OpeningAndClosing) {
+  PowerLoss run("open", Seed(), SmallOptions());
+  for (int i = 0; i < 3; ++i) {
+    run.Open();
+    run.Close();
+  }
+}
+
+TEST(PowerLossTest, SyncedAndUnsyncedPuts) {
+  PowerLoss run("puts", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 12; ++i) {
+    run.Write({{ValueKind::kPut, "key" + std::to_string(i % 5), std::string(static_cast<size_t>(i) * 40, 'v')}},
+              i % 4 == 3);
+  }
+  run.SyncWal();
+  run.Write({{ValueKind::kDelete, "key1", {}}}, false);
+  run.Close();
+}
+
+TEST(PowerLossTest, EveryWriteSynced) {
+  Options options = SmallOptions();
+  options.wal_sync = WalSync::kAlways;
+  PowerLoss run("always", Seed(), options);
+  run.Open();
+  for (int i = 0; i < 12; ++i) run.Write(RandomChanges(&run.dice(), 3, 30), true);
+  run.Close();
+}
+
+TEST(PowerLossTest, SyncedEverySecond) {
+  Options options = SmallOptions();
+  options.wal_sync = WalSync::kEverySecond;
+  PowerLoss run("every second", Seed(), options);
+  run.Open();
+  for (int i = 0; i < 12; ++i) {
+    run.Write(RandomChanges(&run.dice(), 3, 30), false);
+    if (i % 5 == 4) run.machine().Rest();
+  }
+  run.Close();
+}
+
+TEST(PowerLossTest, BatchesAreWhole) {
+  PowerLoss run("batches", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 10; ++i) run.Write(RandomChanges(&run.dice(), 20, 60), i % 3 == 2);
+  run.Close();
+  run.Open();
+  for (int i = 0; i < 4; ++i) run.Write(RandomChanges(&run.dice(), 20, 60), false);
+  run.Close();
+}
+
+TEST(PowerLossTest, FlushAndCompaction) {
+  PowerLoss run("flush, compact", Seed(), SmallOptions());
+  run.Open();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 4; ++i) run.Write(RandomChanges(&run.dice(), 10, 80, 200), i == 2);
+    run.Flush();
+  }
+  run.CompactRange({}, {});
+  run.Write(RandomChanges(&run.dice(), 10, 80), false);
+  run.CompactRange("k", "k12");
+  run.Close();
+}
+
+TEST(PowerLossTest, RangeDeletes) {
+  PowerLoss run("range deletes", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 12; ++i) {
+    run.Write(RandomChanges(&run.dice(), 6, 60, 200), false);
+    std::string begin = RandomKey(&run.dice(), 60), end = RandomKey(&run.dice(), 60);
+    if (end < begin) std::swap(begin, end);
+    run.Write({{ValueKind::kRangeDelete, begin, end}}, i % 4 == 1);
+    if (i % 4 == 3) run.Flush();
+  }
+  run.CompactRange({}, {});
+  run.Close();
+}
+
+// Full memtables, new segments, recycled segments, with background work lagging behind.
+TEST(PowerLossTest, MemtableSwitchesAndRecycledSegments) {
+  PowerLoss run("switches", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 60; ++i) {
+    run.Write(RandomChanges(&run.dice(), 2, 100, 900), run.dice().OneIn(6));
+    if (run.dice().OneIn(3)) run.machine().executor.RunOne();
+  }
+  run.machine().executor.RunAll();
+  for (int i = 0; i < 6; ++i) run.Write(RandomChanges(&run.dice(), 2, 100, 900), false);
+  run.Close();
+}
+
+TEST(PowerLossTest, Checkpoints) {
+  PowerLoss run("checkpoints", Seed(), SmallOptions());
+  run.Open();
+  run.Write(RandomChanges(&run.dice(), 20, 80), false);
+  run.Checkpoint("/one");
+  run.Write(RandomChanges(&run.dice(), 20, 80), false);
+  run.Checkpoint("/two");
+  run.Close();
+}
+
+// A mixture, as long as there is time for.
+TEST(PowerLossTest, RandomWorkloads) {
+  const uint64_t scale = FromEnvironment("VARVE_CRASH_SCALE", 1);
+  for (uint64_t seed = Seed(); seed < Seed() + 3 * scale && !HasFailure(); ++seed) {
+    PowerLoss run("random", seed, SmallOptions());
+    Dice& dice = run.dice();
+    run.Open();
+    for (int i = 0; i < 40 && !HasFailure(); ++i) {
+      const uint64_t n = dice.Below(100);
+      if (n < 60) {
+        run.Write(RandomChanges(&dice, 1 + dice.Below(8), 100, 400), dice.OneIn(5));
+      } else if (n < 68) {
+        run.SyncWal();
+      } else if (n < 74) {
+        run.Flush();
+      } else if (n < 78) {
+        run.CompactRange(RandomKey(&dice, 100), {});
+      } else if (n < 82) {
+        run.Close();
+        run.Open();
+      } else if (n < 83) {
+        run.Checkpoint("/checkpoint" + std::to_string(i));
+      } else {
+        run.machine().executor.RunOne();
+      }
+    }
+    run.Close();
+  }
+}
+
+TEST(PowerLossTest, Totals) {
+  const auto& total = PowerLoss::total_;
+  std::printf("power loss: %llu calls, %llu clones, %llu recoveries, %llu crashed during recovery\n",
+              static_cast<unsigned long long>(total.calls), static_cast<unsigned long long>(total.clones),
+              static_cast<unsigned long long>(total.recoveries), static_cast<unsigned long long>(total.nested));
+  if (total.calls == 0) return;  // only this test was asked for
+  EXPECT_GE(total.clones, 2000u);
+}
+
+}  // namespace
+}  // namespace varve::lsm

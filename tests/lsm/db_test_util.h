@@ -1,0 +1,211 @@
+// tests/lsm/db_test_util.h - what the tests of the whole engine share: a machine that a seed replays, rows as a model
+// of the database, and changes that both can carry out.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lsm/db.h"
+#include "lsm/io/clock.h"
+#include "lsm/io/fault_file_system.h"
+#include "lsm/io/memory_file_system.h"
+#include "lsm/sync/manual_executor.h"
+
+namespace varve::lsm {
+
+// What the database should hold.
+using Rows = std::map<std::string, std::string>;
+
+// A number from the environment, or `fallback`.
+inline uint64_t FromEnvironment(const char* name, uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : random_(seed) {}
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+  bool OneIn(uint64_t n) { return Below(n) == 0; }
+  std::mt19937_64& random() { return random_; }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+// Disk, clock, randomness and background work, all of one thread: the same seed gives the same run.
+class Machine {
+ public:
+  explicit Machine(uint64_t seed, std::unique_ptr<MemoryFileSystem> from = nullptr)
+      : disk(from != nullptr ? std::move(from) : std::make_unique<MemoryFileSystem>()),
+        fs(disk.get()),
+        random(seed),
+        executor(&clock, seed) {}
+
+  Options Setup(Options options = {}) {
+    options.file_system = &fs;
+    options.clock = &clock;
+    options.random = &random;
+    options.executor = &executor;
+    return options;
+  }
+  // Lets time pass and background work run: retries after errors, periodic syncs.
+  void Rest(uint64_t us = 1'100'000) {
+    clock.AdvanceMicros(us);
+    executor.RunAll();
+  }
+
+  std::unique_ptr<MemoryFileSystem> disk;
+  FaultFileSystem fs;
+  ManualClock clock;
+  SeededRandom random;
+  ManualExecutor executor;
+};
+
+struct Change {
+  ValueKind kind;
+  std::string key;
+  std::string value;  // end of the range for kRangeDelete
+};
+using Changes = std::vector<Change>;
+
+inline void Apply(const Changes& changes, Rows* rows) {
+  for (const Change& change : changes) {
+    switch (change.kind) {
+      case ValueKind::kPut: (*rows)[change.key] = change.value; break;
+      case ValueKind::kDelete: rows->erase(change.key); break;
+      case ValueKind::kRangeDelete:
+        if (change.key < change.value) rows->erase(rows->lower_bound(change.key), rows->lower_bound(change.value));
+        break;
+    }
+  }
+}
+
+// `Batch` is WriteBatch or IndexedBatch.
+template <typename Batch>
+void AddTo(const Changes& changes, Batch* batch) {
+  for (const Change& change : changes) {
+    switch (change.kind) {
+      case ValueKind::kPut: batch->Put(change.key, change.value); break;
+      case ValueKind::kDelete: batch->Delete(change.key); break;
+      case ValueKind::kRangeDelete: batch->DeleteRange(change.key, change.value); break;
+    }
+  }
+}
+
+// Keys from a small space, so that they meet: short, long, with equal first eight bytes, with zeros, empty.
+inline std::string RandomKey(Dice* dice, uint64_t space = 400) {
+  const uint64_t n = dice->Below(space);
+  switch (n % 16) {
+    case 0: return "common-prefix-of-many-keys/" + std::to_string(n);
+    case 1: return std::string("z\0", 2) + std::to_string(n / 16);
+    case 2: return std::string(n % 11, '\0');
+    case 3: return "long" + std::string(n, 'k');
+    case 4: return std::string(1, static_cast<char>(n)) + "\xff\xff";
+    default: return "k" + std::to_string(1000 + n);
+  }
+}
+
+inline std::string RandomValue(Dice* dice, size_t typical = 100) {
+  size_t size = dice->Below(2 * typical);
+  if (dice->OneIn(40)) size = dice->Below(20 * typical);
+  if (dice->OneIn(20)) size = 0;
+  std::string value(size, '\0');
+  const uint64_t tint = dice->Below(256);
+  for (size_t i = 0; i < size; ++i) value[i] = static_cast<char>(i % 7 == 0 ? dice->Below(256) : tint);
+  return value;
+}
+
+inline Changes RandomChanges(Dice* dice, size_t count, uint64_t space = 400, size_t typical = 100) {
+  Changes changes;
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t n = dice->Below(100);
+    if (n < 70) {
+      changes.push_back({ValueKind::kPut, RandomKey(dice, space), RandomValue(dice, typical)});
+    } else if (n < 92) {
+      changes.push_back({ValueKind::kDelete, RandomKey(dice, space), {}});
+    } else {
+      std::string begin = RandomKey(dice, space), end = RandomKey(dice, space);
+      // Mostly short ranges; now and then any two keys, in the wrong order too.
+      if (!dice->OneIn(6)) end = begin + (dice->OneIn(2) ? "~" : std::string(1, '\0'));
+      changes.push_back({ValueKind::kRangeDelete, std::move(begin), std::move(end)});
+    }
+  }
+  return changes;
+}
+
+inline std::string Printable(std::string_view bytes) {
+  std::string out = "'";
+  for (const char c : bytes.substr(0, 40)) {
+    if (c >= ' ' && c <= '~') {
+      out.push_back(c);
+    } else {
+      out += "\\x";
+      out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) >> 4]);
+      out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) & 15]);
+    }
+  }
+  return out + "'(" + std::to_string(bytes.size()) + ")";
+}
+
+// Reads everything forward. A status that is not OK ends it.
+inline Result<Rows> ReadAll(Db* db, const ReadOptions& options = {}) {
+  Rows rows;
+  Iterator it = db->NewIterator(options);
+  for (it.SeekToFirst(); it.Valid(); it.Next()) rows.emplace_hint(rows.end(), it.key(), it.value());
+  if (!it.status().ok()) return it.status();
+  return rows;
+}
+
+inline std::string Difference(const Rows& got, const Rows& want) {
+  auto a = got.begin();
+  auto b = want.begin();
+  while (a != got.end() && b != want.end() && *a == *b) ++a, ++b;
+  if (a == got.end() && b == want.end()) return {};
+  std::string out = std::to_string(got.size()) + " rows, want " + std::to_string(want.size()) + "; first difference: ";
+  out += a == got.end() ? "got the end" : "got " + Printable(a->first) + "=" + Printable(a->second);
+  out += b == want.end() ? ", want the end" : ", want " + Printable(b->first) + "=" + Printable(b->second);
+  return out;
+}
+
+// What is wrong with the database when it should hold `want`: read forward, backward, and key by key. Empty: nothing.
+inline std::string Compare(Db* db, const Rows& want, const ReadOptions& options = {}) {
+  Result<Rows> forward = ReadAll(db, options);
+  if (!forward.ok()) return "forward: " + forward.status().ToString();
+  if (std::string d = Difference(*forward, want); !d.empty()) return "forward: " + d;
+  Rows backward;
+  Iterator it = db->NewIterator(options);
+  for (it.SeekToLast(); it.Valid(); it.Prev()) {
+    if (!backward.empty() && std::string_view(backward.begin()->first) <= it.key()) return "backward: keys do not fall";
+    backward.emplace_hint(backward.begin(), it.key(), it.value());
+  }
+  if (!it.status().ok()) return "backward: " + it.status().ToString();
+  if (std::string d = Difference(backward, want); !d.empty()) return "backward: " + d;
+  PinnedValue value;
+  for (const auto& [key, expected] : want) {
+    Result<bool> found = db->Get(options, key, &value);
+    if (!found.ok()) return "get " + Printable(key) + ": " + found.status().ToString();
+    if (!*found) return "get " + Printable(key) + ": not found";
+    if (value.view() != expected) return "get " + Printable(key) + ": " + Printable(value.view());
+  }
+  return {};
+}
+
+inline std::string Problems(Db* db) {
+  Result<VerifyReport> report = db->Verify();
+  if (!report.ok()) return report.status().ToString();
+  std::string all;
+  for (const std::string& problem : report->problems) all += problem + "\n";
+  return all;
+}
+
+}  // namespace varve::lsm
