@@ -47,7 +47,7 @@ struct ScanOptions {
   std::string_view pattern = "*";
   uint64_t count = 10;  // names examined, at least 1
   bool any_type = true;
-  std::string_view type_name;  // when !any_type; a name that is no type matches nothing
+  std::string_view type_name = {};  // when !any_type; a name that is no type matches nothing
 };
 
 struct ExpireStats {

@@ -1,0 +1,409 @@
+#include "keyspace/keyspace.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <map>
+#include <random>
+#include <set>
+
+namespace varve::keyspace {
+namespace {
+
+class TestClock : public lsm::Clock {
+ public:
+  uint64_t MonotonicMicros() override { return static_cast<uint64_t>(now_ms) * 1000; }
+  int64_t WallMillis() override { return now_ms; }
+  int64_t now_ms = 1'000'000;
+};
+
+class KeyspaceTest : public ::testing::Test {
+ protected:
+  KeyspaceTest() {
+    char name[] = "/tmp/varve_keyspace_XXXXXX";
+    dir_ = mkdtemp(name);
+    Open();
+  }
+  ~KeyspaceTest() override {
+    keys_.reset();
+    db_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void Open() {
+    keys_.reset();
+    db_.reset();
+    auto db = lsm::Db::Open(dir_ + "/db", {.memory_budget = 16 << 20, .wal_sync = lsm::WalSync::kNever});
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(*db);
+    auto keys = Keyspace::Open(db_.get(), {.clock = &clock_});
+    ASSERT_TRUE(keys.ok()) << keys.status().ToString();
+    keys_ = std::move(*keys);
+  }
+  void Commit() {
+    auto sequence = keys_->Commit(nullptr);
+    ASSERT_TRUE(sequence.ok()) << sequence.status().ToString();
+    keys_->BeginCommand();
+  }
+  void Set(std::string_view name, std::string_view value, uint64_t expire_ms = 0, int db = 0) {
+    lsm::Status status = keys_->Set(db, name, value, expire_ms);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  // The value, or "(none)".
+  std::string Get(std::string_view name, int db = 0) {
+    keys_->BeginCommand();
+    auto found = keys_->Find(db, name, &entry_);
+    EXPECT_TRUE(found.ok()) << found.status().ToString();
+    return found.ok() && *found ? std::string(entry_.value) : "(none)";
+  }
+  std::vector<std::string> Names(std::string_view pattern, int db = 0) {
+    std::vector<std::string> names;
+    EXPECT_TRUE(keys_
+                    ->ForEachName(db, pattern,
+                                  [&](std::string_view name) {
+                                    names.emplace_back(name);
+                                    return true;
+                                  })
+                    .ok());
+    return names;
+  }
+  size_t Expire(size_t limit = 1000) {
+    keys_->BeginCommand();
+    auto count = keys_->ActiveExpire(limit);
+    EXPECT_TRUE(count.ok());
+    return count.ok() ? *count : 0;
+  }
+  // K1 and K2, straight from the engine.
+  void CheckInvariants() {
+    Commit();
+    std::map<int, Counters> counted;
+    std::set<std::string> expected_index;
+    std::set<std::string> index;
+    lsm::Iterator it = db_->NewIterator({});
+    for (it.SeekToFirst(); it.Valid(); it.Next()) {
+      const std::string key(it.key());
+      const int db = key.size() >= 3 ? static_cast<uint8_t>(key[2]) : 0;
+      if (key[0] == kMetaTag) {
+        MetaRecord record;
+        ASSERT_TRUE(DecodeMetaRecord(it.value(), &record).ok());
+        counted[db].keys++;
+        if (record.expire_ms == 0) continue;
+        counted[db].expires++;
+        std::string index_key;
+        EncodeExpiryKey(db, record.expire_ms, NameOfMetaKey(key), &index_key);
+        expected_index.insert(index_key);
+      } else if (key[0] == kExpiryTag) {
+        index.insert(key);
+      }
+    }
+    ASSERT_TRUE(it.status().ok());
+    EXPECT_EQ(index, expected_index);
+    for (int db = 0; db < kDatabaseCount; db++) EXPECT_EQ(keys_->counters(db), counted[db]) << "db " << db;
+  }
+
+  TestClock clock_;
+  std::string dir_;
+  std::unique_ptr<lsm::Db> db_;
+  std::unique_ptr<Keyspace> keys_;
+  Entry entry_;
+};
+
+TEST_F(KeyspaceTest, WritesAreSeenBeforeAndAfterTheCommit) {
+  Set("a", "1");
+  EXPECT_EQ(Get("a"), "1");
+  Commit();
+  EXPECT_EQ(Get("a"), "1");
+  Set("a", "2");
+  EXPECT_EQ(Get("a"), "2");
+  EXPECT_EQ(Get("a", 1), "(none)");
+}
+
+TEST_F(KeyspaceTest, SurvivesReopening) {
+  Set("a", "1");
+  Set("b", "2", 5'000'000);
+  Set("c", "3", 0, 4);
+  Commit();
+  Set("lost", "never committed");
+  Open();
+  EXPECT_EQ(Get("a"), "1");
+  EXPECT_EQ(Get("b"), "2");
+  EXPECT_EQ(entry_.expire_ms, 5'000'000u);
+  EXPECT_EQ(Get("c", 4), "3");
+  EXPECT_EQ(Get("lost"), "(none)");
+  EXPECT_EQ(keys_->counters(0), (Counters{.keys = 2, .expires = 1}));
+  EXPECT_EQ(keys_->counters(4), (Counters{.keys = 1, .expires = 0}));
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, ExpiredKeysAreInvisibleAtOnce) {
+  Set("a", "1", static_cast<uint64_t>(clock_.now_ms) + 100);
+  clock_.now_ms += 99;
+  EXPECT_EQ(Get("a"), "1");
+  clock_.now_ms += 1;
+  EXPECT_TRUE(Names("*").empty() || Names("*") == std::vector<std::string>{"a"});  // the clock of the last command
+  keys_->BeginCommand();
+  EXPECT_TRUE(Names("*").empty());
+  EXPECT_EQ(keys_->counters(0).keys, 1);  // not deleted yet
+  EXPECT_EQ(Get("a"), "(none)");
+  EXPECT_EQ(keys_->counters(0), Counters{});  // deleted by the touch
+  EXPECT_EQ(keys_->expire_stats().expired_keys, 1u);
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, ActiveExpireDeletesWhatIsDueInOrderOfTime) {
+  for (int i = 0; i < 10; i++) Set("k" + std::to_string(i), "v", static_cast<uint64_t>(clock_.now_ms + 1000 - i));
+  Set("later", "v", static_cast<uint64_t>(clock_.now_ms + 100'000));
+  Set("never", "v");
+  Commit();
+  EXPECT_EQ(Expire(), 0u);
+  clock_.now_ms += 995;
+  EXPECT_EQ(Expire(3), 3u);
+  EXPECT_EQ(Get("k7"), "(none)");
+  EXPECT_EQ(Expire(), 2u);  // k6 and k5; k7 was deleted above
+  Commit();
+  clock_.now_ms += 5;
+  EXPECT_EQ(Expire(), 5u);
+  EXPECT_EQ(Expire(), 0u);
+  EXPECT_EQ(Names("*"), (std::vector<std::string>{"later", "never"}));
+  EXPECT_EQ(keys_->expire_stats().stale_entries, 0u);
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, ChangingATimeToLiveMovesItsIndexEntry) {
+  Set("a", "1", 2'000'000);
+  Set("a", "2", 3'000'000);
+  CheckInvariants();
+  Set("a", "3");
+  CheckInvariants();
+  EXPECT_EQ(keys_->counters(0), (Counters{.keys = 1, .expires = 0}));
+}
+
+TEST_F(KeyspaceTest, FlushEmptiesOneDatabase) {
+  Set("a", "1", 2'000'000);
+  Set("b", "2");
+  Set("c", "3", 0, 1);
+  Commit();
+  Set("pending", "x");
+  ASSERT_TRUE(keys_->FlushDb(0).ok());
+  EXPECT_EQ(Get("a"), "(none)");
+  EXPECT_EQ(Get("pending"), "(none)");
+  Set("after", "1", 2'000'000);
+  CheckInvariants();
+  EXPECT_EQ(Names("*"), std::vector<std::string>{"after"});
+  EXPECT_EQ(Get("c", 1), "3");
+  Open();
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, PatternsSeekToTheirPrefix) {
+  for (const char* name : {"a", "user:1", "user:10", "user:2", "users", "z", ""}) Set(name, "v");
+  EXPECT_EQ(Names("user:*"), (std::vector<std::string>{"user:1", "user:10", "user:2"}));
+  EXPECT_EQ(Names("user:?"), (std::vector<std::string>{"user:1", "user:2"}));
+  EXPECT_EQ(Names("user:2"), std::vector<std::string>{"user:2"});
+  EXPECT_EQ(Names("nosuch"), std::vector<std::string>{});
+  EXPECT_EQ(Names("*").size(), 7u);
+  EXPECT_EQ(Names("*s"), std::vector<std::string>{"users"});
+}
+
+TEST_F(KeyspaceTest, ScanReturnsEverythingThatStays) {
+  std::set<std::string> stays;
+  for (int i = 0; i < 500; i++) {
+    const std::string name = "key:" + std::to_string(i);
+    Set(name, "v");
+    if (i % 3 != 0) stays.insert(name);
+  }
+  Commit();
+  std::multiset<std::string> seen;
+  uint64_t cursor = 0;
+  int page = 0;
+  do {
+    std::vector<std::string> names;
+    auto next = keys_->Scan(0, cursor, {.count = 7}, &names);
+    ASSERT_TRUE(next.ok()) << next.status().ToString();
+    seen.insert(names.begin(), names.end());
+    // Meanwhile others write and delete.
+    ASSERT_TRUE(keys_->Remove(0, "key:" + std::to_string(3 * page)).ok());
+    Set("new:" + std::to_string(page), "v");
+    if (page % 5 == 0) Commit();
+    cursor = *next;
+    page++;
+  } while (cursor != 0 && page < 1000);
+  for (const std::string& name : stays) EXPECT_EQ(seen.count(name), 1u) << name;
+}
+
+TEST_F(KeyspaceTest, ScanHonoursPatternAndType) {
+  for (int i = 0; i < 100; i++) Set("a" + std::to_string(i), "v");
+  Set("b", "v");
+  std::vector<std::string> names;
+  auto next = keys_->Scan(0, 0, {.pattern = "b*", .count = 1}, &names);
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(*next, 0u);
+  EXPECT_EQ(names, std::vector<std::string>{"b"});
+  names.clear();
+  next = keys_->Scan(0, 0, {.pattern = "a*5", .count = 1000, .any_type = false, .type_name = "STRING"}, &names);
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(names.size(), 10u);
+  names.clear();
+  next = keys_->Scan(0, 0, {.count = 1000, .any_type = false, .type_name = "list"}, &names);
+  ASSERT_TRUE(next.ok());
+  EXPECT_TRUE(names.empty());
+  EXPECT_TRUE(keys_->Scan(0, 12345, {}, &names).status().Is(lsm::StatusCode::kNotFound));
+}
+
+TEST_F(KeyspaceTest, WatchedKeysCountTheirChanges) {
+  Set("a", "1");
+  const uint64_t a = keys_->Watch(0, "a");
+  const uint64_t none = keys_->Watch(0, "none");
+  EXPECT_EQ(keys_->WatchedVersion(0, "a"), a);
+  Set("other", "x");
+  EXPECT_EQ(keys_->WatchedVersion(0, "a"), a);
+  Set("a", "1");
+  EXPECT_NE(keys_->WatchedVersion(0, "a"), a);
+  const uint64_t before = keys_->WatchedVersion(0, "a");
+  ASSERT_TRUE(keys_->FlushDb(0).ok());
+  EXPECT_NE(keys_->WatchedVersion(0, "a"), before);
+  EXPECT_EQ(keys_->WatchedVersion(0, "none"), none);  // was not there before, is not there now
+  keys_->Unwatch(0, "a");
+  keys_->Unwatch(0, "none");
+}
+
+TEST_F(KeyspaceTest, RandomNameOfASmallDatabaseIsUniform) {
+  std::string name;
+  auto found = keys_->RandomName(0, &name);
+  ASSERT_TRUE(found.ok());
+  EXPECT_FALSE(*found);
+  for (int i = 0; i < 10; i++) Set("k" + std::to_string(i), "v");
+  std::map<std::string, int> drawn;
+  for (int i = 0; i < 5000; i++) {
+    ASSERT_TRUE(keys_->RandomName(0, &name).ok());
+    drawn[name]++;
+  }
+  ASSERT_EQ(drawn.size(), 10u);
+  for (const auto& [key, count] : drawn) {
+    EXPECT_GT(count, 350) << key;
+    EXPECT_LT(count, 650) << key;
+  }
+}
+
+TEST_F(KeyspaceTest, RandomNameOfALargeDatabaseReachesAllParts) {
+  char text[32];
+  for (int i = 0; i < 2000; i++) {
+    snprintf(text, sizeof(text), "key:%06d", i);
+    Set(text, "v");
+  }
+  Commit();
+  std::array<int, 20> buckets{};
+  std::string name;
+  for (int i = 0; i < 4000; i++) {
+    auto found = keys_->RandomName(0, &name);
+    ASSERT_TRUE(found.ok() && *found);
+    buckets[static_cast<size_t>(std::stoi(name.substr(4)) / 100)]++;
+  }
+  for (int count : buckets) {
+    EXPECT_GT(count, 100);
+    EXPECT_LT(count, 320);
+  }
+}
+
+TEST_F(KeyspaceTest, RefusesNamesTheEngineCannotHold) {
+  const std::string longest(kNameSizeMax, 'k');
+  Set(longest, "v", 2'000'000);
+  EXPECT_EQ(Get(longest), "v");
+  EXPECT_TRUE(keys_->Set(0, longest + "k", "v").Is(lsm::StatusCode::kInvalidArgument));
+  EXPECT_EQ(Get(longest + "k"), "(none)");
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, AFailedCommitLeavesEverythingAsBefore) {
+  Set("a", "1", 2'000'000);
+  Commit();
+  Set("a", "2");
+  Set("b", "1");
+  ASSERT_TRUE(db_->Close().ok());
+  EXPECT_FALSE(keys_->Commit(nullptr).ok());
+  EXPECT_FALSE(keys_->has_pending());
+  EXPECT_EQ(keys_->counters(0), (Counters{.keys = 1, .expires = 1}));
+  Open();
+  EXPECT_EQ(Get("a"), "1");
+  EXPECT_EQ(Get("b"), "(none)");
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, CommitOfNothingWritesNothing) {
+  auto sequence = keys_->Commit([](const lsm::Status&) { FAIL(); });
+  ASSERT_TRUE(sequence.ok());
+  EXPECT_EQ(*sequence, 0u);
+}
+
+TEST_F(KeyspaceTest, RefusesANewerFormat) {
+  Set("a", "1");
+  Commit();
+  ASSERT_TRUE(db_->Put({}, "v", std::string("\x02\0\0\0", 4)).ok());
+  EXPECT_TRUE(Keyspace::Open(db_.get(), {}).status().Is(lsm::StatusCode::kUnsupported));
+}
+
+// Random operations against a map, with commits, restarts and a moving clock.
+TEST_F(KeyspaceTest, AgreesWithAModel) {
+  struct Model {
+    std::string value;
+    int64_t expire_ms;
+  };
+  const uint64_t seed = 20261;
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  std::map<std::string, Model> model[2];
+  auto live = [&](int db, const std::string& name) {
+    auto it = model[db].find(name);
+    return it != model[db].end() && (it->second.expire_ms == 0 || it->second.expire_ms > clock_.now_ms);
+  };
+  for (int step = 0; step < 20'000; step++) {
+    const int db = static_cast<int>(random() % 2);
+    const std::string name = "k" + std::to_string(random() % 60);
+    keys_->BeginCommand();
+    switch (random() % 12) {
+      case 0:
+      case 1:
+      case 2: {
+        const int64_t expire_ms = random() % 2 == 0 ? 0 : clock_.now_ms + static_cast<int64_t>(random() % 500) - 20;
+        Set(name, std::to_string(step), static_cast<uint64_t>(expire_ms), db);
+        model[db][name] = {std::to_string(step), expire_ms};
+        break;
+      }
+      case 3: {
+        auto removed = keys_->Remove(db, name);
+        ASSERT_TRUE(removed.ok());
+        EXPECT_EQ(*removed, live(db, name));
+        model[db].erase(name);
+        break;
+      }
+      case 4: clock_.now_ms += static_cast<int64_t>(random() % 20); break;
+      case 5: Expire(random() % 10); break;
+      case 6: Commit(); break;
+      case 7:
+        if (random() % 50 == 0) {
+          ASSERT_TRUE(keys_->FlushDb(db).ok());
+          model[db].clear();
+        } else if (random() % 100 == 0) {
+          Commit();
+          Open();
+        }
+        break;
+      case 8: {
+        std::vector<std::string> expected;
+        for (const auto& [key, unused] : model[db]) {
+          if (live(db, key)) expected.push_back(key);
+        }
+        if (random() % 10 == 0) {
+          EXPECT_EQ(Names("*", db), expected);
+        }
+        break;
+      }
+      default: EXPECT_EQ(Get(name, db), live(db, name) ? model[db][name].value : "(none)"); break;
+    }
+  }
+  CheckInvariants();
+}
+
+}  // namespace
+}  // namespace varve::keyspace
