@@ -1,7 +1,8 @@
 // lsm/io/file_system.h - the seam between the engine and the operating system's files.
 //
-// Four implementations: posix (posix_file_system.h), strict in-memory with crash clones (memory_file_system.h),
-// fault-injecting and tracing wrappers (fault_file_system.h). The engine touches files through this interface only.
+// The implementations: posix (PosixFileSystem below), strict in-memory with crash clones (memory_file_system.h), and a
+// fault-injecting, tracing wrapper of any other (fault_file_system.h). The engine touches files through this interface
+// only.
 //
 // What "durable" means here, and what every caller must do (rules R1-R3 of docs/reliability.md):
 //   R1  bytes of a file are durable after WritableFile::Sync; its name is durable after SyncDir of its directory;

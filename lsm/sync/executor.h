@@ -1,9 +1,9 @@
 // lsm/sync/executor.h - where background work runs.
 //
 // Three lanes, each with threads of its own, so that a log sync never waits for a flush and a flush never for a
-// compaction. ThreadExecutor is the real one. ManualExecutor runs nothing by itself: a test calls RunOne(), or the
-// engine does through RunPending() wherever it would otherwise wait, so one thread drives everything in a reproducible
-// order.
+// compaction. ThreadExecutor is the real one. ManualExecutor (manual_executor.h) runs nothing by itself: a test calls
+// RunOne(), or the engine does through RunPending() wherever it would otherwise wait, so one thread drives everything
+// in a reproducible order.
 #pragma once
 
 #include <cstdint>
