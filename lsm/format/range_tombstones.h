@@ -9,8 +9,7 @@
 //                  c------7----g
 //
 // On disk (the range-tombstone block of a table): count : varint, then per fragment
-//   begin : length-prefixed | end : length-prefixed | sequences : varint count, then u64 each (little-endian,
-//   descending)
+//   begin : length-prefixed | end : length-prefixed | n : varint | n sequences : u64 each, little-endian, descending
 // Threads: immutable once built; any number of readers.
 #pragma once
 

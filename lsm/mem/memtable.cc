@@ -1,8 +1,7 @@
 // lsm/mem/memtable.cc - the skip list. Contract and the rule of the link prefixes: memtable.h.
 //
-//   node in the arena   | link h-1 | ... | link 1 | link 0 | trailer : u64 | key size : u32 | value size : u32 | key |
-//   value |
-//                                                          ^ Node*
+//   node in the arena   | link h-1 | ... | link 0 | trailer : u64 | key size : u32 | value size : u32 | key | value |
+//                                                 ^ Node*
 //   link                | next : Node* | prefix of the next node's key : u64 |
 //
 // The links grow downwards, so that level 0, the header and the head of the key usually share a cache line.

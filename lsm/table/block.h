@@ -1,8 +1,7 @@
 // lsm/table/block.h - one block of a table: sorted versions (key, trailer) with their values. Data blocks hold rows,
 // the index block holds one entry for each data block; both have this one layout.
 //
-//   | values | common | suffixes | value bounds | key bounds | shared | trailers | prefixes : u64 x B | tail : 40 bytes
-//   |
+//   | values | common | suffixes | value bounds | key bounds | shared | trailers | prefixes : u64 x B | tail : 40 bytes |
 //
 //   values        the values end to end: value i is [V(i), V(i+1))
 //   common        the bytes that every key of the block begins with

@@ -1,17 +1,20 @@
 // lsm/version/version_edit.h - one step from a version to the next, as it lies in the manifest.
 //
-//   edit    | field | field | ...          a field is | tag : varint | body |; every tag is at most once, but for 5 and
-//   6 1  name of the database's format : length-prefixed, "varve.lsm.1"      (first record of a manifest only) 2  wal
-//   number    : varint   segments below it are not needed any more 3  next number   : varint   above every file number
-//   in use when the edit was written 4  flushed       : varint   every sequence up to it is in tables; the wal goes on
-//   with the next one 5  removed file  : level varint | number varint 6  added file    : level varint | number varint |
-//   table id u64 | file size varint | tail offset varint | entries varint | deletes varint |
-//                      range deletes varint | smallest seq varint | largest seq varint | smallest lp | largest lp |
-//                      exclusive u8 (0 or 1)
+//   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5 and 6
+//
+//   1  format        length-prefixed "varve.lsm.1"; in the first record of a manifest only
+//   2  wal number    varint: segments below it are not needed any more
+//   3  next number   varint: above every file number in use when the edit was written
+//   4  flushed       varint: every sequence up to it is in tables; the log goes on with the next one
+//   5  removed file  level varint | number varint
+//   6  added file    level varint | number varint | table id u64 | file size varint | tail offset varint |
+//                    entries varint | deletes varint | range deletes varint | smallest seq varint | largest seq varint |
+//                    smallest key, length-prefixed | largest key, length-prefixed | exclusive u8 (0 or 1)
 //
 // A manifest's first record is a whole version (fields 1-4 and a 6 for each file); the rest are edits. All or nothing:
-// an edit is one log record, synced before anything relies on it. V1  An unknown tag or name is kUnsupported: a newer
-// Varve wrote it.   V2  Every length and level is checked before use.
+// an edit is one log record, synced before anything relies on it.
+// V1  An unknown tag or name is kUnsupported: a newer Varve wrote it.
+// V2  Every length and level is checked before use.
 #pragma once
 
 #include <cstdint>

@@ -9,8 +9,8 @@
 //   synced    0: nothing known. Otherwise every earlier segment and the first `synced` bytes of this one were durable
 //             when this record was written. A bad record below a later record's mark is rot (refuse); above, a torn
 //             tail (cut).
-//   identity  payload of record 0: "VARVELOG" | format version : u32 = 1 | salt : u32 | segment number : u64 | salt :
-//   u32
+//   identity  payload of record 0:
+//             "VARVELOG" | format version : u32 = 1 | salt : u32 | segment number : u64 | salt : u32
 //             Its own crc is seeded with 0. The salt stands twice, so that rot in the identity cannot hide from a
 //             reader the durable records behind it.
 //   seal      a record whose payload is the one byte 0xff: nothing follows in this segment. Other payloads of one byte
