@@ -1,0 +1,126 @@
+// tests/resp/harness.h - a dispatcher on a real database in a temporary directory, without sockets.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "keyspace/keyspace.h"
+#include "lsm/db.h"
+#include "resp/dispatcher.h"
+
+namespace varve::resp {
+
+class TestClock : public lsm::Clock {
+ public:
+  uint64_t MonotonicMicros() override { return monotonic_us += 10; }
+  int64_t WallMillis() override { return now_ms; }
+  uint64_t monotonic_us = 0;
+  int64_t now_ms = 1'700'000'000'000;
+};
+
+class FakeServer : public ServerControl {
+ public:
+  void ForEachClient(const std::function<void(Session&, const ConnectionFacts&)>& visit) override {
+    for (Session* session : sessions) visit(*session, {});
+  }
+  void KillClient(uint64_t id) override { killed.push_back(id); }
+  ServerFacts Facts() override {
+    ServerFacts facts;
+    facts.connected_clients = sessions.size();
+    return facts;
+  }
+  void ResetStats() override { stats_resets++; }
+  std::string ApplyConfig(const Config& /*config*/, std::string_view name) override {
+    applied.emplace_back(name);
+    return name == refuse ? "cannot be applied" : "";
+  }
+  std::string RewriteConfigFile() override { return "The server is running without a config file"; }
+  void SleepMicros(uint64_t duration_us) override { slept_us += duration_us; }
+  lsm::Status StartSave() override {
+    return saving ? lsm::Status::Busy("one is running") : (saving = true, lsm::Status());
+  }
+  bool RequestShutdown(ShutdownSave save, bool now, bool force) override {
+    shutdown = std::to_string(static_cast<int>(save)) + (now ? "n" : "") + (force ? "f" : "");
+    return true;
+  }
+  bool AbortShutdown() override { return false; }
+
+  std::vector<Session*> sessions;
+  std::vector<uint64_t> killed;
+  std::vector<std::string> applied;
+  std::string refuse;
+  std::string shutdown;
+  uint64_t slept_us = 0;
+  int stats_resets = 0;
+  bool saving = false;
+};
+
+class DispatcherTest : public ::testing::Test {
+ protected:
+  DispatcherTest() {
+    char name[] = "/tmp/varve_resp_XXXXXX";
+    dir_ = mkdtemp(name);
+    auto db = lsm::Db::Open(dir_ + "/db", {.memory_budget = 16 << 20, .wal_sync = lsm::WalSync::kNever});
+    EXPECT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(*db);
+    auto keys = keyspace::Keyspace::Open(db_.get(), {.clock = &clock_});
+    EXPECT_TRUE(keys.ok()) << keys.status().ToString();
+    keys_ = std::move(*keys);
+    dispatcher_ = std::make_unique<Dispatcher>(keys_.get(), &server_, &config_);
+    session_.id = 1;
+    session_.address = "127.0.0.1:1000";
+    other_.id = 2;
+    other_.address = "127.0.0.1:2000";
+    server_.sessions = {&session_, &other_};
+  }
+  ~DispatcherTest() override {
+    dispatcher_->Forget(session_);
+    dispatcher_->Forget(other_);
+    dispatcher_.reset();
+    keys_.reset();
+    db_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  std::string Run(Session& session, const std::vector<std::string>& words) {
+    std::vector<std::string_view> args(words.begin(), words.end());
+    std::string out;
+    last_ = dispatcher_->Execute(session, args, &out);
+    return out;
+  }
+  // Words separated by single blanks; '' is an empty one.
+  std::string Do(Session& session, std::string_view line) {
+    std::vector<std::string> words;
+    while (!line.empty()) {
+      const size_t end = std::min(line.find(' '), line.size());
+      words.emplace_back(line.substr(0, end) == "''" ? std::string_view() : line.substr(0, end));
+      line.remove_prefix(std::min(end + 1, line.size()));
+    }
+    return Run(session, words);
+  }
+  std::string Do(std::string_view line) { return Do(session_, line); }
+  std::string DoOther(std::string_view line) { return Do(other_, line); }
+  void Commit() {
+    auto sequence = keys_->Commit(nullptr);
+    ASSERT_TRUE(sequence.ok()) << sequence.status().ToString();
+  }
+
+  TestClock clock_;
+  std::string dir_;
+  std::unique_ptr<lsm::Db> db_;
+  std::unique_ptr<keyspace::Keyspace> keys_;
+  FakeServer server_;
+  Config config_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  Session session_;
+  Session other_;
+  Execution last_;
+};
+
+}  // namespace varve::resp
