@@ -29,8 +29,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "keyspace/cursor_table.h"
 #include "keyspace/record.h"
+#include "lsm/clock.h"
 #include "lsm/db.h"
-#include "lsm/io/clock.h"
 
 namespace varve::keyspace {
 
