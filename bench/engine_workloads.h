@@ -1,0 +1,314 @@
+// bench/engine_workloads.h - what bench_engine makes an engine do. Names follow LevelDB's db_bench.
+//
+// Keys are 16 decimal digits; only even numbers are ever written, so an odd one is missing and still lies in the range
+// of every table. Each random fill writes every key once, in an order without pattern.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "bench/contenders.h"
+#include "bench/harness.h"
+
+namespace varve::bench {
+
+inline constexpr size_t kKeySize = 16;
+inline constexpr size_t kValueSize = 100;
+inline constexpr size_t kEntrySize = kKeySize + kValueSize;
+inline constexpr size_t kMultiGetKeys = 32;
+inline constexpr size_t kSeekNexts = 10;
+inline constexpr size_t kBatchEntries = 100;
+
+struct Plan {
+  uint64_t num = 0;          // entries
+  uint64_t reads = 0;        // operations of each random-read workload
+  uint64_t syncs = 0;        // operations of fillsync
+  double mixed_seconds = 0;  // of readwhilewriting
+  uint64_t seed = 0;         // differs from round to round, not from engine to engine
+  std::set<std::string> workloads;
+  bool Wants(const std::string& workload) const { return workloads.count(workload) > 0; }
+};
+
+// A key in a buffer of its own; valid until the next call.
+class KeyBuffer {
+ public:
+  std::string_view operator()(uint64_t number) {
+    for (size_t i = kKeySize; i-- > 0; number /= 10) bytes_[i] = static_cast<char>('0' + number % 10);
+    return {bytes_, kKeySize};
+  }
+
+ private:
+  char bytes_[kKeySize];
+};
+
+inline uint64_t Present(uint64_t index) {
+  return 2 * index;
+}
+inline uint64_t Missing(uint64_t index) {
+  return 2 * index + 1;
+}
+
+template <class Engine>
+class Workloads {
+ public:
+  Workloads(const Setup& setup, const Plan& plan, Sink* sink) : setup_(setup), plan_(plan), sink_(*sink) {}
+
+  void FillSeq() {
+    Fill("fillseq", [](uint64_t i) { return i; });
+  }
+  // Leaves the data that Reads() and Mutate() work on; reported only when asked for.
+  void FillRandom() { Fill("fillrandom", Permutation(plan_.num, plan_.seed)); }
+
+  // The same in batches.
+  void FillBatch() {
+    Engine engine(setup_);
+    Permutation order(plan_.num, plan_.seed);
+    Values values(kValueSize);
+    KeyBuffer key;
+    uint64_t next = 0;
+    Timed("fillrandom, batches of 100", &engine, plan_.num / kBatchEntries * kBatchEntries, [&](Histogram* latencies) {
+      uint64_t before = NowNanos();
+      while (next + kBatchEntries <= plan_.num) {
+        engine.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
+        before = Lap(before, latencies);
+      }
+    });
+  }
+
+  void FillSync() {
+    Engine engine(setup_);
+    Values values(kValueSize);
+    KeyBuffer key;
+    Random random(plan_.seed);
+    Histogram latencies;
+    uint64_t start = NowNanos(), before = start;
+    for (uint64_t i = 0; i < plan_.syncs; ++i) {
+      engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/true);
+      before = Lap(before, &latencies);
+    }
+    AddRate("fillsync", plan_.syncs, start);
+    sink_.AddLatencies("fillsync", latencies);
+  }
+
+  void Reads() {
+    Engine engine(setup_);
+    engine.Settle();
+    // One sweep that nobody times, so that every engine has what its cache can hold.
+    if (Sweep(&engine, /*forward=*/true) != plan_.num) Fatal("rows are missing");
+    if (plan_.Wants("readseq")) TimedSweep("readseq", &engine, true);
+    if (plan_.Wants("readreverse")) TimedSweep("readreverse", &engine, false);
+    if (plan_.Wants("readrandom")) ReadRandom(&engine);
+    if (plan_.Wants("readmissing")) ReadMissing(&engine);
+    if (plan_.Wants("multiget32")) ReadMulti(&engine);
+    if (plan_.Wants("seekrandom10")) SeekRandom(&engine);
+    sink_.Add("reads", "RSS MiB", Better::kLower, MiB(ResidentBytes()));
+  }
+
+  void Mutate() {
+    Engine engine(setup_);
+    if (plan_.Wants("overwrite")) Overwrite(&engine);
+    if (plan_.Wants("readwhilewriting")) ReadWhileWriting(&engine);
+  }
+
+ private:
+  static double MiB(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+  // Ends one operation and begins the next with a single look at the clock.
+  static uint64_t Lap(uint64_t before, Histogram* latencies) {
+    uint64_t now = NowNanos();
+    latencies->Add(now - before);
+    return now;
+  }
+
+  void AddRate(const std::string& workload, uint64_t operations, uint64_t start) {
+    sink_.Add(workload, "ops/s", Better::kHigher,
+              static_cast<double>(operations) * 1e9 / static_cast<double>(NowNanos() - start));
+  }
+
+  // A write workload: the rate of the writes themselves; CPU and bytes until the last compaction they cause is done.
+  template <class Body>
+  void Timed(const std::string& workload, Engine* engine, uint64_t entries, Body body) {
+    Histogram latencies;
+    Usage before = ReadUsage();
+    uint64_t start = NowNanos();
+    body(&latencies);
+    uint64_t end = NowNanos();
+    engine->Settle();
+    Usage used = ReadUsage() - before;
+    if (!plan_.Wants(workload)) return;
+    double count = static_cast<double>(entries);
+    sink_.Add(workload, "ops/s", Better::kHigher, count * 1e9 / static_cast<double>(end - start));
+    sink_.Add(workload, "ops/s until settled", Better::kHigher, count / used.wall_s);
+    sink_.Add(workload, "CPU us/op", Better::kLower, used.cpu_s * 1e6 / count);
+    sink_.Add(workload, "bytes written per byte", Better::kLower,
+              static_cast<double>(used.written_bytes) / (count * kEntrySize));
+    sink_.Add(workload, "device MiB read", Better::kLower, std::floor(MiB(used.device_read_bytes)));
+    sink_.AddLatencies(workload, latencies);
+    sink_.Add(workload, "disk MiB", Better::kLower, MiB(DirectoryBytes(setup_.dir)));
+    sink_.Add(workload, "peak RSS MiB", Better::kLower, MiB(PeakResidentBytes()));
+  }
+
+  template <class Order>
+  void Fill(const std::string& workload, Order order) {
+    Engine engine(setup_);
+    Values values(kValueSize);
+    KeyBuffer key;
+    Timed(workload, &engine, plan_.num, [&](Histogram* latencies) {
+      uint64_t before = NowNanos();
+      for (uint64_t i = 0; i < plan_.num; ++i) {
+        engine.Put(key(Present(order(i))), values.Next(), /*sync=*/false);
+        before = Lap(before, latencies);
+      }
+    });
+  }
+
+  void Overwrite(Engine* engine) {
+    Values values(kValueSize);
+    KeyBuffer key;
+    Random random(plan_.seed + 1);
+    Timed("overwrite", engine, plan_.num, [&](Histogram* latencies) {
+      uint64_t before = NowNanos();
+      for (uint64_t i = 0; i < plan_.num; ++i) {
+        engine->Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
+        before = Lap(before, latencies);
+      }
+    });
+  }
+
+  // Every row's key and value is touched. Returns the number of rows.
+  uint64_t Sweep(Engine* engine, bool forward) {
+    typename Engine::Cursor cursor(engine);
+    uint64_t rows = 0, bytes = 0;
+    if (forward) {
+      for (cursor.First(); cursor.Valid(); cursor.Next(), ++rows) bytes += cursor.key().size() + cursor.value().size();
+    } else {
+      for (cursor.Last(); cursor.Valid(); cursor.Prev(), ++rows) bytes += cursor.key().size() + cursor.value().size();
+    }
+    if (bytes != rows * kEntrySize) Fatal("a row has another size than was written");
+    return rows;
+  }
+
+  void TimedSweep(const std::string& workload, Engine* engine, bool forward) {
+    // Small data sets are swept several times, so that the clock has something to measure.
+    uint64_t sweeps = std::max<uint64_t>(1, 2'000'000 / plan_.num);
+    uint64_t start = NowNanos(), rows = 0;
+    for (uint64_t i = 0; i < sweeps; ++i) rows += Sweep(engine, forward);
+    double seconds = static_cast<double>(NowNanos() - start) / 1e9;
+    sink_.Add(workload, "ops/s", Better::kHigher, static_cast<double>(rows) / seconds);
+    sink_.Add(workload, "GB/s", Better::kHigher, static_cast<double>(rows * kEntrySize) / seconds / 1e9);
+  }
+
+  void ReadRandom(Engine* engine) {
+    typename Engine::Reader reader(engine);
+    KeyBuffer key;
+    Random random(plan_.seed + 2);
+    Histogram latencies;
+    uint64_t found = 0;
+    Usage before = ReadUsage();
+    uint64_t start = NowNanos();
+    for (uint64_t i = 0; i < plan_.reads; ++i) {
+      std::string_view wanted = key(Present(random.Below(plan_.num)));
+      if (i % 16 != 0) {  // the clock costs a tenth of a read: only every sixteenth is timed by itself
+        found += reader.Get(wanted);
+        continue;
+      }
+      uint64_t begin = NowNanos();
+      found += reader.Get(wanted);
+      latencies.Add(NowNanos() - begin);
+    }
+    AddRate("readrandom", plan_.reads, start);
+    Usage used = ReadUsage() - before;
+    if (found != plan_.reads) Fatal("readrandom missed a key");
+    sink_.Add("readrandom", "CPU us/op", Better::kLower, used.cpu_s * 1e6 / static_cast<double>(plan_.reads));
+    sink_.Add("readrandom", "device MiB read", Better::kLower, std::floor(MiB(used.device_read_bytes)));
+    sink_.AddLatencies("readrandom", latencies);
+  }
+
+  void ReadMissing(Engine* engine) {
+    typename Engine::Reader reader(engine);
+    KeyBuffer key;
+    Random random(plan_.seed + 3);
+    uint64_t found = 0, start = NowNanos();
+    for (uint64_t i = 0; i < plan_.reads; ++i) found += reader.Get(key(Missing(random.Below(plan_.num))));
+    AddRate("readmissing", plan_.reads, start);
+    if (found != 0) Fatal("readmissing found a key");
+  }
+
+  void ReadMulti(Engine* engine) {
+    typename Engine::Reader reader(engine);
+    std::vector<KeyBuffer> buffers(kMultiGetKeys);
+    std::vector<std::string_view> keys(kMultiGetKeys);
+    Random random(plan_.seed + 4);
+    uint64_t rounds = plan_.reads / kMultiGetKeys, found = 0, start = NowNanos();
+    for (uint64_t i = 0; i < rounds; ++i) {
+      for (size_t k = 0; k < kMultiGetKeys; ++k) keys[k] = buffers[k](Present(random.Below(plan_.num)));
+      found += reader.MultiGet(keys);
+    }
+    AddRate("multiget32", rounds * kMultiGetKeys, start);
+    if (found != rounds * kMultiGetKeys) Fatal("multiget32 missed a key");
+  }
+
+  void SeekRandom(Engine* engine) {
+    typename Engine::Cursor cursor(engine);
+    KeyBuffer key;
+    Random random(plan_.seed + 5);
+    uint64_t bytes = 0, seeks = plan_.reads / 4, start = NowNanos();
+    for (uint64_t i = 0; i < seeks; ++i) {
+      cursor.Seek(key(Missing(random.Below(plan_.num))));
+      for (size_t n = 0; n < kSeekNexts && cursor.Valid(); ++n, cursor.Next()) bytes += cursor.value().size();
+    }
+    AddRate("seekrandom10", seeks, start);
+    if (bytes == 0 && seeks > 0) Fatal("seekrandom10 read nothing");
+  }
+
+  // One thread reads for a fixed time while another writes as fast as it can.
+  void ReadWhileWriting(Engine* engine) {
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> writes{0};
+    Usage before = ReadUsage();
+    uint64_t start = NowNanos();
+    std::thread writer([&] {
+      Values values(kValueSize);
+      KeyBuffer key;
+      Random random(plan_.seed + 6);
+      uint64_t count = 0;
+      for (; !stop.load(std::memory_order_relaxed); ++count) {
+        engine->Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
+      }
+      writes = count;
+    });
+    typename Engine::Reader reader(engine);
+    KeyBuffer key;
+    Random random(plan_.seed + 7);
+    Histogram latencies;
+    uint64_t reads = 0, found = 0, lap = start;
+    uint64_t end = start + static_cast<uint64_t>(plan_.mixed_seconds * 1e9);
+    for (; lap < end; ++reads) {
+      found += reader.Get(key(Present(random.Below(plan_.num))));
+      lap = Lap(lap, &latencies);
+    }
+    stop = true;
+    writer.join();
+    double seconds = static_cast<double>(NowNanos() - start) / 1e9;
+    if (found != reads) Fatal("readwhilewriting missed a key");
+    Usage used = ReadUsage() - before;
+    double operations = static_cast<double>(reads + writes);
+    sink_.Add("readwhilewriting", "reads/s", Better::kHigher, static_cast<double>(reads) / seconds);
+    sink_.Add("readwhilewriting", "writes/s", Better::kHigher, static_cast<double>(writes) / seconds);
+    sink_.Add("readwhilewriting", "CPU us/op", Better::kLower, used.cpu_s * 1e6 / operations);
+    sink_.AddLatencies("readwhilewriting", latencies);
+    sink_.Add("readwhilewriting", "peak RSS MiB", Better::kLower, MiB(PeakResidentBytes()));
+  }
+
+  const Setup setup_;
+  const Plan plan_;
+  Sink& sink_;
+};
+
+}  // namespace varve::bench
