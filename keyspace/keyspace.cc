@@ -432,9 +432,13 @@ void Keyspace::AppendCounters() {
 
 Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
   if (batch_.empty()) return lsm::SequenceNumber{0};
+  const lsm::IndexedBatch::Mark mark = batch_.GetMark();
   AppendCounters();
   Result<lsm::SequenceNumber> sequence = db_->WriteAsync(batch_.batch(), std::move(on_durable));
-  if (sequence.status().Is(lsm::StatusCode::kBusy)) return sequence;
+  if (sequence.status().Is(lsm::StatusCode::kBusy)) {
+    batch_.batch().Truncate(mark.size, mark.count);  // the counters are appended anew by the next try
+    return sequence;
+  }
   if (sequence.ok()) {
     committed_ = counters_;
     format_written_ = true;

@@ -4,8 +4,7 @@
 //   Entry entry;
 //   Result<bool> found = (*keys)->Find(0, "user:1", &entry);        // entry.value is the string
 //   Status s = (*keys)->Put(0, "user:1", *found ? &entry : nullptr, Type::kString, "Ann", 0);
-//   s = (*keys)->Commit(nullptr);                                   // everything since the last Commit, as one WAL
-//   record
+//   s = (*keys)->Commit(nullptr).status();                          // all since the last Commit: one WAL record
 //
 // Writes gather in one pending batch that every read sees; Commit hands it to Db::WriteAsync with the changed counters.
 // kBusy (the engine's flushes are behind) leaves everything pending: run nothing and call Commit again a little later.

@@ -4,10 +4,9 @@
 // here. Three sorts of row:
 //   live    the value is used by this server; CONFIG SET changes it, through ServerControl::ApplyConfig.
 //   start   used, but only when the server starts; CONFIG SET refuses as Redis refuses its immutable ones.
-//   fact    describes how this server works in Redis' words (save is "", appendonly is "yes", ...) or a Redis setting
-//   that
-//           has nothing to act on here. Setting it to what it says is accepted; another value is refused with a
-//           text that says so. Tools that read it get an answer, nobody is told that something changed that did not.
+//   fact    describes how this server works in Redis' words (save is "", appendonly is "yes", ...), or a setting of
+//           Redis that has nothing to act on here. Setting it to what it says is accepted, another value is refused
+//           with a text that says so: tools get an answer, and nobody is told of a change that did not happen.
 // Threads: the executor's.
 #pragma once
 

@@ -3,12 +3,10 @@
 // A tick of the server, as net/ drives it:
 //   dispatcher.BeginTick();
 //   for each ready client, for each parsed request:  e = dispatcher.Execute(session, args, &out);
-//   keyspace.Commit(...)            never between two requests of a client that is inside Execute: EXEC is one request,
-//                                   so a transaction always lies in one batch. Commit earlier when pending_bytes() is
-//                                   large.
-//   if it failed:  every reply of the tick since the first Execution with `wrote` may show writes that are gone. Cut
-//   those
-//                  replies off the outputs and call FailedCommit for each request that gave one instead.
+//   keyspace.Commit(...)    never inside an Execute: EXEC is one request, so a transaction always lies in one batch.
+//                           Commit earlier, between two requests, when pending_bytes() is large.
+//   if it failed:           every reply of the tick since the first Execution with `wrote` may show writes that are
+//                           gone. Cut those off the outputs and call FailedCommit once for each of them instead.
 //   release the replies (appendfsync always: when the durable callback came).
 // Threads: the executor's.
 #pragma once

@@ -1,8 +1,8 @@
 // resp/parser.h - bytes in pieces -> requests.
 //
-//   request  | '*' count CRLF | ('$' length CRLF | bytes | CRLF) x count |      an array of bulk strings
-//            | words separated by blanks, LF or CRLF |                          inline: "..." with \n \r \t \b \a \xHH,
-//            '...' with \'
+//   request   | '*' count CRLF | ('$' length CRLF | bytes | CRLF) x count |     an array of bulk strings
+//             | words separated by blanks | LF or CRLF |                        inline; a word may be quoted:
+//                                                        "..." with \n \r \t \b \a \xHH, '...' with \'
 //
 // The caller keeps one contiguous read buffer. It hands over what is not yet consumed; the parser remembers how far
 // into the current request it came, so each byte is looked at once however the request was split. Arguments are views
