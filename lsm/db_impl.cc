@@ -17,6 +17,8 @@ constexpr size_t kMemTableMin = size_t{1} << 20;
 constexpr size_t kMemTableMax = size_t{64} << 20;
 constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
 
+}  // namespace
+
 std::string ParentOf(const std::string& path) {
   const size_t slash = path.find_last_of('/');
   if (slash == std::string::npos) return ".";
@@ -27,8 +29,6 @@ std::string WithoutTrailingSlashes(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
 }
-
-}  // namespace
 
 Result<Environment> ResolveOptions(const Options& options) {
   if (options.memory_budget < kBudgetMin) {
@@ -110,10 +110,9 @@ Status DbImpl::OpenDirectory() {
     listing = std::move(before).value();
   }
   if (!listing.has_current && !env_.options.create_if_missing) return Status::NotFound(dir_ + ": no database there");
-  if (!*exists) {
-    VARVE_TRY(fs->CreateDir(dir_));
-    VARVE_TRY(fs->SyncDir(ParentOf(dir_)));
-  }
+  if (!*exists) VARVE_TRY(fs->CreateDir(dir_));
+  // Not only when the directory was made just now: whoever made it may have died before this.
+  if (!listing.has_current) VARVE_TRY(fs->SyncDir(ParentOf(dir_)));
   auto lock = fs->Lock(LockFileName(dir_));
   if (!lock.ok()) return lock.status();
   lock_ = std::move(lock).value();

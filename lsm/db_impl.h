@@ -41,6 +41,8 @@ struct Environment {
   int compaction_threads;
 };
 Result<Environment> ResolveOptions(const Options& options);
+std::string ParentOf(const std::string& path);
+std::string WithoutTrailingSlashes(std::string path);
 
 class DbImpl final : public Db {
  public:
@@ -123,6 +125,9 @@ class DbImpl final : public Db {
   void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
   void PeriodicSync();
   void BackgroundSync();
+
+  // Administration.
+  Status FillCheckpoint(const std::string& temporary, ManifestState state);
 
   // Background.
   // Waits for `condition`, helping an executor that has no threads.

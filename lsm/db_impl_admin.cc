@@ -3,11 +3,34 @@
 
 #include "lsm/db_impl.h"
 #include "lsm/inspect.h"
+#include "lsm/version/file_names.h"
 
 namespace varve::lsm {
 
-Status DbImpl::Checkpoint(const std::string& dir) {
+namespace {
+
+// Takes away a checkpoint that was never finished. A directory that holds anything else is left alone.
+Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
+  auto exists = fs->Exists(dir);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return Status::Ok();
+  auto names = fs->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (ParseFileName(name).kind == FileKind::kForeign) {
+      return Status::InvalidArgument(dir + ": is in the way of the checkpoint and holds '" + name +
+                                     "', which is no part of one");
+    }
+  }
+  for (const std::string& name : *names) VARVE_TRY(fs->Remove(dir + "/" + name));
+  return fs->RemoveDir(dir);
+}
+
+}  // namespace
+
+Status DbImpl::Checkpoint(const std::string& given_dir) {
   FileSystem* fs = env_.file_system;
+  const std::string dir = WithoutTrailingSlashes(given_dir);
   auto exists = fs->Exists(dir);
   if (!exists.ok()) return exists.status();
   if (*exists) return Status::InvalidArgument(dir + ": exists already; a checkpoint wants a new directory");
@@ -19,6 +42,19 @@ Status DbImpl::Checkpoint(const std::string& dir) {
   }
   // Built under another name, so that a crash leaves no half checkpoint under the one asked for.
   const std::string temporary = dir + ".tmp";
+  VARVE_TRY(RemoveUnfinished(fs, temporary));
+  Status status = FillCheckpoint(temporary, std::move(state));
+  if (status.ok()) status = fs->Rename(temporary, dir);
+  if (!status.ok()) {
+    Status ignored = RemoveUnfinished(fs, temporary);  // else the next attempt does it
+    (void)ignored.ok();
+    return status;
+  }
+  return fs->SyncDir(ParentOf(dir));
+}
+
+Status DbImpl::FillCheckpoint(const std::string& temporary, ManifestState state) {
+  FileSystem* fs = env_.file_system;
   VARVE_TRY(fs->CreateDir(temporary));
   state.next_number = NextNumber() + 1;
   state.wal_number = state.next_number;
@@ -28,11 +64,7 @@ Status DbImpl::Checkpoint(const std::string& dir) {
     }
   }
   auto manifest = ManifestWriter::Create(fs, env_.random, temporary, state.next_number - 1, state);
-  if (!manifest.ok()) return manifest.status();
-  manifest->reset();
-  VARVE_TRY(fs->Rename(temporary, dir));
-  const size_t slash = dir.find_last_of('/');
-  return fs->SyncDir(slash == std::string::npos ? "." : slash == 0 ? "/" : dir.substr(0, slash));
+  return manifest.ok() ? Status::Ok() : manifest.status();
 }
 
 Result<VerifyReport> DbImpl::Verify() {

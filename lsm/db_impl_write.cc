@@ -175,8 +175,7 @@ WritePressure DbImpl::Pressure() const {
 }
 
 Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
-  if (!ActiveIsFull() && room_.load(std::memory_order_relaxed) == Room::kFree)
-      [[likely]] {
+  if (!ActiveIsFull() && room_.load(std::memory_order_relaxed) == Room::kFree) [[likely]] {
     return Status::Ok();
   }
   bool delayed = false;

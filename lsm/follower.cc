@@ -39,7 +39,7 @@ Follower::~Follower() {
 Result<std::unique_ptr<Db>> Follower::Open(const std::string& dir, const Options& options) {
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
-  std::unique_ptr<Follower> db(new Follower(dir, std::move(environment).value()));
+  std::unique_ptr<Follower> db(new Follower(WithoutTrailingSlashes(dir), std::move(environment).value()));
   {
     MutexLock lock(&db->mu_);
     if (Status s = db->CatchUpLocked(); !s.ok()) {

@@ -130,9 +130,9 @@ class PowerLoss {
                                 : inner.number % 3 == 1 ? CrashPlan::Random(seed, 0.5)
                                                         : CrashPlan::Torn(seed, 0.7);
         Machine twice(seed, after.disk->CrashClone(again));
-        RecoverAndCheck(&twice, at_least, where + ", again before call " + std::to_string(inner.number) +
-                                              " of the recovery (" + std::string(FileOpName(inner.op)) + " " +
-                                              std::string(inner.path) + ")");
+        RecoverAndCheck(&twice, at_least,
+                        where + ", again before call " + std::to_string(inner.number) + " of the recovery (" +
+                            std::string(FileOpName(inner.op)) + " " + std::string(inner.path) + ")");
       });
     }
     std::optional<Rows> rows = RecoverAndCheck(&after, at_least, where);
@@ -197,8 +197,7 @@ class PowerLoss {
         Apply(changes, &rows);
         ASSERT_TRUE((*db)->Write({.sync = i == 2}, batch).ok()) << where;
       }
-      const CrashPlan plan =
-          totals_.clones % 3 == 0 ? CrashPlan::Torn(totals_.clones, 0.5) : CrashPlan::DropUnsynced();
+      const CrashPlan plan = totals_.clones % 3 == 0 ? CrashPlan::Torn(totals_.clones, 0.5) : CrashPlan::DropUnsynced();
       next = machine->disk->CrashClone(plan);
     }
     Machine third(totals_.clones, std::move(next));

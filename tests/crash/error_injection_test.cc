@@ -1,0 +1,333 @@
+// Failing calls: for N = 1, 2, ... the N-th call of the file system fails, once or from then on, until a run meets no
+// fault. Whatever fails, nothing crashes, every error is reported, no write that was acknowledged is lost, nothing is
+// acknowledged after a failed sync of the log, and no file stays open.
+//
+// The workload goes on after errors, as a program would that tries again. What the database may hold afterwards: the
+// acknowledged batches, and of those that failed since the last acknowledgement at most one (its bytes may have arrived
+// in spite of the error; a later batch would have taken its place).
+#include <cstdio>
+#include <functional>
+#include <set>
+
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+constexpr char kCheckpoint[] = "/checkpoint";
+
+struct Fault {
+  StatusCode code = StatusCode::kIoError;
+  FaultRule::Effect effect = FaultRule::Effect::kNothing;
+  bool sticky = false;
+};
+
+std::string Name(const Fault& fault) {
+  std::string name(StatusCodeName(fault.code));
+  if (fault.effect == FaultRule::Effect::kPartOfWrite) name += ", short write";
+  if (fault.effect == FaultRule::Effect::kEverything) name += ", carried out";
+  return name + (fault.sticky ? ", from call " : ", once at call ");
+}
+
+class FaultyRun {
+ public:
+  FaultyRun(const Fault& fault, uint64_t call, WalSync mode) : fault_(fault), machine_(call), dice_(7), mode_(mode) {
+    FaultRule rule = fault.sticky ? FaultRule::From(call, fault.code) : FaultRule::At(call, fault.code);
+    rule.effect = fault.effect;
+    machine_.fs.SetHook([this, call](const FileCall& made) {
+      if (made.number < call || (made.number > call && !fault_.sticky) || healed_) return;
+      const bool log = made.path_class == PathClass::kWal || made.path_class == PathClass::kManifest;
+      if (made.op == FileOp::kSync && log && made.path.starts_with("/db/")) log_sync_failed_ = true;
+      // Then it is unknown what of the log or of CURRENT is on the disk: no going on without reopening.
+      if (made.op == FileOp::kSync || made.op == FileOp::kSyncDir || made.path_class == PathClass::kCurrent)
+        may_be_fenced_ = true;
+      if (first_.empty()) first_ = std::string(FileOpName(made.op)) + " " + std::string(made.path);
+    });
+    machine_.fs.AddRule(rule);
+  }
+
+  Machine& machine() { return machine_; }
+  Dice& dice() { return dice_; }
+  bool met_fault() const { return machine_.fs.FaultCount() > 0; }
+  const std::string& first() const { return first_; }
+
+  bool Open() {
+    auto db = Db::Open(kDir, machine_.Setup(SmallOptions()));
+    if (db.ok()) {
+      db_ = std::move(db).value();
+      log_sync_failed_ = false;  // that was another life
+    }
+    EXPECT_TRUE(db_ != nullptr || met_fault()) << db.status().ToString();
+    if (db_ != nullptr) CheckContents(db_.get(), "open");
+    return db_ != nullptr;
+  }
+  void Write(const Changes& changes) {
+    if (db_ == nullptr) return;
+    WriteBatch batch;
+    AddTo(changes, &batch);
+    const bool sync_failed_before = log_sync_failed_;
+    const Status s = db_->Write({}, batch);
+    Rows next = acknowledged_;
+    Apply(changes, &next);
+    if (s.ok()) {
+      EXPECT_FALSE(log_sync_failed_ && (sync_failed_before || mode_ == WalSync::kAlways))
+          << "acknowledged after a failed sync";
+      acknowledged_ = std::move(next);
+      perhaps_.clear();
+    } else {
+      EXPECT_TRUE(met_fault()) << s.ToString();
+      if (!s.Is(StatusCode::kFenced) || log_sync_failed_) perhaps_.push_back(std::move(next));
+    }
+  }
+  void Do(const Status& status) { EXPECT_TRUE(status.ok() || met_fault()) << status.ToString(); }
+  Db* db() { return db_.get(); }
+  void Close() {
+    if (db_ == nullptr) return;
+    Do(db_->Close());
+    db_.reset();
+    EXPECT_EQ(machine_.disk->OpenHandleCount(), 0u);
+  }
+
+  void Heal() {
+    healed_ = true;
+    machine_.fs.ClearRules();
+  }
+
+  // The disk has room again: a database that is not fenced goes on by itself.
+  void SpaceReturns() {
+    Heal();
+    if (db_ == nullptr) return;
+    machine_.Rest();
+    machine_.Rest();
+    const bool fenced = db_->Stats().fenced;
+    EXPECT_TRUE(!fenced || may_be_fenced_ || fault_.code != StatusCode::kNoSpace) << "a full disk fences nothing";
+    if (fenced) return;
+    EXPECT_EQ(db_->Stats().background_error, "");
+    for (int i = 0; i < 3; ++i) Write(RandomChanges(&dice_, 4, 60));
+    EXPECT_TRUE(perhaps_.empty()) << "writes work again";
+    EXPECT_TRUE(db_->Flush().ok());
+    EXPECT_TRUE(db_->CompactRange({}, {}).ok());
+    CheckContents(db_.get(), "after space returned");
+  }
+
+  // After the workload: without faults everything is there, on this disk and on what a power loss leaves of it.
+  void Finish() {
+    Heal();
+    Close();
+    machine_.fs.SetHook(nullptr);
+    const size_t handles = machine_.disk->OpenHandleCount();
+    EXPECT_EQ(handles, 0u) << "files left open";
+    if (mode_ == WalSync::kAlways) {
+      Machine after(1, machine_.disk->CrashClone(CrashPlan::DropUnsynced()));
+      Reopen(&after, "after power loss");
+    }
+    Reopen(&machine_, "reopened");
+  }
+
+ private:
+  Options SmallOptions() const {
+    Options options;
+    options.memory_budget = size_t{4} << 20;
+    options.memtable_size = 16 * 1024;
+    options.table_size = 64 * 1024;
+    options.block_size = 1024;
+    options.wal_sync = mode_;
+    options.background_threads = 1;
+    return options;
+  }
+
+  void CheckContents(Db* db, const std::string& when) {
+    Result<Rows> rows = ReadAll(db);
+    if (!rows.ok()) {
+      EXPECT_TRUE(!healed_ && met_fault()) << when << ": " << rows.status().ToString();
+      return;
+    }
+    bool known = *rows == acknowledged_;
+    for (const Rows& perhaps : perhaps_) known = known || perhaps == *rows;
+    EXPECT_TRUE(known) << when << ": " << Difference(*rows, acknowledged_) << " (and " << perhaps_.size()
+                       << " batches that failed)";
+    if (known) {  // what it turned out to be
+      acknowledged_ = *rows;
+      perhaps_.clear();
+    }
+  }
+
+  void Reopen(Machine* machine, const std::string& when) {
+    const Rows before = acknowledged_;
+    const std::vector<Rows> perhaps = perhaps_;
+    {
+      auto db = Db::Open(kDir, machine->Setup(SmallOptions()));
+      ASSERT_TRUE(db.ok()) << when << ": " << db.status().ToString();
+      CheckContents(db->get(), when);
+      EXPECT_EQ(Problems(db->get()), "") << when;
+      EXPECT_EQ(Compare(db->get(), acknowledged_), "") << when;
+      WriteBatch batch;
+      batch.Put("one more", "write");
+      EXPECT_TRUE((*db)->Write({.sync = true}, batch).ok()) << when;
+      machine->executor.RunAll();
+      EXPECT_TRUE((*db)->Close().ok()) << when;
+    }
+    EXPECT_EQ(machine->disk->OpenHandleCount(), 0u) << when;
+    // Nothing but the database's own files, and none of them unnamed, is left.
+    auto names = machine->disk->List(kDir);
+    ASSERT_TRUE(names.ok());
+    for (const std::string& name : *names) EXPECT_FALSE(name.ends_with(".tmp")) << when << ": " << name;
+    acknowledged_ = before;
+    perhaps_ = perhaps;
+  }
+
+  const Fault fault_;
+  Machine machine_;
+  Dice dice_;
+  const WalSync mode_;
+  std::unique_ptr<Db> db_;
+  Rows acknowledged_;
+  std::vector<Rows> perhaps_;  // acknowledged_ and one batch that failed since
+  bool log_sync_failed_ = false;
+  bool may_be_fenced_ = false;
+  bool healed_ = false;
+  std::string first_;
+};
+
+using Workload = std::function<void(FaultyRun*)>;
+
+uint64_t total_runs = 0;
+
+// Runs `workload` with every fault at every call.
+void Inject(const std::string& name, WalSync mode, const Workload& workload) {
+  std::vector<Fault> faults;
+  for (const bool sticky : {false, true}) {
+    for (const StatusCode code : {StatusCode::kIoError, StatusCode::kNoSpace}) {
+      faults.push_back({code, FaultRule::Effect::kNothing, sticky});
+      faults.push_back({code, FaultRule::Effect::kPartOfWrite, sticky});
+    }
+    faults.push_back({StatusCode::kNoSpace, FaultRule::Effect::kEverything, sticky});
+  }
+  uint64_t runs = 0;
+  for (const Fault& fault : faults) {
+    for (uint64_t call = 1;; ++call) {
+      FaultyRun run(fault, call, mode);
+      SCOPED_TRACE(name + ": " + Name(fault) + std::to_string(call));
+      workload(&run);
+      run.SpaceReturns();
+      run.Finish();
+      ++runs;
+      if (::testing::Test::HasFailure()) {
+        ADD_FAILURE() << "the first call to fail was " << run.first();
+        return;
+      }
+      if (!run.met_fault()) break;
+      ASSERT_LT(call, 5000u);
+    }
+  }
+  total_runs += runs;
+  std::printf("%-24s %llu runs\n", name.c_str(), static_cast<unsigned long long>(runs));
+}
+
+void Fill(FaultyRun* run, int batches, size_t value_size) {
+  for (int i = 0; i < batches; ++i) run->Write(RandomChanges(&run->dice(), 5, 80, value_size));
+}
+
+TEST(ErrorInjectionTest, OpenAndClose) {
+  Inject("open, close", WalSync::kNever, [](FaultyRun* run) {
+    for (int i = 0; i < 2; ++i) {
+      run->Open();
+      Fill(run, 2, 50);
+      run->Close();
+    }
+  });
+}
+
+TEST(ErrorInjectionTest, SyncedPuts) {
+  Inject("synced puts", WalSync::kAlways, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 6, 50);
+  });
+}
+
+TEST(ErrorInjectionTest, UnsyncedPuts) {
+  Inject("unsynced puts", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 6, 50);
+    if (run->db() != nullptr) run->Do(run->db()->SyncWal());
+    Fill(run, 2, 50);
+  });
+}
+
+TEST(ErrorInjectionTest, Flush) {
+  Inject("flush", WalSync::kAlways, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    for (int i = 0; i < 2; ++i) {
+      Fill(run, 3, 200);
+      if (run->db() != nullptr) run->Do(run->db()->Flush());
+    }
+  });
+}
+
+TEST(ErrorInjectionTest, MemtableSwitches) {
+  Inject("switches", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    for (int i = 0; i < 12; ++i) {
+      Fill(run, 1, 1500);
+      if (i % 3 == 0) run->machine().executor.RunOne();
+      if (i % 5 == 4) run->machine().Rest();
+    }
+  });
+}
+
+TEST(ErrorInjectionTest, Compaction) {
+  Inject("compaction", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    for (int i = 0; i < 3; ++i) {
+      Fill(run, 2, 300);
+      if (run->db() != nullptr) run->Do(run->db()->Flush());
+    }
+    if (run->db() != nullptr) run->Do(run->db()->CompactRange({}, {}));
+    Fill(run, 2, 300);
+    if (run->db() != nullptr) run->Do(run->db()->CompactRange({}, {}));
+  });
+}
+
+TEST(ErrorInjectionTest, Reopening) {
+  Inject("reopening", WalSync::kAlways, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 4, 2000);
+    run->Close();
+    if (!run->Open()) run->Open();
+    Fill(run, 3, 200);
+    run->Close();
+    run->Open();
+  });
+}
+
+TEST(ErrorInjectionTest, Checkpoint) {
+  Inject("checkpoint", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 3, 200);
+    if (run->db() == nullptr) return;
+    Status s = run->db()->Checkpoint(kCheckpoint);
+    run->Do(s);
+    // A failed one does not stand in the way of the next.
+    run->Heal();
+    run->machine().Rest();
+    if (!s.ok() && !run->db()->Stats().fenced && !*run->machine().disk->Exists(kCheckpoint)) {
+      s = run->db()->Checkpoint(kCheckpoint);
+      EXPECT_TRUE(s.ok()) << s.ToString();
+    }
+    if (!s.ok()) return;
+    Result<Rows> rows = ReadAll(run->db());
+    ASSERT_TRUE(rows.ok());
+    Machine other(1, run->machine().disk->CrashClone(CrashPlan::DropUnsynced()));
+    auto copy = Db::Open(kCheckpoint, other.Setup());
+    ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+    EXPECT_EQ(Compare(copy->get(), *rows), "");
+  });
+}
+
+TEST(ErrorInjectionTest, Totals) {
+  std::printf("error injection: %llu runs\n", static_cast<unsigned long long>(total_runs));
+}
+
+}  // namespace
+}  // namespace varve::lsm

@@ -1,0 +1,435 @@
+// Random operations on the database and on a std::map: whatever the options and the order of background work, both must
+// always say the same. Snapshots are copies of the map.
+//
+// A failure prints what repeats it: VARVE_SEED=... (and the option set, by --gtest_filter). VARVE_MODEL_STEPS says how
+// many operations each option set runs.
+#include <deque>
+#include <optional>
+
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+constexpr uint64_t kStepsDefault = 4000;
+
+struct OptionSet {
+  const char* name;
+  Options options;
+  bool threads = false;  // the real executor and clock; else a ManualExecutor whose order the seed chooses
+  size_t value_size = 100;
+};
+
+Options Small() {
+  Options options;
+  options.memory_budget = size_t{8} << 20;
+  options.memtable_size = 32 * 1024;
+  options.table_size = 64 * 1024;
+  options.block_size = 1024;
+  options.wal_sync = WalSync::kNever;
+  options.background_threads = 1;
+  return options;
+}
+
+template <typename Edit>
+Options SmallWith(Edit edit) {
+  Options options = Small();
+  edit(&options);
+  return options;
+}
+
+std::vector<OptionSet> OptionSets() {
+  return {
+      {"Small", Small()},
+      {"Defaults", Options{}, true},
+      {"TinyMemtable", SmallWith([](Options* o) { o->memtable_size = 1; })},
+      {"LargeMemtable", SmallWith([](Options* o) { o->memtable_size = 1 << 20; })},
+      {"Block256", SmallWith([](Options* o) { o->block_size = 256; })},
+      {"Block64K", SmallWith([](Options* o) { o->block_size = 64 * 1024; })},
+      {"NoFilter", SmallWith([](Options* o) { o->filter_bits_per_key = 0; })},
+      {"NoCompression", SmallWith([](Options* o) { o->compression = Compression::kNone; })},
+      {"SmallestBudget", SmallWith([](Options* o) { o->memory_budget = 4 << 20; }), false, 2000},
+      {"LargeTables", SmallWith([](Options* o) { o->table_size = 32 << 20; })},
+      {"SyncAlways", SmallWith([](Options* o) { o->wal_sync = WalSync::kAlways; })},
+      {"SyncEverySecond", SmallWith([](Options* o) { o->wal_sync = WalSync::kEverySecond; })},
+      {"LargeValues", Small(), false, 10'000},
+      {"OneThread", Small(), true},
+      {"ThreeThreads", SmallWith([](Options* o) {
+         o->background_threads = 3;
+         o->memtable_size = 8 * 1024;
+       }),
+       true, 300},
+  };
+}
+
+class ModelRun {
+ public:
+  ModelRun(const OptionSet& set, uint64_t seed)
+      : set_(set), options_(set.options), dice_(seed), machine_(std::make_unique<Machine>(seed)) {}
+  ~ModelRun() { CloseAll(); }
+
+  void Run(uint64_t steps) {
+    Open();
+    for (step_ = 1; step_ <= steps && !::testing::Test::HasFailure(); ++step_) Step();
+    if (::testing::Test::HasFailure()) return;
+    CheckEverything();
+    EXPECT_EQ(Problems(db_.get()), "");
+  }
+  uint64_t step() const { return step_; }
+  Machine& machine() { return *machine_; }
+
+ private:
+  struct Held {
+    std::unique_ptr<Snapshot> snapshot;
+    Rows rows;
+  };
+
+  static ReadOptions At(const Held& held) {
+    ReadOptions options;
+    options.snapshot = held.snapshot.get();
+    return options;
+  }
+
+  Options Setup() {
+    if (!set_.threads) return machine_->Setup(options_);
+    Options options = options_;
+    options.file_system = &machine_->fs;
+    return options;
+  }
+  Options FollowerSetup() {
+    Options options = Setup();
+    options.mode = OpenMode::kFollow;
+    return options;
+  }
+
+  void Open() {
+    auto db = Db::Open(kDir, Setup());
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  void CloseAll() {
+    held_.clear();
+    follower_held_.clear();
+    follower_.reset();
+    db_.reset();
+  }
+
+  void Step() {
+    if (!set_.threads && dice_.OneIn(3)) machine_->executor.RunOne();
+    if (!set_.threads && dice_.OneIn(50)) machine_->Rest(dice_.Below(3'000'000));
+    const uint64_t n = dice_.Below(1000);
+    if (n < 300) {
+      Write(RandomChanges(&dice_, 1, 400, set_.value_size));
+    } else if (n < 420) {
+      Write(RandomChanges(&dice_, 1 + dice_.Below(20), 400, set_.value_size));
+    } else if (n < 430) {
+      DeleteRange();
+    } else if (n < 620) {
+      Get();
+    } else if (n < 680) {
+      MultiGet();
+    } else if (n < 820) {
+      Walk();
+    } else if (n < 860) {
+      Overlay();
+    } else if (n < 890) {
+      if (held_.size() < 6) held_.push_back({db_->GetSnapshot(), rows_});
+    } else if (n < 920) {
+      if (!held_.empty()) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(dice_.Below(held_.size())));
+    } else if (n < 940) {
+      CheckSnapshot();
+    } else if (n < 955) {
+      const Status s = db_->Flush();
+      ASSERT_TRUE(s.ok()) << s.ToString();
+    } else if (n < 965) {
+      CompactRange();
+    } else if (n < 985) {
+      Follow();
+    } else if (n < 990) {
+      Checkpoint();
+    } else if (n < 995) {
+      Restart();
+    } else {
+      CheckEverything();
+    }
+  }
+
+  void Write(const Changes& changes) {
+    WriteBatch batch;
+    AddTo(changes, &batch);
+    Apply(changes, &rows_);
+    if (dice_.OneIn(4)) {
+      Result<SequenceNumber> sequence = db_->WriteAsync(batch, nullptr);
+      if (sequence.ok()) {
+        ASSERT_EQ(*sequence, batch.sequence() + batch.count() - 1);
+        return;
+      }
+      ASSERT_TRUE(sequence.status().Is(StatusCode::kBusy)) << sequence.status().ToString();
+    }
+    const Status s = db_->Write({.sync = dice_.OneIn(10)}, batch);
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+
+  void DeleteRange() {
+    std::string begin = RandomKey(&dice_), end = RandomKey(&dice_);
+    if (end < begin) std::swap(begin, end);
+    Write({{ValueKind::kRangeDelete, begin, end}});
+  }
+
+  // Now, or one of the snapshots.
+  const Rows& PickMoment(ReadOptions* options) {
+    options->fill_cache = !dice_.OneIn(4);
+    if (held_.empty() || dice_.OneIn(2)) return rows_;
+    const Held& held = held_[dice_.Below(held_.size())];
+    options->snapshot = held.snapshot.get();
+    return held.rows;
+  }
+
+  void ExpectValue(const Result<bool>& found, const PinnedValue& value, const std::string& key, const Rows& rows) {
+    ASSERT_TRUE(found.ok()) << found.status().ToString();
+    const auto want = rows.find(key);
+    ASSERT_EQ(*found, want != rows.end()) << Printable(key);
+    if (*found) {
+      ASSERT_EQ(value.view(), want->second) << Printable(key);
+    }
+  }
+
+  void Get() {
+    ReadOptions options;
+    const Rows& rows = PickMoment(&options);
+    const std::string key = RandomKey(&dice_);
+    PinnedValue value;
+    const Result<bool> quick = db_->TryGet(options, key, &value);
+    if (quick.ok() || !quick.status().Is(StatusCode::kWouldBlock)) ExpectValue(quick, value, key, rows);
+    ExpectValue(db_->Get(options, key, &value), value, key, rows);
+  }
+
+  void MultiGet() {
+    ReadOptions options;
+    const Rows& rows = PickMoment(&options);
+    std::vector<std::string> keys;
+    for (uint64_t i = dice_.Below(12); i > 0; --i) keys.push_back(RandomKey(&dice_));
+    std::vector<std::string_view> views(keys.begin(), keys.end());
+    std::vector<PinnedValue> values(keys.size());
+    const auto found = db_->MultiGet(options, views, values);
+    ASSERT_EQ(found.size(), keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) ExpectValue(found[i], values[i], keys[i], rows);
+  }
+
+  // An iterator, with or without bounds, that changes its mind about its direction.
+  void Walk() {
+    ReadOptions options;
+    WalkOver(PickMoment(&options), options, db_.get());
+  }
+
+  void WalkOver(const Rows& rows, ReadOptions options, Db* db) {
+    const std::string lower = dice_.OneIn(2) ? RandomKey(&dice_) : "", upper = dice_.OneIn(2) ? RandomKey(&dice_) : "";
+    options.lower_bound = lower;
+    options.upper_bound = upper;
+    const auto first = rows.lower_bound(lower);
+    const auto last = upper.empty() ? rows.end() : upper <= lower ? first : rows.lower_bound(upper);
+    Iterator it = db->NewIterator(options);
+    ASSERT_FALSE(it.Valid());
+    for (int seeks = 0; seeks < 3; ++seeks) {
+      auto want = last;
+      const std::string key = RandomKey(&dice_);
+      switch (dice_.Below(4)) {
+        case 0:
+          it.SeekToFirst();
+          want = first;
+          break;
+        case 1:
+          it.SeekToLast();
+          if (first != last) want = std::prev(last);
+          break;
+        case 2: {
+          it.Seek(key);
+          const auto found = rows.lower_bound(key);
+          if (key <= lower) {
+            want = first;
+          } else if (first != last && (upper.empty() || key < upper)) {
+            want = found;
+          }
+          break;
+        }
+        default: {
+          it.SeekForPrev(key);
+          const auto behind = !upper.empty() && key >= upper ? last : rows.upper_bound(key);
+          if (first != last && key >= first->first) want = std::prev(behind);
+        }
+      }
+      for (int steps = 0;; ++steps) {
+        ASSERT_TRUE(it.status().ok()) << it.status().ToString();
+        ASSERT_EQ(it.Valid(), want != last) << "after " << steps << " steps, bounds " << Printable(lower) << " "
+                                            << Printable(upper) << ", sought " << Printable(key);
+        if (!it.Valid() || steps == 30) break;
+        ASSERT_EQ(Printable(it.key()), Printable(want->first)) << "after " << steps << " steps";
+        ASSERT_EQ(it.value(), want->second) << Printable(want->first);
+        if (dice_.OneIn(4) != (seeks == 1)) {
+          it.Prev();
+          want = want == first ? last : std::prev(want);
+        } else {
+          it.Next();
+          ++want;
+        }
+      }
+    }
+  }
+
+  // A batch that is not committed yet is read through, then dropped or written.
+  void Overlay() {
+    ReadOptions options;
+    Rows rows = PickMoment(&options);
+    IndexedBatch batch;
+    options.batch = &batch;
+    Changes all;
+    for (int round = 0; round < 3; ++round) {
+      const Changes changes = RandomChanges(&dice_, dice_.Below(10), 400, set_.value_size);
+      if (dice_.OneIn(3)) {
+        const IndexedBatch::Mark mark = batch.GetMark();
+        AddTo(RandomChanges(&dice_, 5), &batch);
+        batch.RollbackTo(mark);
+      }
+      AddTo(changes, &batch);
+      Apply(changes, &rows);
+      all.insert(all.end(), changes.begin(), changes.end());
+      const std::string key = RandomKey(&dice_);
+      PinnedValue value;
+      ExpectValue(db_->Get(options, key, &value), value, key, rows);
+      WalkOver(rows, options, db_.get());
+    }
+    if (dice_.OneIn(2)) return;
+    Apply(all, &rows_);
+    const Status s = db_->Write({}, batch.batch());
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+
+  void CheckSnapshot() {
+    if (held_.empty()) return;
+    const Held& held = held_[dice_.Below(held_.size())];
+    ASSERT_EQ(Compare(db_.get(), held.rows, At(held)), "");
+  }
+
+  void CompactRange() {
+    std::string begin = dice_.OneIn(2) ? RandomKey(&dice_) : "", end = dice_.OneIn(2) ? RandomKey(&dice_) : "";
+    const Status s = db_->CompactRange(begin, end);
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+
+  // The follower sees everything written before CatchUp; its snapshots stay as they were.
+  void Follow() {
+    if (follower_ == nullptr) {
+      auto follower = Db::Open(kDir, FollowerSetup());
+      ASSERT_TRUE(follower.ok()) << follower.status().ToString();
+      follower_ = std::move(follower).value();
+    } else {
+      const Status s = follower_->CatchUp();
+      ASSERT_TRUE(s.ok()) << s.ToString();
+    }
+    if (dice_.OneIn(3)) {
+      ASSERT_EQ(Compare(follower_.get(), rows_), "") << "follower";
+    } else {
+      WalkOver(rows_, {}, follower_.get());
+    }
+    for (const Held& held : follower_held_) {
+      if (dice_.OneIn(3)) {
+        ASSERT_EQ(Compare(follower_.get(), held.rows, At(held)), "") << "follower's snapshot";
+      }
+    }
+    if (dice_.OneIn(3)) follower_held_.push_back({follower_->GetSnapshot(), rows_});
+    if (follower_held_.size() > 3) follower_held_.pop_front();
+    if (dice_.OneIn(10)) {
+      follower_held_.clear();
+      follower_.reset();
+    }
+  }
+
+  void Checkpoint() {
+    const std::string dir = "/checkpoint" + std::to_string(step_);
+    const Status s = db_->Checkpoint(dir);
+    ASSERT_TRUE(s.ok()) << s.ToString();
+    Options options = Setup();
+    if (dice_.OneIn(2)) options.mode = OpenMode::kReadOnly;
+    {
+      auto copy = Db::Open(dir, options);
+      ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+      ASSERT_EQ(Compare(copy->get(), rows_), "") << "checkpoint";
+      ASSERT_EQ((*copy)->Put({}, "only here", "1").ok(), options.mode == OpenMode::kOwner);
+    }
+    auto names = machine_->fs.List(dir);
+    ASSERT_TRUE(names.ok());
+    for (const std::string& name : *names) ASSERT_TRUE(machine_->fs.Remove(dir + "/" + name).ok());
+    ASSERT_TRUE(machine_->fs.RemoveDir(dir).ok());
+  }
+
+  // Closed and opened again, or the process dies and another one opens what it left.
+  void Restart() {
+    held_.clear();
+    if (dice_.OneIn(2)) {
+      ASSERT_TRUE(db_->Close().ok());
+      db_.reset();
+    } else {
+      auto left = machine_->disk->CrashClone(CrashPlan::KeepAll());
+      CloseAll();
+      machine_ = std::make_unique<Machine>(dice_.random()(), std::move(left));
+    }
+    if (dice_.OneIn(3)) {  // tables written under one set of options are read under another
+      options_.block_size = set_.options.block_size == 1024 && dice_.OneIn(2) ? 4096 : set_.options.block_size;
+      options_.filter_bits_per_key = dice_.OneIn(3) ? 0 : set_.options.filter_bits_per_key;
+    }
+    Open();
+  }
+
+  void CheckEverything() {
+    ASSERT_EQ(Compare(db_.get(), rows_), "");
+    for (const Held& held : held_) {
+      ASSERT_EQ(Compare(db_.get(), held.rows, At(held)), "") << "snapshot";
+    }
+  }
+
+  const OptionSet& set_;
+  Options options_;
+  Dice dice_;
+  std::unique_ptr<Machine> machine_;
+  std::unique_ptr<Db> db_;
+  std::unique_ptr<Db> follower_;
+  Rows rows_;
+  std::deque<Held> held_;
+  std::deque<Held> follower_held_;
+  uint64_t step_ = 0;
+};
+
+uint64_t Seed() {
+  return FromEnvironment("VARVE_SEED", 1);
+}
+
+class ModelTest : public ::testing::TestWithParam<OptionSet> {};
+
+TEST_P(ModelTest, AgreesWithAMap) {
+  const OptionSet set = GetParam();
+  ModelRun run(set, Seed());
+  run.Run(FromEnvironment("VARVE_MODEL_STEPS", kStepsDefault));
+  if (HasFailure()) ADD_FAILURE() << "VARVE_SEED=" << Seed() << ", step " << run.step();
+}
+
+INSTANTIATE_TEST_SUITE_P(Options, ModelTest, ::testing::ValuesIn(OptionSets()),
+                         [](const auto& set) { return std::string(set.param.name); });
+
+// A seed replays a run to the last call of the file system: failures can be repeated.
+TEST(ModelDeterminismTest, OneSeedOneRun) {
+  const std::vector<OptionSet> sets = OptionSets();
+  std::vector<std::string> traces[2];
+  for (auto& trace : traces) {
+    ModelRun run(sets[0], Seed());
+    run.machine().fs.SetTracing(true);
+    run.Run(400);
+    trace = run.machine().fs.Trace();
+  }
+  ASSERT_FALSE(traces[0].empty());
+  ASSERT_EQ(traces[0].size(), traces[1].size());
+  for (size_t i = 0; i < traces[0].size(); ++i) ASSERT_EQ(traces[0][i], traces[1][i]) << "call " << i + 1;
+}
+
+}  // namespace
+}  // namespace varve::lsm
