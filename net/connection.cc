@@ -154,15 +154,17 @@ void Connection::RunRequest() {
 
 void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi) {
   server_->MarkDirty(this);
+  // A reply about data: whatever wrote, read keys, or was an EXEC. Others (PING, SELECT, HELLO, MULTI, a queued command) are
+  // true whatever becomes of the tick's writes: they wait for no sync, and are no error when the commit fails.
+  const resp::Command* command = session_.last_command;
+  const bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
+  const bool about_data = execution.wrote || (session_.in_multi ? false : was_in_multi || uses_keys);
   if (server_->tick_wrote() || execution.wrote) {
-    // What must become an error if the commit fails: whatever wrote, read keys, or was an EXEC. What only changed the
-    // state of the client (SELECT, HELLO, MULTI, a queued command) did happen and is told so.
-    const resp::Command* command = session_.last_command;
-    bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
-    bool ended_multi = was_in_multi && !session_.in_multi;
-    uncertain_replies_.push_back({begin, execution.wrote || ended_multi || (uses_keys && !session_.in_multi)});
-    server_->MarkUncertain(this);
-  } else {
+    if (about_data || !uncertain_replies_.empty()) {
+      uncertain_replies_.push_back({begin, about_data});
+      server_->MarkUncertain(this);
+    }
+  } else if (about_data) {
     seen_ticket_ = server_->last_ticket();
   }
   if (!session_.authenticated) [[unlikely]] {
