@@ -154,7 +154,9 @@ class DbImpl final : public Db {
   Result<VersionEdit> MergeTables(const CompactionPlan& plan);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
-  void ReportLocked(const Status& status) VARVE_REQUIRES(mu_);
+  void ReportLocked(const Status& status, Status* error) VARVE_REQUIRES(mu_);
+  Status BackgroundErrorLocked() const VARVE_REQUIRES(mu_);
+  Status BlockingErrorLocked() const VARVE_REQUIRES(mu_);
   void RemoveBuried();
   void RemoveReplayedWals(uint64_t below);
   TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> grandparents);
@@ -196,10 +198,11 @@ class DbImpl final : public Db {
   int compactions_scheduled_ VARVE_GUARDED_BY(mu_) = 0;
   int manual_compactions_ VARVE_GUARDED_BY(mu_) = 0;  // waiting or running: automatic ones stand back
   bool manual_running_ VARVE_GUARDED_BY(mu_) = false;
-  Status background_error_ VARVE_GUARDED_BY(mu_);  // heals when the work succeeds later
+  Status flush_error_ VARVE_GUARDED_BY(mu_);       // of the last attempt: each heals when the
+  Status compaction_error_ VARVE_GUARDED_BY(mu_);  // same kind of work succeeds later
   Status fence_ VARVE_GUARDED_BY(mu_);
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
-  bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work until then
+  bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
   int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // handed to the executor and not finished; delayed ones do not count
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
   std::atomic<Room> room_{Room::kFree};  // RoomLocked() as of the last change; read by the leader without a lock

@@ -80,7 +80,7 @@ DbStats DbImpl::Stats() const {
     CountLevels(*state_.version, &stats);
     if (active_ != nullptr) stats.memtable_bytes = active_->memory_bytes();
     for (const Sealed& sealed : sealed_) stats.memtable_bytes += sealed.table->memory_bytes();
-    stats.background_error = background_error_.ok() ? "" : background_error_.ToString();
+    if (const Status error = BackgroundErrorLocked(); !error.ok()) stats.background_error = error.ToString();
   }
   stats.last_sequence = visible_.load(std::memory_order_acquire);
   stats.cache_bytes = cache_->block_bytes();

@@ -9,6 +9,8 @@ namespace varve::lsm {
 namespace {
 constexpr uint64_t kRetryDelayUs = 1'000'000;  // after an error of background work
 constexpr int kZstdLevel = 1;
+constexpr size_t kMemTableOvershoot = size_t{256} << 10;  // of the arena's last block
+constexpr size_t kCacheShareMin = 16;                     // the cache keeps this part of the budget, come what may
 }  // namespace
 
 bool DbImpl::StoppedLocked() const {
@@ -42,11 +44,12 @@ bool DbImpl::CompactionDueLocked() const {
 }
 
 void DbImpl::ScheduleWorkLocked() {
-  if (StoppedLocked() || retry_scheduled_) return;
-  if (!sealed_.empty() && !flush_scheduled_) {
+  if (StoppedLocked()) return;
+  if (!sealed_.empty() && !flush_scheduled_ && !(retry_scheduled_ && !flush_error_.ok())) {
     flush_scheduled_ = true;
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
+  if (retry_scheduled_ && !compaction_error_.ok()) return;
   if (manual_compactions_ == 0 && compactions_scheduled_ < env_.compaction_threads && CompactionDueLocked()) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
@@ -55,20 +58,32 @@ void DbImpl::ScheduleWorkLocked() {
 
 void DbImpl::AfterChangeLocked() {
   room_.store(RoomLocked() == Room::kFree ? Room::kFree : Room::kSlow, std::memory_order_relaxed);
-  const size_t memtables = (sealed_.size() + 1) * env_.memtable_bytes;
+  // What the memtables leave, as large as they are or may still become.
+  size_t memtables = std::max(active_->memory_bytes(), env_.memtable_bytes + kMemTableOvershoot);
+  for (const Sealed& sealed : sealed_) memtables += sealed.table->memory_bytes();
   const size_t budget = env_.options.memory_budget;
-  cache_->SetCapacity(budget > 2 * memtables ? budget - memtables : budget / 2);
+  const size_t least = budget / kCacheShareMin;
+  cache_->SetCapacity(budget > memtables + least ? budget - memtables : least);
   changed_.SignalAll();
 }
 
-void DbImpl::ReportLocked(const Status& status) {
+void DbImpl::ReportLocked(const Status& status, Status* error) {
   if (status.Is(StatusCode::kClosed)) return;
-  background_error_ = status;
+  *error = status;
   if (!status.ok() && !retry_scheduled_ && !StoppedLocked()) {
     retry_scheduled_ = true;
     ScheduleLaterLocked(Lane::kFlush, kRetryDelayUs, &DbImpl::RetryWork);
   }
   changed_.SignalAll();
+}
+
+Status DbImpl::BackgroundErrorLocked() const {
+  return flush_error_.ok() ? compaction_error_ : flush_error_;
+}
+
+// What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 is full.
+Status DbImpl::BlockingErrorLocked() const {
+  return state_.version->level(0).size() >= kLevel0StopFiles ? BackgroundErrorLocked() : flush_error_;
 }
 
 void DbImpl::RetryWork() {
@@ -115,7 +130,7 @@ void DbImpl::RunFlush() {
   RemoveBuried();
   MutexLock lock(&mu_);
   flush_scheduled_ = false;
-  ReportLocked(status);
+  ReportLocked(status, &flush_error_);
   ScheduleWorkLocked();
 }
 
@@ -244,7 +259,7 @@ void DbImpl::RunCompaction() {
       for (const TableFileRef& file : *files) file->being_compacted = false;
     }
     --compactions_scheduled_;
-    ReportLocked(status);
+    ReportLocked(status, &compaction_error_);
     ScheduleWorkLocked();
   }
   plan.reset();
@@ -316,15 +331,14 @@ Status DbImpl::Flush() {
   if (!active_->empty()) {
     {
       MutexLock lock(&mu_);
-      Await([this]() VARVE_REQUIRES(mu_) {
-        return sealed_.size() < kSealedMax || StoppedLocked() || !background_error_.ok();
-      });
+      Await([this]()
+                VARVE_REQUIRES(mu_) { return sealed_.size() < kSealedMax || StoppedLocked() || !flush_error_.ok(); });
       if (fenced_.load(std::memory_order_relaxed)) {
         status = fence_;
       } else if (closing_.load(std::memory_order_relaxed)) {
         status = Status::Closed();
       } else if (sealed_.size() >= kSealedMax) {
-        status = background_error_;
+        status = flush_error_;
       }
     }
     if (status.ok()) status = SealMemTable();
@@ -336,10 +350,10 @@ Status DbImpl::Flush() {
   }
   VARVE_TRY(status);
   MutexLock lock(&mu_);
-  Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !background_error_.ok(); });
+  Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !flush_error_.ok(); });
   if (sealed_.empty()) return Status::Ok();
   if (fenced_.load(std::memory_order_relaxed)) return fence_;
-  return closing_.load(std::memory_order_relaxed) ? Status::Closed() : background_error_;
+  return closing_.load(std::memory_order_relaxed) ? Status::Closed() : flush_error_;
 }
 
 Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
@@ -381,10 +395,10 @@ Status DbImpl::WaitForBackgroundWork() {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) {
-    return StoppedLocked() || !background_error_.ok() ||
+    return StoppedLocked() || !BackgroundErrorLocked().ok() ||
            (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !CompactionDueLocked());
   });
-  return background_error_;
+  return BackgroundErrorLocked();
 }
 
 }  // namespace varve::lsm

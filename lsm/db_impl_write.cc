@@ -186,10 +186,10 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
       while (RoomLocked() == Room::kFull) {
         if (fenced_.load(std::memory_order_relaxed)) return fence_;
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-        if (!background_error_.ok()) return background_error_;
+        if (Status s = BlockingErrorLocked(); !s.ok()) return s;
         if (!may_wait) return Status::Busy("flushes and compactions are behind");
         Await([this]() VARVE_REQUIRES(mu_) {
-          return RoomLocked() != Room::kFull || StoppedLocked() || !background_error_.ok();
+          return RoomLocked() != Room::kFull || StoppedLocked() || !BlockingErrorLocked().ok();
         });
       }
       if (RoomLocked() == Room::kSlow && may_wait && !delayed) DelayLocked(bytes);

@@ -77,7 +77,15 @@ class ModelRun {
     EXPECT_EQ(Problems(db_.get()), "");
   }
   uint64_t step() const { return step_; }
-  Machine& machine() { return *machine_; }
+  // Every call of the file system from now on.
+  void StartTrace() {
+    tracing_ = true;
+    machine_->fs.SetTracing(true);
+  }
+  std::vector<std::string> TakeTrace() {
+    CollectTrace();
+    return std::move(trace_);
+  }
 
  private:
   struct Held {
@@ -103,6 +111,9 @@ class ModelRun {
     return options;
   }
 
+  void CollectTrace() {
+    for (std::string& line : machine_->fs.Trace()) trace_.push_back(std::move(line));
+  }
   void Open() {
     auto db = Db::Open(kDir, Setup());
     ASSERT_TRUE(db.ok()) << db.status().ToString();
@@ -372,7 +383,9 @@ class ModelRun {
     } else {
       auto left = machine_->disk->CrashClone(CrashPlan::KeepAll());
       CloseAll();
+      CollectTrace();
       machine_ = std::make_unique<Machine>(dice_.random()(), std::move(left));
+      machine_->fs.SetTracing(tracing_);
     }
     if (dice_.OneIn(3)) {  // tables written under one set of options are read under another
       options_.block_size = set_.options.block_size == 1024 && dice_.OneIn(2) ? 4096 : set_.options.block_size;
@@ -398,6 +411,8 @@ class ModelRun {
   std::deque<Held> held_;
   std::deque<Held> follower_held_;
   uint64_t step_ = 0;
+  bool tracing_ = false;
+  std::vector<std::string> trace_;
 };
 
 uint64_t Seed() {
@@ -422,9 +437,9 @@ TEST(ModelDeterminismTest, OneSeedOneRun) {
   std::vector<std::string> traces[2];
   for (auto& trace : traces) {
     ModelRun run(sets[0], Seed());
-    run.machine().fs.SetTracing(true);
-    run.Run(400);
-    trace = run.machine().fs.Trace();
+    run.StartTrace();
+    run.Run(1000);
+    trace = run.TakeTrace();
   }
   ASSERT_FALSE(traces[0].empty());
   ASSERT_EQ(traces[0].size(), traces[1].size());
