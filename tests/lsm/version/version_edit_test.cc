@@ -1,0 +1,188 @@
+#include "lsm/version/version_edit.h"
+
+#include <gtest/gtest.h>
+
+#include "lsm/io/memory_file_system.h"
+#include "lsm/version/version.h"
+
+namespace varve::lsm {
+namespace {
+
+std::string Hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) >> 4]);
+    out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) & 15]);
+  }
+  return out;
+}
+
+std::shared_ptr<TableContext> Context() {
+  auto context = std::make_shared<TableContext>();
+  context->dir = "/db";
+  return context;
+}
+
+TableFileRef File(uint64_t number, std::string smallest, std::string largest) {
+  TableFacts facts;
+  facts.file_size = 1000;
+  facts.tail_offset = 900;
+  facts.entries = 10;
+  facts.deletes = 1;
+  facts.range_deletes = 2;
+  facts.smallest_seq = 3;
+  facts.largest_seq = 9;
+  facts.smallest = std::move(smallest);
+  facts.largest = std::move(largest);
+  return std::make_shared<TableFile>(number, 0x1122334455667788, std::move(facts), Context());
+}
+
+VersionEdit Full() {
+  VersionEdit edit;
+  edit.names_format = true;
+  edit.wal_number = 5;
+  edit.next_number = 300;
+  edit.flushed_sequence = 7;
+  edit.removed.push_back({1, 12});
+  edit.added.push_back({2, File(13, "a", "mz")});
+  return edit;
+}
+
+Result<VersionEdit> Decode(std::string_view bytes) {
+  return VersionEdit::Decode(bytes, "M: edit", Context());
+}
+
+// Pins the layout. If this fails the format changed: add a version, do not edit the bytes.
+TEST(VersionEditFormat, EveryField) {
+  EXPECT_EQ(Hex(Full().Encode()),
+            "01"
+            "0b"
+            "76617276652e6c736d2e31"  // format "varve.lsm.1"
+            "02"
+            "05"  // wal number
+            "03"
+            "ac02"  // next number
+            "04"
+            "07"  // flushed
+            "05"
+            "01"
+            "0c"  // removed: level 1, file 12
+            "06"
+            "02"
+            "0d"
+            "8877665544332211"  // added: level 2, file 13, table id
+            "e807"
+            "8407"
+            "0a"
+            "01"
+            "02"  // file size, tail offset, entries, deletes, range deletes
+            "03"
+            "09"
+            "01"
+            "61"
+            "02"
+            "6d7a"  // sequences, smallest, largest
+            "00");
+}
+
+TEST(VersionEditFormat, ComesBackAsItWas) {
+  const std::string bytes = Full().Encode();
+  Result<VersionEdit> edit = Decode(bytes);
+  ASSERT_TRUE(edit.ok()) << edit.status().ToString();
+  EXPECT_EQ(edit->Encode(), bytes);
+  ASSERT_EQ(edit->added.size(), 1u);
+  EXPECT_EQ(edit->added[0].file->path(), "/db/000013.sst");
+  EXPECT_EQ(edit->added[0].file->facts().largest, "mz");
+  Result<VersionEdit> empty = Decode({});
+  ASSERT_TRUE(empty.ok());
+  EXPECT_FALSE(empty->names_format || empty->wal_number || empty->next_number || empty->flushed_sequence);
+}
+
+// Cut anywhere but between two fields, it is corruption, named with its source.
+TEST(VersionEditFormat, CutAnywhere) {
+  const std::string bytes = Full().Encode();
+  int whole = 0;
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    Result<VersionEdit> edit = Decode(std::string_view(bytes).substr(0, size));
+    if (edit.ok()) {
+      ++whole;
+      continue;
+    }
+    EXPECT_TRUE(edit.status().Is(StatusCode::kCorruption)) << edit.status().ToString();
+    EXPECT_TRUE(edit.status().message().starts_with("M: edit: malformed")) << edit.status().message();
+  }
+  EXPECT_EQ(whole, 6);  // after 0 to 5 fields
+}
+
+TEST(VersionEditFormat, WhatANewerVarveWrote) {
+  EXPECT_TRUE(Decode(std::string_view("\x07\x01", 2)).status().Is(StatusCode::kUnsupported));
+  EXPECT_TRUE(Decode(std::string_view("\x01\x03xyz", 5)).status().Is(StatusCode::kUnsupported));
+}
+
+TEST(VersionEditFormat, ValuesOutOfRange) {
+  const std::string good = Full().Encode();
+  const size_t added = good.find("\x06\x02\x0d");
+  ASSERT_NE(added, std::string::npos);
+  auto with = [&](size_t offset, char byte) {
+    std::string bytes = good;
+    bytes[added + offset] = byte;
+    return Decode(bytes).status();
+  };
+  EXPECT_TRUE(with(1, 7).Is(StatusCode::kCorruption));     // level 7 of 0 to 6
+  EXPECT_TRUE(with(12, 1).Is(StatusCode::kCorruption));    // file size 128 + 104, below the tail's offset
+  EXPECT_TRUE(with(21, 'z').Is(StatusCode::kCorruption));  // smallest above largest
+  std::string bytes = good;
+  bytes.back() = 2;  // neither exclusive nor not
+  EXPECT_TRUE(Decode(bytes).status().Is(StatusCode::kCorruption));
+  bytes.back() = 1;
+  EXPECT_TRUE(Decode(bytes).ok());
+  // A flushed sequence of more than 56 bits.
+  EXPECT_TRUE(Decode(std::string_view("\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11))
+                  .status()
+                  .Is(StatusCode::kCorruption));
+}
+
+TEST(VersionTest, EditsThatDoNotFit) {
+  const Version empty;
+  VersionEdit edit;
+  edit.removed.push_back({1, 12});
+  auto missing = Version::Apply(empty, edit, "M");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.status().message(), "M: removes table 12 from level 1, which does not have it");
+  edit = {};
+  edit.added.push_back({1, File(1, "a", "m")});
+  edit.added.push_back({1, File(2, "m", "z")});
+  EXPECT_TRUE(Version::Apply(empty, edit, "M").status().Is(StatusCode::kCorruption));  // W1
+  edit = {};
+  edit.added.push_back({0, File(1, "a", "m")});
+  edit.added.push_back({0, File(2, "n", "z")});
+  EXPECT_TRUE(Version::Apply(empty, edit, "M").status().Is(StatusCode::kCorruption));  // W2: equal sequences
+}
+
+TEST(VersionTest, OrderOverlapsAndSnapshot) {
+  VersionEdit edit;
+  edit.added.push_back({1, File(2, "n", "z")});
+  edit.added.push_back({1, File(1, "a", "m")});
+  auto version = Version::Apply(Version(), edit, "M");
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  EXPECT_EQ((*version)->level(1)[0]->number(), 1u);
+  EXPECT_EQ((*version)->level_bytes(1), 2000u);
+  EXPECT_EQ((*version)->deepest_level(), 1);
+  EXPECT_EQ((*version)->with_range_tombstones().size(), 2u);
+  EXPECT_EQ((*version)->Overlapping(1, "m", "n").size(), 2u);
+  EXPECT_EQ((*version)->Overlapping(1, "mm", "mz").size(), 0u);
+  EXPECT_FALSE((*version)->AnyOverlap(2, "", "z"));
+  // A table moves: removed and added by one edit.
+  VersionEdit move;
+  move.removed.push_back({1, 2});
+  move.added.push_back({2, (*version)->level(1)[1]});
+  auto moved = Version::Apply(**version, move, "M");
+  ASSERT_TRUE(moved.ok());
+  EXPECT_EQ((*moved)->level(2).size(), 1u);
+  auto again = Version::Apply(Version(), (*moved)->Snapshot(), "M");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ((*again)->Snapshot().Encode(), (*moved)->Snapshot().Encode());
+}
+
+}  // namespace
+}  // namespace varve::lsm
