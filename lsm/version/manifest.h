@@ -3,7 +3,8 @@
 // Reading replays every edit. Writing appends one record and syncs it. A fresh manifest (at every open by an owner, and
 // when the log has grown past twice its snapshot) is written beside the old one and becomes live by the steps R1, R2 of
 // lsm/io/file_system.h: write and sync the file, sync the directory, write and sync CURRENT.tmp, rename, sync the
-// directory. A torn last record is cut: no edit is relied on before it is synced. Threads: one thread at a time (the
+// directory. A torn last record is cut: no edit is relied on before it is synced. Behind each synced edit goes an empty
+// one that carries its sync mark, so that rot in the last edit is refused rather than cut. Threads: one thread at a time (the
 // database's manifest lock).
 #pragma once
 

@@ -2,7 +2,7 @@
 //
 //   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5 and 6
 //
-//   1  format        length-prefixed "varve.lsm.1"; in the first record of a manifest only
+//   1  format        length-prefixed "varve.lsm.1"; in the first record of a manifest, and in sync marks
 //   2  wal number    varint: segments below it are not needed any more
 //   3  next number   varint: above every file number in use when the edit was written
 //   4  flushed       varint: every sequence up to it is in tables; the log goes on with the next one

@@ -264,6 +264,26 @@ TEST_F(DbOpenTest, RotInTheManifest) {
   ExpectRefused(StatusCode::kCorruption, {manifest, "offset"});
 }
 
+// The last edit names a table whose log segment may be in use again: it must not be taken for a torn one.
+TEST_F(DbOpenTest, RotInTheLastEditOfTheManifest) {
+  Make();
+  const std::string manifest = FirstOf(FileKind::kManifest);
+  const std::string good = Bytes(manifest);
+  const size_t table_key = good.rfind("in");  // the bounds of the one table
+  ASSERT_NE(table_key, std::string::npos);
+  std::string bytes = good;
+  bytes[table_key] ^= 1;
+  SetBytes(manifest, bytes);
+  ExpectRefused(StatusCode::kCorruption, {manifest, "offset"});
+  // A torn mark behind it is nothing.
+  bytes = good;
+  bytes.back() ^= 1;
+  SetBytes(manifest, bytes);
+  auto db = Open();
+  ASSERT_TRUE(db.ok()) << db.status().ToString();
+  EXPECT_EQ(ReadAll(db->get())->size(), 4u);
+}
+
 TEST_F(DbOpenTest, RotInTheLogBeforeDurableRecords) {
   Make(5);
   std::string bytes, path;

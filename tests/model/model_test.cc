@@ -12,7 +12,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr char kDir[] = "/db";
-constexpr uint64_t kStepsDefault = 4000;
+constexpr uint64_t kStepsDefault = 10'000;
 
 struct OptionSet {
   const char* name;
