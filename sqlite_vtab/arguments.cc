@@ -85,7 +85,7 @@ Status SetSync(const std::string& value, bool* always) {
 
 Status SetMemory(const std::string& value, size_t* bytes) {
   std::optional<uint64_t> size = ParseSize(value);
-  if (!size.has_value() || *size < kMemoryBytesMin) return BadValue("memory", value, "at least 4mb, such as 256mb");
+  if (!size.has_value() || *size < kMemoryBytesMin) return BadValue("memory", value, "at least 4mb, such as '256mb'");
   *bytes = static_cast<size_t>(*size);
   return {};
 }

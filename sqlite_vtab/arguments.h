@@ -1,6 +1,6 @@
 // sqlite_vtab/arguments.h - what stands between the parentheses of CREATE VIRTUAL TABLE ... USING varve(...).
 //
-//   'data/db' [, key=TEXT|BLOB] [, value=TEXT|BLOB] [, mode=auto|rw|ro|follow] [, sync=everysec|always] [, memory=64mb]
+//   'data/db' [, key=TEXT|BLOB] [, value=TEXT|BLOB] [, mode=auto|rw|ro|follow] [, sync=everysec|always] [, memory='64mb']
 //   redis_strings also takes db=0..15
 //
 // Names and words are case-insensitive; the path comes first, quoted as SQL does or bare. Anything else is an error

@@ -166,19 +166,20 @@ void Cursor::MakeIterator(std::string_view lower, std::string_view upper) {
 Status Cursor::StartRange() {
   std::string lower = table_.EngineLower(range_);
   std::string upper = table_.EngineUpper(range_);
-  iterator_is_whole_ = ranged_before_;
+  check_bound_ = false;
   if (!ranged_before_) {
     MakeIterator(lower, upper);
-    check_bound_ = false;
+    iterator_is_whole_ = false;
   } else {
     if (!CanReuseIterator()) MakeIterator(table_.prefix(), table_.prefix_end());
+    iterator_is_whole_ = true;
     check_bound_ = plan_.descending || range_.has_upper();
   }
   ranged_before_ = true;
   source_ = plan_.descending ? Source::kBackward : Source::kForward;
   bound_ = plan_.descending ? lower : upper;
   if (!plan_.descending) {
-    check_bound_ ? iterator_->Seek(lower) : iterator_is_whole_ ? iterator_->Seek(lower) : iterator_->SeekToFirst();
+    iterator_is_whole_ ? iterator_->Seek(lower) : iterator_->SeekToFirst();
     return {};
   }
   if (!iterator_is_whole_ || !range_.has_upper()) {
