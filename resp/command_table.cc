@@ -211,7 +211,7 @@ constexpr Command kCommands[] = {
         kLookAll, &docs::kWatch, &Watch},
 };
 
-constexpr bool IsWellFormed(std::span<const Command> rows) {
+[[maybe_unused]] constexpr bool IsWellFormed(std::span<const Command> rows) {
   for (size_t i = 0; i < rows.size(); i++) {
     const Command& row = rows[i];
     if (row.name.empty() || row.arity == 0 || row.doc == nullptr) return false;
@@ -228,7 +228,9 @@ constexpr bool IsWellFormed(std::span<const Command> rows) {
   }
   return true;
 }
+#ifndef __SANITIZE_ADDRESS__  // whose companion (undefined) keeps g++ 12 from comparing addresses at compile time
 static_assert(IsWellFormed(kCommands));  // a slip does not compile
+#endif
 
 // Longest name; longer ones are unknown without a look.
 constexpr size_t LongestName(std::span<const Command> rows) {
