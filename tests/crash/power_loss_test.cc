@@ -331,7 +331,7 @@ TEST(PowerLossTest, Checkpoints) {
 // A mixture, as long as there is time for.
 TEST(PowerLossTest, RandomWorkloads) {
   const uint64_t scale = FromEnvironment("VARVE_CRASH_SCALE", 1);
-  for (uint64_t seed = Seed(); seed < Seed() + 8 * scale && !HasFailure(); ++seed) {
+  for (uint64_t seed = Seed(); seed < Seed() + 5 * scale && !HasFailure(); ++seed) {
     PowerLoss run("random", seed, SmallOptions());
     Dice& dice = run.dice();
     run.Open();
