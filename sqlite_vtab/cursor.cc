@@ -46,38 +46,30 @@ int Cursor::Filter(int plan_bits, const char* plan_text, std::span<sqlite3_value
   if (plan_.terms.size() != values.size()) return table_.Fail(SQLITE_INTERNAL, "xFilter got too few arguments");
   bool use_list = false;
   if (int code = Bind(values, &use_list)) return code;
-  if (range_.empty() || rows_left_ == uint64_t{0}) return SQLITE_OK;
+  if (range_.empty()) return SQLITE_OK;
   Status status = use_list ? StartList() : range_.IsPoint() ? StartPoint() : StartRange();
   if (status.ok()) status = Settle();
   return status.ok() ? SQLITE_OK : table_.Fail(status);
 }
 
-// Turns the arguments into a range, a list and a limit.
+// Turns the arguments into a range and a list.
 int Cursor::Bind(std::span<sqlite3_value*> values, bool* use_list) {
   range_.Reset();
-  rows_left_.reset();
   list_.clear();
   *use_list = false;
   sqlite3_value* list = nullptr;
   for (size_t i = 0; i < values.size(); ++i) {
     const PlanTerm& term = plan_.terms[i];
-    switch (term.kind) {
-      case TermKind::kList: list = values[i]; break;
-      case TermKind::kLimit: {
-        sqlite3_int64 limit = sqlite3_value_int64(values[i]);
-        if (limit >= 0) rows_left_ = static_cast<uint64_t>(limit);
-        break;
-      }
-      case TermKind::kCompare: {
-        SqlValue value = ReadValue(values[i]);
-        if (term.op == Operator::kGlob && value.value_class != ValueClass::kNull) {
-          value = {ValueClass::kText, {}};
-          if (const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(values[i]))) value.bytes = text;
-        }
-        range_.Narrow(term.op, table_.arguments().key_type, value);
-        break;
-      }
+    if (term.kind == TermKind::kList) {
+      list = values[i];
+      continue;
     }
+    SqlValue value = ReadValue(values[i]);
+    if (term.op == Operator::kGlob && value.value_class != ValueClass::kNull) {
+      value = {ValueClass::kText, {}};
+      if (const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(values[i]))) value.bytes = text;
+    }
+    range_.Narrow(term.op, table_.arguments().key_type, value);
   }
   return list == nullptr || range_.empty() ? SQLITE_OK : ReadList(list, use_list);
 }
@@ -194,10 +186,6 @@ Status Cursor::StartRange() {
 // --- xNext ---
 
 int Cursor::Next() {
-  if (rows_left_.has_value() && --*rows_left_ == 0) {
-    source_ = Source::kEnd;
-    return SQLITE_OK;
-  }
   Status status = Advance();
   if (status.ok()) status = Settle();
   return status.ok() ? SQLITE_OK : table_.Fail(status);

@@ -40,7 +40,7 @@ class Cursor : public sqlite3_vtab_cursor {
   Cursor(Table* table, std::shared_ptr<const View> view);
 
   int DecodePlan(int bits, const char* text);
-  int Bind(std::span<sqlite3_value*> values, bool* list_is_bounded);
+  int Bind(std::span<sqlite3_value*> values, bool* use_list);
   int ReadList(sqlite3_value* list, bool* bounded);
   lsm::ReadOptions Reads() const;
 
@@ -68,7 +68,6 @@ class Cursor : public sqlite3_vtab_cursor {
 
   Source source_ = Source::kEnd;
   KeyRange range_;
-  std::optional<uint64_t> rows_left_;
   StoredString string_;  // the row, decoded, for redis_strings
 
   std::string point_key_;

@@ -88,16 +88,16 @@ int XRename(sqlite3_vtab* table, const char* name) noexcept {
 
 // --- planning ---
 
-bool SetComparison(int op, Constraint* out) {
-  out->kind = Constraint::Kind::kCompare;
+// False for what the module leaves to SQLite: LIKE, MATCH, REGEXP, <>, NULL tests, LIMIT, OFFSET.
+bool OperatorOf(int op, Operator* out) {
   switch (op) {
     case SQLITE_INDEX_CONSTRAINT_EQ:
-    case SQLITE_INDEX_CONSTRAINT_IS: out->op = Operator::kEqual; return true;
-    case SQLITE_INDEX_CONSTRAINT_GT: out->op = Operator::kGreater; return true;
-    case SQLITE_INDEX_CONSTRAINT_GE: out->op = Operator::kGreaterEqual; return true;
-    case SQLITE_INDEX_CONSTRAINT_LT: out->op = Operator::kLess; return true;
-    case SQLITE_INDEX_CONSTRAINT_LE: out->op = Operator::kLessEqual; return true;
-    case SQLITE_INDEX_CONSTRAINT_GLOB: out->op = Operator::kGlob; return true;
+    case SQLITE_INDEX_CONSTRAINT_IS: *out = Operator::kEqual; return true;
+    case SQLITE_INDEX_CONSTRAINT_GT: *out = Operator::kGreater; return true;
+    case SQLITE_INDEX_CONSTRAINT_GE: *out = Operator::kGreaterEqual; return true;
+    case SQLITE_INDEX_CONSTRAINT_LT: *out = Operator::kLess; return true;
+    case SQLITE_INDEX_CONSTRAINT_LE: *out = Operator::kLessEqual; return true;
+    case SQLITE_INDEX_CONSTRAINT_GLOB: *out = Operator::kGlob; return true;
     default: return false;
   }
 }
@@ -107,22 +107,16 @@ Constraint DescribeConstraint(sqlite3_index_info* info, int index) {
   Constraint out;
   out.column = given.iColumn;
   out.usable = given.usable != 0;
-  if (given.op == SQLITE_INDEX_CONSTRAINT_LIMIT) {
-    out.kind = Constraint::Kind::kLimit;
-  } else if (given.op == SQLITE_INDEX_CONSTRAINT_OFFSET) {
-    out.kind = Constraint::Kind::kOffset;
-  } else if (SetComparison(given.op, &out)) {
-    const char* collation = sqlite3_vtab_collation(info, index);
-    // GLOB compares bytes whatever the collation.
-    out.binary_collation =
-        out.op == Operator::kGlob || (collation != nullptr && sqlite3_stricmp(collation, "BINARY") == 0);
-    out.is_list = out.op == Operator::kEqual && sqlite3_vtab_in(info, index, -1) != 0;
-    sqlite3_value* value = nullptr;
-    if (sqlite3_vtab_rhs_value(info, index, &value) == SQLITE_OK && value != nullptr) {
-      out.value_class = ReadValue(value).value_class;
-    }
-  } else {
-    out.kind = Constraint::Kind::kOther;
+  out.is_comparison = OperatorOf(given.op, &out.op);
+  if (!out.is_comparison) return out;
+  const char* collation = sqlite3_vtab_collation(info, index);
+  // GLOB compares bytes whatever the collation.
+  out.binary_collation =
+      out.op == Operator::kGlob || (collation != nullptr && sqlite3_stricmp(collation, "BINARY") == 0);
+  out.is_list = out.op == Operator::kEqual && sqlite3_vtab_in(info, index, -1) != 0;
+  sqlite3_value* value = nullptr;
+  if (sqlite3_vtab_rhs_value(info, index, &value) == SQLITE_OK && value != nullptr) {
+    out.value_class = ReadValue(value).value_class;
   }
   return out;
 }
@@ -134,7 +128,7 @@ std::optional<double> LiteralRangeRows(const Table& table, sqlite3_index_info* i
   bool any = false;
   for (size_t i = 0; i < constraints.size(); ++i) {
     const Constraint& c = constraints[i];
-    if (c.kind != Constraint::Kind::kCompare || c.column != kKeyColumn || !c.binary_collation) continue;
+    if (!c.is_comparison || c.column != kKeyColumn || !c.binary_collation) continue;
     if (c.op == Operator::kEqual || !c.usable) continue;
     sqlite3_value* value = nullptr;
     if (!c.value_class.has_value() || sqlite3_vtab_rhs_value(info, static_cast<int>(i), &value) != SQLITE_OK) {

@@ -8,15 +8,14 @@ namespace varve::sqlite_vtab {
 namespace {
 
 constexpr int kDescendingBit = 1 << 0;
-constexpr int kLimitBit = 1 << 1;
-constexpr int kListBit = 1 << 2;
+constexpr int kListBit = 1 << 1;
 constexpr int kCountShift = 8;
 
 struct TermText {
   PlanTerm term;
   std::string_view text;
 };
-constexpr std::array<TermText, 8> kTermTexts = {{
+constexpr std::array<TermText, 7> kTermTexts = {{
     {{TermKind::kCompare, Operator::kEqual}, "key=?"},
     {{TermKind::kCompare, Operator::kGreater}, "key>?"},
     {{TermKind::kCompare, Operator::kGreaterEqual}, "key>=?"},
@@ -24,7 +23,6 @@ constexpr std::array<TermText, 8> kTermTexts = {{
     {{TermKind::kCompare, Operator::kLessEqual}, "key<=?"},
     {{TermKind::kCompare, Operator::kGlob}, "key glob ?"},
     {{TermKind::kList, Operator::kEqual}, "key in ?"},
-    {{TermKind::kLimit, Operator::kEqual}, "limit ?"},
 }};
 constexpr std::string_view kDescendingText = "desc";
 constexpr std::string_view kSeparator = ", ";
@@ -36,7 +34,7 @@ constexpr double kOneBoundShare = 0.25;
 constexpr double kTwoBoundsShare = 0.0625;
 
 bool IsComparison(const Constraint& c) {
-  return c.kind == Constraint::Kind::kCompare && c.column == kKeyColumn && c.usable && c.binary_collation;
+  return c.is_comparison && c.column == kKeyColumn && c.usable && c.binary_collation;
 }
 
 struct Taken {
@@ -54,7 +52,6 @@ class Planner {
   PlanChoice Run() {
     TakeComparisons();
     ConsumeOrder();
-    TakeLimit();
     Estimate();
     return std::move(choice_);
   }
@@ -101,24 +98,6 @@ class Planner {
     choice_.order_consumed = sorted || taken_.exact_point || (adjacent && anywhere);
   }
 
-  void TakeLimit() {
-    if (taken_.point || taken_.list || (!request_.order.empty() && !choice_.order_consumed)) return;
-    if (choice_.plan.terms.size() == kTermsMax) return;
-    std::optional<size_t> limit;
-    for (size_t i = 0; i < request_.constraints.size(); ++i) {
-      const Constraint& c = request_.constraints[i];
-      if (c.kind == Constraint::Kind::kLimit && c.usable && !limit.has_value()) {
-        limit = i;
-      } else if (!choice_.uses[i].omit) {
-        return;
-      }
-    }
-    if (!limit.has_value()) return;
-    choice_.plan.terms.push_back({TermKind::kLimit, Operator::kEqual});
-    // Not omitted: SQLite goes on counting, which costs nothing and is right inside a UNION ALL.
-    choice_.uses[*limit] = {static_cast<int>(choice_.plan.terms.size()), false, false};
-  }
-
   void Estimate() {
     double table = std::max(1.0, request_.table_rows);
     double seek = 1 + std::log2(table + 1);
@@ -151,8 +130,8 @@ PlanChoice MakePlan(const PlanRequest& request) {
 }
 
 int Plan::EncodeBits() const {
-  return (descending ? kDescendingBit : 0) | (Has(*this, TermKind::kLimit) ? kLimitBit : 0) |
-         (Has(*this, TermKind::kList) ? kListBit : 0) | static_cast<int>(terms.size()) << kCountShift;
+  return (descending ? kDescendingBit : 0) | (Has(*this, TermKind::kList) ? kListBit : 0) |
+         static_cast<int>(terms.size()) << kCountShift;
 }
 
 std::string Plan::EncodeText() const {

@@ -3,9 +3,9 @@
 // xBestIndex describes the query as a PlanRequest, MakePlan chooses, and the Plan reaches xFilter through the two slots
 // SQLite offers:
 //
-//   idxStr   "key>=?, key<?, key glob ?, key in ?, limit ?, desc"    the arguments of xFilter in order, then words;
+//   idxStr   "key>=?, key<?, key glob ?, key in ?, desc"    the arguments of xFilter in order, then words;
 //            this is what EXPLAIN QUERY PLAN shows
-//   idxNum   bit 0 descending, bit 1 has limit, bit 2 has list, bits 8.. the number of arguments
+//   idxNum   bit 0 descending, bit 1 has list, bits 8.. the number of arguments
 //
 // Decode refuses a pair that does not agree with itself. What is safe to take over:
 //
@@ -16,11 +16,10 @@
 // P3  ORDER BY is consumed when its first term is the key (what follows cannot matter: keys are unique), or when one
 //     exact equality leaves at most one row. GROUP BY and DISTINCT ask only for equal rows side by side: any term on
 //     the key will do.
-// P4  LIMIT is taken (as an early end) only when every other term is omitted and ORDER BY is consumed, since 3.40.1
-//     offers it even when it is not so; never beside an equality or a list, which SQLite may run once per value.
-// P5  OFFSET is never taken, nor LIMIT beside it: 3.40.1 offers it for the parts of a UNION ALL, where rows skipped in
-//     one part would have to be remembered in the next.
-// P6  The plan is called unique (at most one row) only for an exact equality.
+// P4  LIMIT and OFFSET are never taken. Rows are read one by one and SQLite stops asking after the last it wants, so
+//     there is nothing to gain; and 3.40.1 offers both beside terms it still has to check (of a row value only the first
+//     column is shown), beside an order it still has to sort by, and to each part of a UNION ALL.
+// P5  The plan is called unique (at most one row) only for an exact equality.
 //
 // LIKE (65) is left to SQLite: it folds case, may have an ESCAPE or a user's definition. Pure.
 #pragma once
@@ -40,7 +39,7 @@ inline constexpr int kKeyColumn = 0;
 inline constexpr int kTermsMax = 16;  // SQLite honours `omit` for the first 16 arguments only
 
 // What an argument of xFilter means.
-enum class TermKind : uint8_t { kCompare, kList, kLimit };
+enum class TermKind : uint8_t { kCompare, kList };
 
 struct PlanTerm {
   TermKind kind = TermKind::kCompare;
@@ -61,8 +60,7 @@ struct Plan {
 
 // A term of the query as xBestIndex sees it.
 struct Constraint {
-  enum class Kind : uint8_t { kCompare, kLimit, kOffset, kOther };
-  Kind kind = Kind::kOther;
+  bool is_comparison = false;  // with one of the operators above; anything else is SQLite's to check
   Operator op = Operator::kEqual;
   int column = kKeyColumn;
   bool usable = false;

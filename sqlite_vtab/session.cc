@@ -1,23 +1,15 @@
 #include "sqlite_vtab/session.h"
 
 #include <cassert>
-#include <chrono>
 #include <utility>
+
+#include "lsm/clock.h"
 
 namespace varve::sqlite_vtab {
 
 using lsm::IndexedBatch;
 using lsm::Result;
 using lsm::Status;
-
-namespace {
-
-int64_t WallMillis() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 Session::Session(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
@@ -31,14 +23,14 @@ Result<std::shared_ptr<const View>> Session::CurrentView() {
   if (database_->mode() == lsm::OpenMode::kFollow) VARVE_TRY(db().CatchUp());
   auto view = std::make_shared<View>();
   view->snapshot = db().GetSnapshot();
-  view->now_ms = WallMillis();
+  view->now_ms = lsm::SystemClock()->WallMillis();
   view_ = view;
   return std::shared_ptr<const View>(std::move(view));
 }
 
 int64_t Session::NowMs() const {
   std::shared_ptr<const View> view = view_.lock();
-  return view ? view->now_ms : WallMillis();
+  return view ? view->now_ms : lsm::SystemClock()->WallMillis();
 }
 
 Status Session::BeginWrite() {

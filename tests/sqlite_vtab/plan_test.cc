@@ -7,18 +7,10 @@ namespace {
 
 Constraint Compare(Operator op, std::optional<ValueClass> literal = std::nullopt) {
   Constraint c;
-  c.kind = Constraint::Kind::kCompare;
+  c.is_comparison = true;
   c.op = op;
   c.usable = true;
   c.value_class = literal;
-  return c;
-}
-
-Constraint Special(Constraint::Kind kind) {
-  Constraint c;
-  c.kind = kind;
-  c.usable = true;
-  c.column = 0;
   return c;
 }
 
@@ -50,7 +42,7 @@ TEST(Plan, EveryPlanSurvivesTheTrip) {
   std::vector<PlanTerm> all = {{TermKind::kCompare, Operator::kEqual},        {TermKind::kCompare, Operator::kGreater},
                                {TermKind::kCompare, Operator::kGreaterEqual}, {TermKind::kCompare, Operator::kLess},
                                {TermKind::kCompare, Operator::kLessEqual},    {TermKind::kCompare, Operator::kGlob},
-                               {TermKind::kList, Operator::kEqual},           {TermKind::kLimit, Operator::kEqual}};
+                               {TermKind::kList, Operator::kEqual}};
   for (size_t mask = 0; mask < 1u << all.size(); ++mask) {
     for (bool descending : {false, true}) {
       Plan plan;
@@ -129,24 +121,11 @@ TEST(Plan, GroupingAsksOnlyForNeighbours) {
   EXPECT_FALSE(Choose({}, {{.column = 1}}, ColumnType::kText, OrderUse::kGroup).order_consumed);
 }
 
-// SQLite 3.40.1 offers LIMIT whatever becomes of the other terms.
-TEST(Plan, LimitIsTakenOnlyWhenNothingElseFilters) {
-  Constraint limit = Special(Constraint::Kind::kLimit);
-  EXPECT_EQ(Choose({limit}).uses[0].argument, 1);
-  EXPECT_FALSE(Choose({limit}).uses[0].omit);
-  EXPECT_EQ(Choose({Compare(Operator::kGreater, ValueClass::kText), limit}).uses[1].argument, 2);
-  EXPECT_EQ(Choose({Compare(Operator::kGreater), limit}).uses[1].argument, 0);
-  EXPECT_EQ(Choose({Special(Constraint::Kind::kOther), limit}).uses[1].argument, 0);
-  EXPECT_EQ(Choose({limit}, {{.column = 1}}).uses[0].argument, 0);
-  EXPECT_EQ(Choose({limit}, {{.column = 0}}).uses[0].argument, 1);
-  EXPECT_EQ(Choose({Compare(Operator::kEqual, ValueClass::kText), limit}).uses[1].argument, 0);
-  EXPECT_EQ(Choose({List(), limit}, {}, ColumnType::kBlob).uses[1].argument, 0);
-}
-
-TEST(Plan, OffsetIsNeverTakenNorLimitBesideIt) {
-  PlanChoice choice = Choose({Special(Constraint::Kind::kLimit), Special(Constraint::Kind::kOffset)});
-  EXPECT_EQ(choice.uses[0].argument, 0);
-  EXPECT_EQ(choice.uses[1].argument, 0);
+// LIMIT, OFFSET, LIKE and the rest arrive as terms that are no comparisons.
+TEST(Plan, WhatIsNoComparisonIsLeftAlone) {
+  Constraint limit;
+  limit.usable = true;
+  EXPECT_EQ(Choose({limit}).uses[0].argument, 0);
 }
 
 TEST(Plan, NoMoreTermsThanOmitIsHonouredFor) {

@@ -127,6 +127,13 @@ TEST_F(Traps, LimitCountsOnlyRowsThatPassEveryTerm) {
   ExpectSame("select key from # limit 0");
 }
 
+// Of a row value only the first column is offered, as key<=?, and LIMIT beside it as if that were all.
+TEST_F(Traps, LimitBesideARowValue) {
+  Fill("('a','3'),('b','2'),('c','1')");
+  ExpectSame("select key from # where (key,value)<('c','0') order by key desc limit 1");
+  ExpectSame("select key from # where (key,value)>('a','5') order by key limit 1");
+}
+
 // 3.40.1 offers OFFSET to each part of a UNION ALL and then forgets how much of it is left.
 TEST_F(Traps, OffsetReachesOverThePartsOfAUnion) {
   Fill("('a','1'),('b','2')");
@@ -144,7 +151,7 @@ TEST_F(Traps, InListIsSortedTypedAndUnique) {
   ExpectSame("select key from # where key in ('a','b','c') and key>'a' order by key");
   ExpectSame("select key from # where key in ('a','b') and key in ('b','c')");
   EXPECT_EQ(sql.Explain("select key from raw where key in ('a','b') order by key desc"),
-            "SCAN raw VIRTUAL TABLE INDEX 261:key in ?, desc");
+            "SCAN raw VIRTUAL TABLE INDEX 259:key in ?, desc");
 }
 
 TEST_F(Traps, LongInListsAreReadInPieces) {
