@@ -39,9 +39,12 @@ TEST(Plan, TextShowsWhatExplainQueryPlanShows) {
 }
 
 TEST(Plan, EveryPlanSurvivesTheTrip) {
-  std::vector<PlanTerm> all = {{TermKind::kCompare, Operator::kEqual},        {TermKind::kCompare, Operator::kGreater},
-                               {TermKind::kCompare, Operator::kGreaterEqual}, {TermKind::kCompare, Operator::kLess},
-                               {TermKind::kCompare, Operator::kLessEqual},    {TermKind::kCompare, Operator::kGlob},
+  std::vector<PlanTerm> all = {{TermKind::kCompare, Operator::kEqual},
+                               {TermKind::kCompare, Operator::kGreater},
+                               {TermKind::kCompare, Operator::kGreaterEqual},
+                               {TermKind::kCompare, Operator::kLess},
+                               {TermKind::kCompare, Operator::kLessEqual},
+                               {TermKind::kCompare, Operator::kGlob},
                                {TermKind::kList, Operator::kEqual}};
   for (size_t mask = 0; mask < 1u << all.size(); ++mask) {
     for (bool descending : {false, true}) {
