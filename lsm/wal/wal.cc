@@ -36,9 +36,17 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
     segment.recycled = setup_.file_system->Rename(setup_.file_name(old_number), path).ok();
   }
   auto writer = LogWriter::Open(setup_.file_system, path, segment);
-  if (!writer.ok()) return writer.status();
-  if (Status s = setup_.file_system->SyncDir(setup_.dir); !s.ok()) return s;
+  if (Status s = writer.ok() ? setup_.file_system->SyncDir(setup_.dir) : writer.status(); !s.ok()) {
+    GiveUp(path);
+    return s;
+  }
   return std::shared_ptr<LogWriter>(std::move(writer).value());
+}
+
+// A segment that was not begun must not stay: on a full disk every write tries to begin one.
+void Wal::GiveUp(const std::string& path) {
+  Status ignored = setup_.file_system->Remove(path);  // else it goes at the next open
+  (void)ignored.ok();
 }
 
 Status Wal::Append(std::string_view payload) {
@@ -50,7 +58,10 @@ Status Wal::Append(std::string_view payload) {
 Status Wal::Rotate() {
   auto next = Begin(/*earlier_durable=*/false);
   if (!next.ok()) return next.status();
-  VARVE_TRY(current_->Seal());
+  if (Status s = current_->Seal(); !s.ok()) {
+    GiveUp((*next)->path());
+    return s;
+  }
   current_ = *next;
   MutexLock lock(&mu_);
   segments_.push_back(std::move(next).value());

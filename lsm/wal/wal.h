@@ -54,6 +54,7 @@ class Wal {
 
   explicit Wal(Setup setup) : setup_(std::move(setup)) {}
   Result<std::shared_ptr<LogWriter>> Begin(bool earlier_durable);
+  void GiveUp(const std::string& path);
 
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
