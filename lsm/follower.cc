@@ -80,7 +80,11 @@ Status Follower::TryOnceLocked() {
     VARVE_TRY(ReadLogLocked());
     auto moved = manifest_->Advance();
     if (!moved.ok()) return moved.status();
-    if (!*moved) break;
+    if (*moved) continue;
+    auto current = ReadCurrent(env_.file_system, dir_);
+    if (!current.ok()) return current.status();
+    if (*current == manifest_->name()) break;
+    VARVE_TRY(ReadManifestLocked());  // the owner has begun a new one, and goes on there
   }
   auto view = std::make_shared<ReadView>();
   for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) view->sealed.push_back(it->second.table);
