@@ -1,6 +1,7 @@
 #include "lsm/read_view.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "lsm/format/hash.h"
@@ -80,15 +81,16 @@ class PointRead {
   Status status_;
 };
 
-void CollectVisible(const std::shared_ptr<const RangeTombstones>& tombstones, SequenceNumber limit,
-                    SequenceNumber added, std::vector<RangeTombstone>* out) {
+// The newest tombstone <= `limit` over each part of the bounds: all that an iterator of one snapshot needs.
+void CollectVisible(const std::shared_ptr<const RangeTombstones>& tombstones, const ReadOptions& options,
+                    SequenceNumber limit, SequenceNumber added, std::vector<RangeTombstone>* out) {
   if (tombstones == nullptr) return;
-  std::vector<RangeTombstone> all;
-  tombstones->AppendTo(&all);
-  for (RangeTombstone& tombstone : all) {
-    if (tombstone.seq > limit) continue;
-    tombstone.seq += added;
-    out->push_back(std::move(tombstone));
+  const auto& fragments = tombstones->fragments();
+  for (size_t i = tombstones->FragmentAfter(options.lower_bound); i < fragments.size(); ++i) {
+    const RangeTombstones::Fragment& fragment = fragments[i];
+    if (!options.upper_bound.empty() && std::string_view(fragment.begin) >= options.upper_bound) break;
+    const auto newest = std::lower_bound(fragment.seqs.begin(), fragment.seqs.end(), limit, std::greater<>());
+    if (newest != fragment.seqs.end()) out->push_back({fragment.begin, fragment.end, *newest + added});
   }
 }
 
@@ -111,7 +113,7 @@ Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumbe
     if (!InBounds(*file, options)) continue;
     auto table = file->Open();
     if (!table.ok()) return table.status();
-    CollectVisible((*table)->range_tombstones(), snapshot, 0, tombstones);
+    CollectVisible((*table)->range_tombstones(), options, snapshot, 0, tombstones);
   }
   for (const TableFileRef& file : view.version->level(0)) {
     if (!InBounds(*file, options)) continue;
@@ -158,12 +160,12 @@ Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& op
     setup.batch_count = options.batch->count();
     setup.sources.emplace_back(MemTable::Iterator(pin->batch.get()), kBatchSequenceBase,
                                kBatchSequenceBase + setup.batch_count);
-    CollectVisible(pin->batch->range_tombstones(), setup.batch_count, kBatchSequenceBase, &tombstones);
+    CollectVisible(pin->batch->range_tombstones(), options, setup.batch_count, kBatchSequenceBase, &tombstones);
   }
   auto add_memtable = [&](const MemTable& table) {
     if (table.empty()) return;
     setup.sources.emplace_back(MemTable::Iterator(&table), 0, kSequenceMax);
-    CollectVisible(table.range_tombstones(), snapshot, 0, &tombstones);
+    CollectVisible(table.range_tombstones(), options, snapshot, 0, &tombstones);
   };
   if (view->active != nullptr) add_memtable(*view->active);
   for (const auto& table : view->sealed) add_memtable(*table);
