@@ -221,6 +221,7 @@ void DbImpl::RemoveUnused(const DirectoryListing& listing, const ManifestState& 
 DbImpl::~DbImpl() {
   Status ignored = Close();
   (void)ignored.ok();
+  own_executor_.reset();  // not in Close: whoever waits there for background work still asks it
 }
 
 Status DbImpl::Close() {
@@ -229,6 +230,14 @@ Status DbImpl::Close() {
     MutexLock lock(&mu_);
     closing_.store(true, std::memory_order_release);
     changed_.SignalAll();
+  }
+  // Writers before us in the queue finish; those behind us find that we are closing.
+  WriteBatch nothing;
+  Writer turn(&nothing);
+  TakeTurn(&turn);
+  EndTurn();
+  {
+    MutexLock lock(&mu_);
     Await([this]() VARVE_REQUIRES(mu_) { return jobs_ == 0; });
   }
   {
@@ -237,7 +246,6 @@ Status DbImpl::Close() {
   }
   Status status;
   if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) status = wal_->Sync();
-  own_executor_.reset();
   closed_.store(true, std::memory_order_release);
   lock_.reset();
   return status;

@@ -112,6 +112,9 @@ class DbImpl final : public Db {
   Status CheckBatch(const WriteBatch& batch) const;
   Status Commit(Writer* writer, bool may_wait);
   Status LeadCommit(Writer* leader, bool may_wait);
+  // A turn at the head of the queue with nothing to write: between the two the caller is the commit leader.
+  void TakeTurn(Writer* turn);
+  void EndTurn();
   Status MakeRoom(bool may_wait, size_t bytes);
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();
@@ -127,6 +130,7 @@ class DbImpl final : public Db {
   void BackgroundSync();
 
   // Administration.
+  Status LinkCheckpoint(const std::string& dir, ManifestState state);
   Status FillCheckpoint(const std::string& temporary, ManifestState state);
 
   // Background.
@@ -153,6 +157,7 @@ class DbImpl final : public Db {
   Status DoCompaction(const CompactionPlan& plan);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
+  Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
   void ReportLocked(const Status& status, Status* error) VARVE_REQUIRES(mu_);
   Status BackgroundErrorLocked() const VARVE_REQUIRES(mu_);
@@ -203,7 +208,7 @@ class DbImpl final : public Db {
   Status fence_ VARVE_GUARDED_BY(mu_);
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
-  int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // handed to the executor and not finished; delayed ones do not count
+  int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // what Close waits for: work of the executor (but delayed work) and long calls
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
   std::atomic<Room> room_{Room::kFree};  // RoomLocked() as of the last change; read by the leader without a lock
 

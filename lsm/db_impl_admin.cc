@@ -38,8 +38,19 @@ Status DbImpl::Checkpoint(const std::string& given_dir) {
   ManifestState state;
   {
     MutexLock lock(&mu_);
+    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+    ++jobs_;
     state = state_;  // its version keeps the tables from being removed
   }
+  Status status = LinkCheckpoint(dir, std::move(state));
+  MutexLock lock(&mu_);
+  --jobs_;
+  changed_.SignalAll();
+  return status;
+}
+
+Status DbImpl::LinkCheckpoint(const std::string& dir, ManifestState state) {
+  FileSystem* fs = env_.file_system;
   // Built under another name, so that a crash leaves no half checkpoint under the one asked for.
   const std::string temporary = dir + ".tmp";
   VARVE_TRY(RemoveUnfinished(fs, temporary));

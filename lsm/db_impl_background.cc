@@ -173,20 +173,8 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
     if (fenced_.load(std::memory_order_relaxed)) return fence_;
     next = state_;
   }
+  if (manifest_->WantsRewrite()) VARVE_TRY(RewriteManifest(next));
   edit->next_number = next_number_.load(std::memory_order_relaxed);
-  if (manifest_->WantsRewrite()) {
-    const uint64_t number = NextNumber();
-    next.next_number = number + 1;
-    auto fresh = ManifestWriter::Create(env_.file_system, env_.random, dir_, number, next);
-    if (!fresh.ok()) {
-      Fence(fresh.status());  // CURRENT may name either
-      return fresh.status();
-    }
-    const std::string old_path = manifest_->path();
-    manifest_ = std::move(fresh).value();
-    Status ignored = env_.file_system->Remove(old_path);  // else it goes at the next open
-    (void)ignored.ok();
-  }
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
   if (Status s = manifest_->Append(*edit); !s.ok()) {
     if (!s.Is(StatusCode::kNoSpace) || manifest_->fenced()) Fence(s);
@@ -213,6 +201,32 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   if (flushed != nullptr) sealed_.pop_front();
   InstallViewLocked();
   AfterChangeLocked();
+  return Status::Ok();
+}
+
+// Begins a fresh manifest. Where a full disk has no place for one, the old one goes on.
+Status DbImpl::RewriteManifest(ManifestState state) {
+  FileSystem* fs = env_.file_system;
+  const uint64_t number = NextNumber();
+  state.next_number = number + 1;
+  auto fresh = ManifestWriter::Create(fs, env_.random, dir_, number, state);
+  std::vector<std::string> unused;  // what cannot be removed now goes at the next open
+  if (fresh.ok()) {
+    unused.push_back(manifest_->path());
+    manifest_ = std::move(fresh).value();
+  } else {
+    auto current = ReadCurrent(fs, dir_);
+    const bool still_ours = current.ok() && dir_ + "/" + *current == manifest_->path();
+    if (!fresh.status().Is(StatusCode::kNoSpace) || !still_ours) {
+      Fence(fresh.status());  // after a crash CURRENT may name either
+      return fresh.status();
+    }
+    unused = {dir_ + "/" + ManifestName(number), CurrentFileName(dir_) + ".tmp"};
+  }
+  for (const std::string& path : unused) {
+    Status ignored = fs->Remove(path);
+    (void)ignored.ok();
+  }
   return Status::Ok();
 }
 
@@ -320,34 +334,21 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan) {
 
 Status DbImpl::Flush() {
   VARVE_TRY(CheckWritable());
-  // Sealing is the commit leader's work: take a turn in the queue with nothing to write.
+  // Waits before it takes its turn: no writer is to wait for a flush behind it. Writers may fill the room meanwhile;
+  // then this call's memtable is one more, and no further one is begun before the call returns.
+  {
+    MutexLock lock(&mu_);
+    Await([this]()
+              VARVE_REQUIRES(mu_) { return sealed_.size() < kSealedMax || StoppedLocked() || !flush_error_.ok(); });
+    if (sealed_.size() >= kSealedMax && !flush_error_.ok()) return flush_error_;
+  }
+  // Sealing is the commit leader's work.
   WriteBatch nothing;
   Writer turn(&nothing);
-  commit_mu_.Lock();
-  queue_.push_back(&turn);
-  while (queue_.front() != &turn) turn.wake.Wait(&commit_mu_);
-  commit_mu_.Unlock();
-  Status status;
-  if (!active_->empty()) {
-    {
-      MutexLock lock(&mu_);
-      Await([this]()
-                VARVE_REQUIRES(mu_) { return sealed_.size() < kSealedMax || StoppedLocked() || !flush_error_.ok(); });
-      if (fenced_.load(std::memory_order_relaxed)) {
-        status = fence_;
-      } else if (closing_.load(std::memory_order_relaxed)) {
-        status = Status::Closed();
-      } else if (sealed_.size() >= kSealedMax) {
-        status = flush_error_;
-      }
-    }
-    if (status.ok()) status = SealMemTable();
-  }
-  {
-    MutexLock lock(&commit_mu_);
-    queue_.pop_front();
-    if (!queue_.empty()) queue_.front()->wake.Signal();
-  }
+  TakeTurn(&turn);
+  Status status = CheckWritable();
+  if (status.ok() && !active_->empty()) status = SealMemTable();
+  EndTurn();
   VARVE_TRY(status);
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !flush_error_.ok(); });
@@ -368,6 +369,7 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
       return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
     }
     manual_running_ = true;
+    ++jobs_;
   }
   Status status;
   for (int level = 0; status.ok();) {
@@ -385,6 +387,7 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
   RemoveBuried();
   MutexLock lock(&mu_);
   manual_running_ = false;
+  --jobs_;
   --manual_compactions_;
   ScheduleWorkLocked();
   changed_.SignalAll();

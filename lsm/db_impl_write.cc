@@ -58,10 +58,13 @@ Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_
       durable_waiters_.push_back(std::move(on_durable));
       schedule = !std::exchange(durable_scheduled_, true);
     }
+    bool closing = false;
     if (schedule) {
       MutexLock lock(&mu_);
-      ScheduleLocked(Lane::kLogSync, &DbImpl::RunDurable);
+      closing = closing_.load(std::memory_order_relaxed);
+      if (!closing) ScheduleLocked(Lane::kLogSync, &DbImpl::RunDurable);
     }
+    if (closing) RunDurable();  // Close may have stopped waiting for the executor
   }
   return last;
 }
@@ -81,8 +84,21 @@ Status DbImpl::Commit(Writer* writer, bool may_wait) {
   return done ? std::move(writer->status) : LeadCommit(writer, may_wait);
 }
 
+void DbImpl::TakeTurn(Writer* turn) {
+  MutexLock lock(&commit_mu_);
+  queue_.push_back(turn);
+  while (queue_.front() != turn) turn->wake.Wait(&commit_mu_);
+}
+
+void DbImpl::EndTurn() {
+  MutexLock lock(&commit_mu_);
+  queue_.pop_front();
+  if (!queue_.empty()) queue_.front()->wake.Signal();
+}
+
 Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
-  Status status = MakeRoom(may_wait, leader->batch->size_bytes());
+  Status status = CheckWritable();  // once more: since the caller looked, Close may have had its turn
+  if (status.ok()) status = MakeRoom(may_wait, leader->batch->size_bytes());
   size_t group = 1;
   if (status.ok()) {
     WriteBatch& batch = Gather(leader);
@@ -114,13 +130,13 @@ Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
 
 WriteBatch& DbImpl::Gather(Writer* leader) {
   MutexLock lock(&commit_mu_);
-  if (queue_.size() == 1) return *leader->batch;
+  if (queue_.size() == 1 || leader->batch->size_bytes() > kGatherBytesMax) return *leader->batch;
   gathered_.Clear();
   size_t bytes = 0;
   for (Writer* writer : queue_) {
     if (writer->batch->empty()) break;  // a turn of Flush, which is to lead
     bytes += writer->batch->size_bytes();
-    if (writer != leader && bytes > kGatherBytesMax) break;
+    if (bytes > kGatherBytesMax) break;
     gathered_.Append(*writer->batch);
   }
   return gathered_;
