@@ -203,7 +203,7 @@ bool Server::CommitPending() {
     if (always) {
       on_durable = [this, ticket](const lsm::Status& status) {
         {
-          absl::MutexLock lock(&durable_mu_);
+          lsm::MutexLock lock(&durable_mu_);
           durable_reported_ = std::max(durable_reported_, ticket);
           if (!status.ok()) sync_error_ = status;
         }
@@ -278,7 +278,7 @@ void Server::OnDurable() {
   uint64_t reported;
   lsm::Status error;
   {
-    absl::MutexLock lock(&durable_mu_);
+    lsm::MutexLock lock(&durable_mu_);
     reported = durable_reported_;
     error = std::exchange(sync_error_, lsm::Status::Ok());
   }

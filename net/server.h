@@ -33,10 +33,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "keyspace/keyspace.h"
 #include "lsm/status.h"
+#include "lsm/sync/mutex.h"
 #include "net/connection.h"
 #include "net/listener.h"
 #include "resp/config.h"
@@ -198,9 +197,9 @@ class Server {
   uint64_t durable_ticket_ = 0;  // all up to it are durable
   std::deque<Held> held_;        // clients with held replies, by ticket
 
-  absl::Mutex durable_mu_;
-  uint64_t durable_reported_ ABSL_GUARDED_BY(durable_mu_) = 0;
-  lsm::Status sync_error_ ABSL_GUARDED_BY(durable_mu_);
+  lsm::Mutex durable_mu_;
+  uint64_t durable_reported_ VARVE_GUARDED_BY(durable_mu_) = 0;
+  lsm::Status sync_error_ VARVE_GUARDED_BY(durable_mu_);
 
   NetStats stats_;
   std::array<Sample, kSamples> samples_{};
