@@ -23,7 +23,7 @@ int Cursor::Open(Table* table, Cursor** out) {
 lsm::ReadOptions Cursor::Reads() const {
   lsm::ReadOptions options;
   options.snapshot = view_->snapshot.get();
-  options.batch = table_.session().batch().get();
+  options.batch = table_.session().ScannedWrites().get();
   return options;
 }
 
@@ -103,7 +103,7 @@ int Cursor::ReadList(sqlite3_value* list, bool* bounded) {
 Status Cursor::StartPoint() {
   point_key_ = table_.EngineLower(range_);
   if (point_key_.size() > lsm::kKeySizeMax) return {};  // nothing that long was ever written
-  Result<bool> found = table_.session().db().Get(Reads(), point_key_, &point_);
+  Result<bool> found = table_.session().Get(view_->snapshot.get(), point_key_, &point_);
   if (!found.ok()) return found.status();
   if (*found) source_ = Source::kPoint;
   return {};
@@ -140,14 +140,14 @@ Status Cursor::LoadPiece() {
 }
 
 bool Cursor::CanReuseIterator() const {
-  const std::shared_ptr<lsm::IndexedBatch>& batch = table_.session().batch();
+  const std::shared_ptr<lsm::IndexedBatch>& batch = table_.session().ScannedWrites();
   return iterator_.has_value() && iterator_is_whole_ && iterator_batch_ == batch &&
          iterator_batch_count_ == (batch ? batch->count() : 0);
 }
 
 void Cursor::MakeIterator(std::string_view lower, std::string_view upper) {
   iterator_.reset();
-  iterator_batch_ = table_.session().batch();
+  iterator_batch_ = table_.session().ScannedWrites();
   iterator_batch_count_ = iterator_batch_ ? iterator_batch_->count() : 0;
   lsm::ReadOptions options = Reads();
   options.lower_bound = lower;
@@ -186,6 +186,14 @@ Status Cursor::StartRange() {
 // --- xNext ---
 
 int Cursor::Next() {
+  // Plain sweeps, which are nearly all rows of nearly all scans.
+  if (source_ == Source::kForward && !check_bound_ && table_.kind() == ModuleKind::kRaw) {
+    iterator_->Next();
+    if (iterator_->Valid()) return SQLITE_OK;
+    source_ = Source::kEnd;
+    Status status = iterator_->status();
+    return status.ok() ? SQLITE_OK : table_.Fail(status);
+  }
   Status status = Advance();
   if (status.ok()) status = Settle();
   return status.ok() ? SQLITE_OK : table_.Fail(status);

@@ -7,7 +7,6 @@
 
 namespace varve::sqlite_vtab {
 
-using lsm::IndexedBatch;
 using lsm::Result;
 using lsm::Status;
 
@@ -45,10 +44,21 @@ Status Session::BeginWrite() {
   return {};
 }
 
-IndexedBatch& Session::writes() {
+void Session::Put(std::string_view key, std::string_view value) {
   assert(writing_);
-  if (!batch_) batch_ = std::make_shared<IndexedBatch>();
-  return *batch_;
+  writes_.Put(key, value);
+}
+
+void Session::Delete(std::string_view key) {
+  assert(writing_);
+  writes_.Delete(key);
+}
+
+Result<bool> Session::Get(const lsm::Snapshot* snapshot, std::string_view key, lsm::PinnedValue* value) {
+  lsm::ReadOptions options;
+  options.snapshot = snapshot;
+  if (writes_.MayHold(key)) options.batch = writes_.Index().get();
+  return db().Get(options, key, value);
 }
 
 void Session::AddCounters(int db, int64_t keys, int64_t expires) {
@@ -57,7 +67,7 @@ void Session::AddCounters(int db, int64_t keys, int64_t expires) {
 }
 
 Session::Mark Session::CurrentMark() const {
-  return {batch_ ? batch_->GetMark() : IndexedBatch::Mark{lsm::WriteBatch::kHeaderSize, 0}, counters_};
+  return {writes_.GetMark(), counters_};
 }
 
 void Session::Savepoint(int level) {
@@ -78,28 +88,8 @@ void Session::RollbackTo(int level) {
     marks_.clear();
   }
   counters_ = mark.counters;
-  CutBatch(mark.batch);
+  writes_.RollbackTo(mark.writes);
   view_.reset();
-}
-
-void Session::CutBatch(const IndexedBatch::Mark& mark) {
-  if (!batch_ || batch_->count() == mark.count) return;
-  if (batch_.use_count() == 1) {
-    batch_->RollbackTo(mark);
-    return;
-  }
-  auto copy = std::make_shared<IndexedBatch>();
-  lsm::WriteBatch::Reader reader(batch_->batch().bytes());
-  lsm::WriteBatch::Operation operation;
-  while (copy->count() < mark.count && reader.Next(&operation)) {
-    switch (operation.kind) {
-      case lsm::ValueKind::kPut: copy->Put(operation.key, operation.value); break;
-      case lsm::ValueKind::kDelete: copy->Delete(operation.key); break;
-      case lsm::ValueKind::kRangeDelete: copy->DeleteRange(operation.key, operation.value); break;
-    }
-  }
-  assert(copy->count() == mark.count);
-  batch_ = std::move(copy);
 }
 
 // The counters change in the same batch as the records. Nobody else writes between this read and the write: we own the
@@ -118,17 +108,18 @@ Status Session::AppendCounters() {
     total.keys += delta.keys;
     total.expires += delta.expires;
     keyspace::EncodeCounters(total, &value);
-    batch_->Put(key, value);
+    writes_.Put(key, value);
   }
   return {};
 }
 
 Status Session::Sync(bool durable) {
-  if (synced_ || !batch_ || batch_->empty()) return {};
+  if (synced_ || writes_.empty()) return {};
   VARVE_TRY(database_->CheckProcess());
   VARVE_TRY(AppendCounters());
-  VARVE_TRY(batch_->batch().CheckLimits());
-  VARVE_TRY(db().Write({.sync = durable}, batch_->batch()));
+  lsm::WriteBatch& batch = writes_.Batch();
+  VARVE_TRY(batch.CheckLimits());
+  VARVE_TRY(db().Write({.sync = durable}, batch));
   synced_ = true;
   return {};
 }
@@ -137,7 +128,7 @@ void Session::End() {
   if (writing_) database_->UnlockWriter(this);
   writing_ = false;
   synced_ = false;
-  batch_.reset();  // cursors that still read it hold it
+  writes_ = {};  // cursors that still read them hold them
   counters_ = {};
   marks_.clear();
   view_.reset();

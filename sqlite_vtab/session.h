@@ -7,8 +7,7 @@
 // S2  Writes of this connection are seen by statements that start after them: taking the writer's place, committing and
 //     rolling back end the sharing of the current view.
 // S3  Nothing reaches the engine before Sync, which is the last step that may fail; Commit only forgets.
-// S4  A cursor reads the batch as it was when it began, also across ROLLBACK TO: a batch somebody else holds is copied,
-//     not cut.
+// S4  A cursor scans the writes as they were when it began, also across ROLLBACK TO (pending_writes.h).
 // S5  Marks answer SQLite's savepoint numbers. Level n may be opened without those below it (a table that joins the
 //     transaction late) and again by another table of the session; the first call counts.
 //
@@ -22,6 +21,7 @@
 
 #include "keyspace/record.h"
 #include "lsm/db.h"
+#include "sqlite_vtab/pending_writes.h"
 #include "sqlite_vtab/registry.h"
 
 namespace varve::sqlite_vtab {
@@ -52,10 +52,13 @@ class Session {
   // Takes the writer's place for this connection: kBusy when another connection has it. Idempotent.
   lsm::Status BeginWrite();
   bool is_writing() const { return writing_; }
-  // The writes of the open transaction, null when there are none. Share it to keep it readable.
-  const std::shared_ptr<lsm::IndexedBatch>& batch() const { return batch_; }
-  // For writing; requires is_writing().
-  lsm::IndexedBatch& writes();
+  // Writes of the open transaction; they require is_writing().
+  void Put(std::string_view key, std::string_view value);
+  void Delete(std::string_view key);
+  // For scans: the transaction's writes, null when there are none. Share it to keep it readable.
+  const std::shared_ptr<lsm::IndexedBatch>& ScannedWrites() { return writes_.Index(); }
+  // The key as this connection sees it: its own writes above the snapshot, or above the newest state when that is null.
+  lsm::Result<bool> Get(const lsm::Snapshot* snapshot, std::string_view key, lsm::PinnedValue* value);
   // Changes the key counters of one Redis database with this transaction (keyspace/record.h, K2).
   void AddCounters(int db, int64_t keys, int64_t expires);
 
@@ -70,19 +73,18 @@ class Session {
 
  private:
   struct Mark {
-    lsm::IndexedBatch::Mark batch;
+    PendingWrites::Mark writes;
     CounterDeltas counters;
   };
 
   Mark CurrentMark() const;
-  void CutBatch(const lsm::IndexedBatch::Mark& mark);
   lsm::Status AppendCounters();
 
   const std::shared_ptr<Database> database_;
   std::weak_ptr<const View> view_;
   bool writing_ = false;
   bool synced_ = false;
-  std::shared_ptr<lsm::IndexedBatch> batch_;
+  PendingWrites writes_;
   CounterDeltas counters_{};
   std::vector<Mark> marks_;
 };

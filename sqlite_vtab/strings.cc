@@ -51,9 +51,7 @@ Result<StoredString> ReadString(std::string_view record, int64_t now_ms) {
 
 Result<StoredString> StringWriter::Find(std::string_view name, int64_t now_ms) {
   keyspace::EncodeMetaKey(db_, name, &key_);
-  lsm::ReadOptions options;
-  options.batch = session_.batch().get();
-  Result<bool> found = session_.db().Get(options, key_, &stored_);
+  Result<bool> found = session_.Get(nullptr, key_, &stored_);
   if (!found.ok()) return found.status();
   if (!*found) return StoredString{};
   return ReadString(stored_.view(), now_ms);
@@ -62,31 +60,33 @@ Result<StoredString> StringWriter::Find(std::string_view name, int64_t now_ms) {
 // The first write into a fresh directory says what it holds, as the server's first commit does.
 Status StringWriter::EnsureFormat() {
   if (format_is_stored_) return {};
-  std::string_view pending;
-  if (session_.writes().Get(kFormatKey, &pending) == lsm::IndexedBatch::Lookup::kFound) return {};
-  Result<bool> found = HasKeyspace(session_.db());
+  Result<bool> committed = HasKeyspace(session_.db());
+  if (!committed.ok()) return committed.status();
+  format_is_stored_ = *committed;
+  if (*committed) return {};
+  lsm::PinnedValue pending;
+  Result<bool> found = session_.Get(nullptr, kFormatKey, &pending);
   if (!found.ok()) return found.status();
-  format_is_stored_ = *found;
-  if (!*found) session_.writes().Put(kFormatKey, FormatValue());
+  if (!*found || pending.view() != FormatValue()) session_.Put(kFormatKey, FormatValue());
   return {};
 }
 
 void StringWriter::DropExpiry(std::string_view name, const StoredString& prior) {
   if (prior.expire_ms == 0) return;
   keyspace::EncodeExpiryKey(db_, prior.expire_ms, name, &key_);
-  session_.writes().Delete(key_);
+  session_.Delete(key_);
 }
 
 Status StringWriter::Put(std::string_view name, const StoredString& prior, std::string_view value, uint64_t expire_ms) {
   VARVE_TRY(EnsureFormat());
   keyspace::EncodeMetaRecord(keyspace::Type::kString, expire_ms, value, &record_);
   keyspace::EncodeMetaKey(db_, name, &key_);
-  session_.writes().Put(key_, record_);
+  session_.Put(key_, record_);
   if (prior.expire_ms != expire_ms) {
     DropExpiry(name, prior);
     if (expire_ms != 0) {
       keyspace::EncodeExpiryKey(db_, expire_ms, name, &key_);
-      session_.writes().Put(key_, {});
+      session_.Put(key_, {});
     }
   }
   bool existed = prior.state != StoredString::State::kAbsent;
@@ -97,7 +97,7 @@ Status StringWriter::Put(std::string_view name, const StoredString& prior, std::
 Status StringWriter::Delete(std::string_view name, const StoredString& prior) {
   VARVE_TRY(EnsureFormat());
   keyspace::EncodeMetaKey(db_, name, &key_);
-  session_.writes().Delete(key_);
+  session_.Delete(key_);
   DropExpiry(name, prior);
   session_.AddCounters(db_, -1, prior.expire_ms != 0 ? -1 : 0);
   return {};

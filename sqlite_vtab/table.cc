@@ -237,43 +237,37 @@ int Table::Update(std::span<sqlite3_value*> values) {
   return has_old ? UpdateString(old_key, row) : InsertString(row);
 }
 
-Result<bool> Table::GetRaw(std::string_view key, PinnedValue* value) {
-  lsm::ReadOptions options;
-  options.batch = session_->batch().get();
-  return session_->db().Get(options, key, value);
-}
-
 int Table::DeleteRaw(std::string_view key) {
-  session_->writes().Delete(key);
+  session_->Delete(key);
   return SQLITE_OK;
 }
 
 int Table::InsertRaw(const NewRow& row) {
   if (!Replaces()) {
-    Result<bool> taken = GetRaw(row.key, &scratch_);
+    Result<bool> taken = session_->Get(nullptr, row.key, &scratch_);
     if (!taken.ok()) return Fail(taken.status());
     if (*taken) return UniqueFailed();
   }
-  session_->writes().Put(row.key, row.value);
+  session_->Put(row.key, row.value);
   return SQLITE_OK;
 }
 
 int Table::UpdateRaw(std::string_view old_key, const NewRow& row) {
   if (row.key == old_key) {
-    if (!row.keep_value) session_->writes().Put(row.key, row.value);
+    if (!row.keep_value) session_->Put(row.key, row.value);
     return SQLITE_OK;
   }
   if (!Replaces()) {
-    Result<bool> taken = GetRaw(row.key, &scratch_);
+    Result<bool> taken = session_->Get(nullptr, row.key, &scratch_);
     if (!taken.ok()) return Fail(taken.status());
     if (*taken) return UniqueFailed();
   }
   // An earlier row of this statement may have replaced ours: then there is nothing left to change.
-  Result<bool> found = GetRaw(old_key, &scratch_);
+  Result<bool> found = session_->Get(nullptr, old_key, &scratch_);
   if (!found.ok()) return Fail(found.status());
   if (!*found) return SQLITE_OK;
-  session_->writes().Delete(old_key);
-  session_->writes().Put(row.key, row.keep_value ? scratch_.view() : row.value);
+  session_->Delete(old_key);
+  session_->Put(row.key, row.keep_value ? scratch_.view() : row.value);
   return SQLITE_OK;
 }
 

@@ -83,7 +83,6 @@ class Table : public sqlite3_vtab {
   int DeleteRaw(std::string_view key);
   int InsertRaw(const NewRow& row);
   int UpdateRaw(std::string_view old_key, const NewRow& row);
-  lsm::Result<bool> GetRaw(std::string_view key, lsm::PinnedValue* value);
 
   int DeleteString(std::string_view key);
   int InsertString(const NewRow& row);

@@ -99,6 +99,11 @@ Handle OpenFile(const std::string& file) {
   return Handle(db, &sqlite3_close);
 }
 
+// Sorters and temporary tables are allowed memory by this setting of the connection, too: it must be equal.
+void SetCache(sqlite3* db, const Settings& settings) {
+  Run(db, "pragma cache_size=-" + std::to_string(settings.memory_mib * 1024));
+}
+
 // --- the contenders: a connection with the table `t`, and what it takes for the store to come to rest ---
 
 struct Contender {
@@ -110,6 +115,7 @@ struct Contender {
 
 Handle OpenVarve(const std::string& dir, const Settings& settings) {
   Handle db = OpenFile(":memory:");
+  SetCache(db.get(), settings);
   char* error = nullptr;
   if (sqlite3_varve_init(db.get(), &error, nullptr) != SQLITE_OK) Fatal(error);
   Run(db.get(), "create virtual table temp.t using varve('" + dir + "/varve', value=BLOB, memory='" +
@@ -125,8 +131,8 @@ void SettleVarve(const std::string& dir, const Settings&) {
 
 Handle OpenNative(const std::string& dir, const Settings& settings) {
   Handle db = OpenFile(dir + "/native.sqlite");
-  Run(db.get(), "pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-" +
-                    std::to_string(settings.memory_mib * 1024));
+  Run(db.get(), "pragma journal_mode=wal; pragma synchronous=normal");
+  SetCache(db.get(), settings);
   Run(db.get(), "create table if not exists t(key text not null primary key, value blob not null) without rowid");
   return db;
 }
