@@ -63,13 +63,16 @@ Result<std::string> RealPath(const std::string& path) {
   return real + "/" + (slash == std::string::npos ? name : name.substr(slash + 1));
 }
 
-Status WithHint(const Status& status, const std::string& path) {
+Status WithPath(const Status& status, const std::string& path) {
   std::string message(status.message());
   if (message.find(path) == std::string::npos) message = path + ": " + message;
-  if (status.Is(StatusCode::kBusy)) {
-    message += "; open it with mode=follow to read beside the process that holds it, or send writes to that process";
-  }
   return {status.code(), std::move(message)};
+}
+
+Status WithHint(const Status& status) {
+  if (!status.Is(StatusCode::kBusy)) return status;
+  return Status::Busy(std::string(status.message()) +
+                      "; open it with mode=follow to read beside that process, or send writes to it");
 }
 
 }  // namespace
@@ -100,7 +103,7 @@ Result<std::shared_ptr<Database>> Registry::OpenLocked(const OpenRequest& reques
   options.create_if_missing = request.create && key.second == OpenMode::kOwner;
   if (request.memory_bytes != 0) options.memory_budget = request.memory_bytes;
   Result<std::unique_ptr<lsm::Db>> db = lsm::Db::Open(key.first, options);
-  if (!db.ok()) return WithHint(db.status(), key.first);
+  if (!db.ok()) return WithPath(db.status(), key.first);
   std::shared_ptr<Database> database(new Database(this, key.first, std::move(*db), key.second, std::move(busy)),
                                      [](Database* last) { last->registry_->Release(last); });
   open_[key] = database;
@@ -120,7 +123,11 @@ Result<std::shared_ptr<Database>> Registry::Open(const OpenRequest& request) {
   if (std::shared_ptr<Database> owned = FindLocked({*path, OpenMode::kOwner})) return owned;
   switch (request.mode) {
     case AccessMode::kAuto: return OpenAutoLocked(request, *path);
-    case AccessMode::kWrite: return OpenLocked(request, {*path, OpenMode::kOwner}, "");
+    case AccessMode::kWrite: {
+      Result<std::shared_ptr<Database>> owned = OpenLocked(request, {*path, OpenMode::kOwner}, "");
+      if (!owned.ok()) return WithHint(owned.status());
+      return owned;
+    }
     case AccessMode::kRead: return OpenLocked(request, {*path, OpenMode::kReadOnly}, "");
     case AccessMode::kFollow: return OpenLocked(request, {*path, OpenMode::kFollow}, "");
   }

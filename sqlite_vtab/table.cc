@@ -129,8 +129,8 @@ int Table::Begin() {
   }
   if (database.mode() != lsm::OpenMode::kOwner) {
     return Fail(SQLITE_READONLY, name_ + ": cannot write, " + database.busy_message() +
-                                     "; reading works (the table follows the owner), but send writes to the process "
-                                     "that holds it, such as varve-server");
+                                     "; send writes to that process (a varve-server takes them by Redis commands), or "
+                                     "end it and create the table again. Reading works: the table follows the owner");
   }
   bool first = !session_->is_writing();
   if (Status status = session_->BeginWrite(); !status.ok()) return Fail(status);

@@ -17,6 +17,7 @@ namespace varve::sqlite_vtab {
 namespace {
 
 struct Shape {
+  const char* module;
   const char* key;
   const char* value;
 };
@@ -25,8 +26,8 @@ class Fuzzer {
  public:
   Fuzzer(uint64_t seed, Shape shape) : random_(seed), native_(":memory:"), varve_(":memory:"), shape_(shape) {
     native_.Must(std::string("create table t(key ") + shape.key + " not null primary key, value " + shape.value +
-                 " not null) strict, without rowid");
-    varve_.Must(CreateTable("t", "varve", dir_.path("db"),
+                 " not null" + (Redis() ? ", ttl_ms integer check(ttl_ms > 0)" : "") + ") strict, without rowid");
+    varve_.Must(CreateTable("t", shape.module, dir_.path("db"),
                             std::string(", key=") + shape.key + ", value=" + shape.value + ", memory='8mb'"));
     for (const char* sql : {"create table j(x)", "create table ji(x integer)", "create table jt(x text)",
                             "create table jb(x blob primary key) without rowid"}) {
@@ -43,7 +44,7 @@ class Fuzzer {
     // The one known difference (docs/sql.md, "Limits"): text in a numeric column that sorts among the numerals.
     for (Connection* connection : {&native_, &varve_})
       connection->Must("delete from ji where typeof(x)='text' and x<':'");
-    for (int i = 0; i < 40; ++i) Both("insert or replace into t values(" + Key() + "," + Val() + ")", true);
+    for (int i = 0; i < 40; ++i) Both("insert or replace into t(key,value) values(" + Key() + "," + Val() + ")", true);
   }
 
   void Step() {
@@ -114,6 +115,7 @@ class Fuzzer {
       default: return TextLiteral();
     }
   }
+  bool Redis() const { return std::string_view(shape_.module) == "redis_strings"; }
   bool TextKeys() const { return std::string_view(shape_.key) == "TEXT"; }
   // Mostly of the class the column holds.
   std::string Key() { return Pick(4) == 0 ? Value() : TextKeys() ? TextLiteral() : BlobLiteral(); }
@@ -245,14 +247,15 @@ class Fuzzer {
     std::string clause = Conflict();
     switch (Pick(8)) {
       case 0:
-      case 1: return "insert " + clause + "into t values" + AnyRow();
-      case 2: return "insert " + clause + "into t values" + TypedRow() + "," + TypedRow() + "," + TypedRow();
-      case 3: return "insert into t values" + AnyRow() + "," + AnyRow() + "," + AnyRow();
+      case 1: return "insert " + clause + "into t(key,value) values" + AnyRow();
+      case 2: return "insert " + clause + "into t(key,value) values" + TypedRow() + "," + TypedRow() + "," + TypedRow();
+      case 3: return "insert into t(key,value) values" + AnyRow() + "," + AnyRow() + "," + AnyRow();
       case 4: {
         std::string value = std::string_view(shape_.value) == "TEXT" ? "'v'" : "x'76'";
         if (TextKeys())
-          return "insert " + clause + "into t select x, " + value + " from jt where typeof(x)<>'blob' order by x";
-        return "insert " + clause + "into t select x, " + value +
+          return "insert " + clause + "into t(key,value) select x, " + value +
+                 " from jt where typeof(x)<>'blob' order by x";
+        return "insert " + clause + "into t(key,value) select x, " + value +
                " from jb where typeof(x) in ('null','blob') order by x";
       }
       case 5:
@@ -352,7 +355,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 
 void Fuzz(Shape shape) {
   uint64_t seed = FromEnvironment("VARVE_SEED", std::random_device{}());
-  uint64_t steps = FromEnvironment("VARVE_FUZZ_STEPS", 4000);
+  uint64_t steps = FromEnvironment("VARVE_FUZZ_STEPS", 3000);
   SCOPED_TRACE("VARVE_SEED=" + std::to_string(seed));
   std::printf("VARVE_SEED=%llu\n", static_cast<unsigned long long>(seed));
   for (uint64_t done = 0, round = 0; done < steps; ++round) {
@@ -365,13 +368,20 @@ void Fuzz(Shape shape) {
 }
 
 TEST(SqlFuzz, TextKeysAgreeWithANativeTable) {
-  Fuzz({"TEXT", "TEXT"});
+  Fuzz({"varve", "TEXT", "TEXT"});
 }
 TEST(SqlFuzz, BlobKeysAgreeWithANativeTable) {
-  Fuzz({"BLOB", "BLOB"});
+  Fuzz({"varve", "BLOB", "BLOB"});
 }
 TEST(SqlFuzz, TextKeysWithBlobValuesAgreeWithANativeTable) {
-  Fuzz({"TEXT", "BLOB"});
+  Fuzz({"varve", "TEXT", "BLOB"});
+}
+
+TEST(SqlFuzz, RedisStringsAgreeWithANativeTable) {
+  Fuzz({"redis_strings", "TEXT", "TEXT"});
+}
+TEST(SqlFuzz, RedisStringsAsBlobsAgreeWithANativeTable) {
+  Fuzz({"redis_strings", "BLOB", "BLOB"});
 }
 
 }  // namespace
