@@ -64,7 +64,9 @@ TEST_F(ReviewTest, AFullDiskWhileTheManifestIsRewrittenHeals) {
                                                  {FileOp::kCreate, PathClass::kCurrent},
                                                  {FileOp::kWriteAt, PathClass::kCurrent},
                                                  {FileOp::kRename, PathClass::kCurrent}};
-  for (const auto& [op, path_class] : places) {
+  for (const auto& place : places) {
+    const FileOp op = place.first;
+    const PathClass path_class = place.second;
     SCOPED_TRACE(std::string(FileOpName(op)) + " " + std::string(PathClassName(path_class)));
     Open();
     Rows rows;
