@@ -70,6 +70,18 @@ TEST(Follow, EveryStatementSeesWhatTheOwnerHasWrittenByThen) {
   EXPECT_EQ(sql.Rows("select key, value from str"), Rows({"text:user:1|text:Anna", "text:user:2|text:Bo"}));
 }
 
+TEST(Follow, ReadOnlyModeStaysWhereItWas) {
+  TempDir dir;
+  Holder owner(dir.path("db"));
+  owner.Say("set a 1");
+  Connection sql;
+  sql.Must(CreateTable("str", "redis_strings", dir.path("db"), ",mode=ro"));
+  EXPECT_EQ(sql.Rows("select count(*) from str"), Rows({"integer:1"}));
+  owner.Say("set b 2");
+  EXPECT_EQ(sql.Rows("select count(*) from str"), Rows({"integer:1"}));
+  EXPECT_EQ(sql.Run("delete from str").code, SQLITE_READONLY);
+}
+
 TEST(Follow, AStatementKeepsItsViewWhileTheOwnerWrites) {
   TempDir dir;
   Holder owner(dir.path("db"));

@@ -3,6 +3,8 @@
 // All were seen with SQLite 3.40.1, in other modules or in throw-away ones of ours. A test here names the trap; the
 // fuzzer (fuzz_test.cc) looks for the ones nobody has named yet.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -407,6 +409,28 @@ TEST_F(Traps, TriggersOfOrdinaryTablesMayWrite) {
   EXPECT_EQ(sql.Run("insert into src values('c','3'),('a','9')").code, SQLITE_CONSTRAINT_PRIMARYKEY);
   EXPECT_EQ(sql.Rows("select key from raw"), Strings({"text:a", "text:b"}));
   EXPECT_EQ(sql.Rows("select count(*) from src"), Strings({"integer:2"}));
+}
+
+// Finding 5: errors of xCommit are swallowed, those of xSync abort everything. The system refuses every write to a file
+// while the limit is 0.
+TEST_F(Traps, CommitFailsBeforeAnythingIsVisible) {
+  sql.Must("begin; insert into raw values('a','1'); insert into n values('a','1')");
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  Outcome out = sql.Run("commit");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(out.code & 0xff, SQLITE_IOERR) << out.message;
+  EXPECT_NE(out.message.find(dir.path("db")), std::string::npos) << out.message;
+  if (sqlite3_get_autocommit(sql.get()) == 0) sql.Must("rollback");
+  EXPECT_EQ(sql.Rows("select count(*) from n"), Strings({"integer:0"}));
+  EXPECT_EQ(sql.Rows("select count(*) from raw"), Strings({"integer:0"}));
+  sql.Must("drop table raw");
+  sql.Must(CreateTable("raw", "varve", dir.path("db"), ",memory='8mb'"));
+  sql.Must("insert into raw values('b','1')");
+  EXPECT_EQ(sql.Rows("select key from raw"), Strings({"text:b"}));
 }
 
 // --- one directory, many users ---
