@@ -79,6 +79,7 @@ void MemTable::MakeHead() {
 }
 
 void MemTable::Reset() {
+  index_.Reset();
   arena_.Reset();
   MakeHead();
   height_.store(1, std::memory_order_relaxed);
@@ -153,6 +154,8 @@ void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std
   assert(kind == ValueKind::kPut || kind == ValueKind::kDelete);
   const uint64_t trailer = PackTrailer(seq, kind);
   const uint64_t prefix = KeyPrefix(key);
+  const uint64_t hash = index_.empty() ? 0 : KeyIndex<Node>::Hash(key);
+  index_.Prefetch(hash);
   if (!FollowsLast(prefix, key, trailer)) FindSplice(prefix, key, trailer);
 
   const int height = RandomHeight();
@@ -168,6 +171,20 @@ void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std
   }
   NoteSequence(seq);
   count_.store(count() + 1, std::memory_order_relaxed);
+  if (!index_.empty()) {
+    index_.Set(node, hash, &arena_);
+  } else if (count() >= kIndexFrom) {
+    IndexAll();
+  }
+}
+
+void MemTable::IndexAll() {
+  index_.Begin(&arena_);
+  for (const Node* node = head_->link(0).next.load(std::memory_order_relaxed); node != nullptr;
+       node = node->link(0).next.load(std::memory_order_relaxed)) {
+    index_.Set(node, KeyIndex<Node>::Hash(node->key()), &arena_);
+  }
+  index_.Publish();
 }
 
 void MemTable::AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end) {
@@ -238,9 +255,23 @@ const MemTable::Node* MemTable::FindLast() const {
   return last == head_ ? nullptr : last;
 }
 
+// The newest version of `key` whose trailer is at most `trailer`, or null.
+const MemTable::Node* MemTable::FindVersion(std::string_view key, uint64_t trailer) const {
+  if (!index_.empty()) {
+    const Node* node = index_.Find(key, KeyIndex<Node>::Hash(key));
+    for (int steps = 0; steps < kNewerStepsMax; ++steps) {
+      if (node == nullptr || node->trailer <= trailer) return node;
+      node = node->link(0).next.load(std::memory_order_acquire);  // the next older version of the key, if there is one
+      if (node != nullptr && node->key() != key) return nullptr;
+    }
+  }
+  const Node* node = FindGreaterOrEqual(key, trailer);
+  return node != nullptr && node->key() == key ? node : nullptr;
+}
+
 bool MemTable::Get(std::string_view key, SequenceNumber snapshot, uint64_t* trailer, std::string_view* value) const {
-  const Node* const node = FindGreaterOrEqual(key, MaxTrailer(snapshot));
-  if (node == nullptr || node->key() != key) return false;
+  const Node* const node = FindVersion(key, MaxTrailer(snapshot));
+  if (node == nullptr) return false;
   *trailer = node->trailer;
   *value = node->value();
   return true;

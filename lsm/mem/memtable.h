@@ -6,6 +6,8 @@
 // prefix with a newer link, whose node is smaller. On the upper levels that is harmless: a search prefix above it may
 // advance, since the node is smaller still; one below it descends, perhaps too early, never too late. Equal prefixes
 // tell nothing, and level 0 gives the answer: there keys are compared in full.
+// A point read goes through a hash table (key_index.h) to the newest version of its key, and to the skip list only while the
+// table is small.
 // Range tombstones are few: they are kept apart and fragmented once, on the first read after a change.
 // The writer remembers where it inserted last: a key that belongs right behind the last one costs no search.
 // Threads: Add and AddRangeDelete by one writer at a time; everything else by any thread, beside it. A version added is
@@ -22,6 +24,7 @@
 #include "lsm/format/internal_key.h"
 #include "lsm/format/range_tombstones.h"
 #include "lsm/mem/arena.h"
+#include "lsm/mem/key_index.h"
 #include "lsm/sync/mutex.h"
 
 namespace varve::lsm {
@@ -81,8 +84,15 @@ class MemTable {
  private:
   static constexpr int kHeightMax = 20;  // enough for 2^20 versions at branching 2; more only make it slower
 
+  // From so many versions on the key index pays.
+  static constexpr uint64_t kIndexFrom = 64;
+  // Versions newer than the snapshot that a point read steps over before it searches.
+  static constexpr int kNewerStepsMax = 16;
+
   struct Link;
 
+  void IndexAll();
+  const Node* FindVersion(std::string_view key, uint64_t trailer) const;
   const Node* Find(std::string_view key, uint64_t trailer, const Node** next) const;
   const Node* FindGreaterOrEqual(std::string_view key, uint64_t trailer) const;
   const Node* FindLess(std::string_view key, uint64_t trailer) const;
@@ -97,6 +107,7 @@ class MemTable {
   Arena arena_;
   Node* head_;                // no key; less than every node; has all levels
   Node* splice_[kHeightMax];  // writer's: on each level the last node <= the last insertion; splice_[0] is that
+  KeyIndex<Node> index_;
   std::atomic<int> height_{1};
   std::atomic<uint64_t> count_{0};
   uint64_t random_state_;                 // writer's

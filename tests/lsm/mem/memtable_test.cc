@@ -193,6 +193,52 @@ TEST(MemTable, RangeDeletesAreKeptApart) {
   EXPECT_EQ(first->CoveringSequence("e", kSequenceMax), 5u) << "a set handed out does not change";
 }
 
+// Below and above the number of versions from which there is a key index, and across its growth.
+TEST(MemTable, PointReadsFindEveryKeyAtEverySize) {
+  MemTable table;
+  for (int i = 1; i <= 3000; ++i) {
+    table.Add(static_cast<SequenceNumber>(i), ValueKind::kPut, "key" + std::to_string(i), std::to_string(i));
+    if (i % 97 != 0 && i > 200) continue;
+    for (int k = 1; k <= i; ++k) {
+      const std::string number = std::to_string(k);
+      ASSERT_EQ(Lookup(table, "key" + number), number + "@" + number) << "of " << i;
+    }
+    ASSERT_EQ(Lookup(table, "key" + std::to_string(i + 1)), "-");
+  }
+}
+
+TEST(MemTable, OldSnapshotsSeeThroughAnyNumberOfNewerVersions) {
+  MemTable table;
+  for (SequenceNumber seq = 1; seq <= 500; ++seq) table.Add(seq, ValueKind::kPut, "hot", std::to_string(seq));
+  table.Add(501, ValueKind::kPut, "hotter", "x");
+  for (SequenceNumber snapshot = 1; snapshot <= 500; ++snapshot) {
+    uint64_t trailer = 0;
+    std::string_view value;
+    ASSERT_TRUE(table.Get("hot", snapshot, &trailer, &value)) << snapshot;
+    ASSERT_EQ(value, std::to_string(snapshot));
+    ASSERT_EQ(TrailerSequence(trailer), snapshot);
+  }
+  uint64_t trailer;
+  std::string_view value;
+  EXPECT_FALSE(table.Get("hot", 0, &trailer, &value));
+  EXPECT_FALSE(table.Get("hotter", 500, &trailer, &value));
+}
+
+// Versions may come in any order of sequences: a follower may begin in the middle.
+TEST(MemTable, TheNewestVersionWinsWhateverTheOrderOfArrival) {
+  MemTable table;
+  for (int i = 0; i < 100; ++i)
+    table.Add(1000 + static_cast<SequenceNumber>(i), ValueKind::kPut, "fill" + std::to_string(i), "");
+  table.Add(20, ValueKind::kPut, "key", "new");
+  table.Add(10, ValueKind::kPut, "key", "old");
+  uint64_t trailer;
+  std::string_view value;
+  ASSERT_TRUE(table.Get("key", kSequenceMax, &trailer, &value));
+  EXPECT_EQ(value, "new");
+  ASSERT_TRUE(table.Get("key", 15, &trailer, &value));
+  EXPECT_EQ(value, "old");
+}
+
 TEST(MemTable, ResetEmptiesEverything) {
   MemTable table;
   for (int i = 0; i < 5000; ++i) table.Add(static_cast<SequenceNumber>(i) + 1, ValueKind::kPut, std::to_string(i), "v");
