@@ -15,6 +15,8 @@
 
 namespace varve::bench {
 
+// Polls: LevelDB has no call that waits for its compactions or tells of them, so a process that neither computes nor writes for a
+// while is taken to have settled. Outside every measured interval.
 void WaitUntilIdle() {
   constexpr int kQuietWindows = 3;
   constexpr auto kWindow = std::chrono::milliseconds(150);

@@ -105,7 +105,7 @@ class RocksContender {
     std::unique_ptr<rocksdb::Iterator> it_;
   };
 
-  // 7.8 has no call that waits for compactions; it tells what is pending and what runs.
+  // 7.8 has no call that waits for compactions; it tells what is pending and what runs, so this polls. Outside every measured interval.
   void Settle() {
     Check(db_->Flush(rocksdb::FlushOptions()));
     auto pending = [this](const std::string& property) {
