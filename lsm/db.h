@@ -22,6 +22,7 @@
 
 #include "lsm/indexed_batch.h"
 #include "lsm/iterator.h"
+#include "lsm/job.h"
 #include "lsm/options.h"
 #include "lsm/pinned_value.h"
 #include "lsm/status.h"
@@ -64,6 +65,24 @@ struct DbStats {
   uint64_t wal_tail_cut_bytes = 0;  // torn bytes dropped by the last recovery
   bool fenced = false;
   std::string background_error;  // empty when none
+  std::vector<RunningJob> jobs;  // flushes and compactions under way
+};
+
+// A table file, as the manifest knows it.
+struct TableFileFacts {
+  uint64_t number = 0;
+  int level = 0;
+  std::string path;
+  std::string smallest, largest;   // keys, with range deletes included
+  bool largest_exclusive = false;  // `largest` is the end of a range delete
+  uint64_t size = 0;               // bytes
+  uint64_t entries = 0;            // point versions
+  uint64_t deletes = 0;            // of them
+  uint64_t range_deletes = 0;
+  double filter_bits_per_key = 0;  // 0: no filter
+  double false_positive_rate = 1;  // of the filter, expected
+  int64_t created_ms = 0;          // Unix time
+  SequenceNumber smallest_sequence = 0, largest_sequence = 0;
 };
 
 struct VerifyReport {
@@ -120,6 +139,10 @@ class Db {
   // Reads every block of every table, checks checksums, order and the level invariants.
   virtual Result<VerifyReport> Verify() = 0;
   virtual DbStats Stats() const = 0;
+  // The last kJobHistoryMax jobs that changed the tables, oldest first; they are kept in the manifest.
+  virtual std::vector<Job> JobHistory() const = 0;
+  // Every live table file, level by level, in each as reads meet them.
+  virtual std::vector<TableFileFacts> TableFiles() const = 0;
   // Approximate bytes of table files that hold keys in [begin, end) (empty end: to the last).
   virtual uint64_t ApproximateSize(std::string_view begin, std::string_view end) const = 0;
   // Followers: moves the view to what the owner has written by now. Others: OK, nothing to do.

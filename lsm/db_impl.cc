@@ -185,6 +185,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
     const bool cut = std::find(log->cut_segments.begin(), log->cut_segments.end(), number) != log->cut_segments.end();
     if (!cut && number >= state.wal_number) replayed_wals_.push_back(number);
   }
+  for (const auto& job : state.jobs) next_job_ = std::max(next_job_, job->id + 1);
   state_ = std::move(state);
   view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
   InstallViewLocked();

@@ -19,6 +19,7 @@
 #include "lsm/compact/picker.h"
 #include "lsm/compact/table_output.h"
 #include "lsm/db.h"
+#include "lsm/event_listener.h"
 #include "lsm/io/clock.h"
 #include "lsm/io/file_system.h"
 #include "lsm/read_view.h"
@@ -66,6 +67,8 @@ class DbImpl final : public Db {
   Status Checkpoint(const std::string& dir) override;
   Result<VerifyReport> Verify() override;
   DbStats Stats() const override;
+  std::vector<Job> JobHistory() const override;
+  std::vector<TableFileFacts> TableFiles() const override;
   uint64_t ApproximateSize(std::string_view begin, std::string_view end) const override;
   Status CatchUp() override;
   Status Close() override;
@@ -87,6 +90,7 @@ class DbImpl final : public Db {
     uint64_t next_wal_number;      // segments below it are not needed once the table is in the manifest
     SequenceNumber last_sequence;  // of the memtable
   };
+  struct ActiveJob;
   enum class Room : uint8_t { kFree, kSlow, kFull };
   // Delayed work holds this and finds the database gone, or keeps it from going while it runs.
   struct Lifeline {
@@ -154,8 +158,10 @@ class DbImpl final : public Db {
   void RunFlush();
   Status FlushOldest();
   void RunCompaction();
+  Status WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job);
   Status DoCompaction(const CompactionPlan& plan);
-  Result<VersionEdit> MergeTables(const CompactionPlan& plan);
+  Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
+  Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
@@ -164,9 +170,24 @@ class DbImpl final : public Db {
   Status BlockingErrorLocked() const VARVE_REQUIRES(mu_);
   void RemoveBuried();
   void RemoveReplayedWals(uint64_t below);
-  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> grandparents);
+  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> grandparents, ActiveJob* job);
   std::vector<SequenceNumber> SnapshotListLocked() const VARVE_REQUIRES(mu_);
   PickerOptions picker_options() const;
+
+  // Jobs (db_impl_jobs.cc).
+  void StartJob(ActiveJob* job);
+  void FinishJob(ActiveJob* job, const Status& status);
+  std::shared_ptr<const Job> CompletedJob(const ActiveJob& job, const VersionEdit& edit) const;
+  Status BeforeTableWrite(ActiveJob* job, size_t bytes);
+  std::vector<RunningJob> RunningJobs() const;
+  // Calls the listener, if there is one, without the lock.
+  template <typename Call>
+  void TellLocked(Call&& call) VARVE_REQUIRES(mu_) {
+    if (env_.options.listener == nullptr) return;
+    mu_.Unlock();
+    call(env_.options.listener);
+    mu_.Lock();
+  }
 
   const std::string dir_;
   const Environment env_;
@@ -209,6 +230,8 @@ class DbImpl final : public Db {
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
   int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // what Close waits for: work of the executor (but delayed work) and long calls
+  std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
+  uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
   std::atomic<Room> room_{Room::kFree};  // RoomLocked() as of the last change; read by the leader without a lock
 

@@ -93,6 +93,7 @@ DbStats DbImpl::Stats() const {
     for (const Sealed& sealed : sealed_) stats.memtable_bytes += sealed.table->memory_bytes();
     if (const Status error = BackgroundErrorLocked(); !error.ok()) stats.background_error = error.ToString();
   }
+  stats.jobs = RunningJobs();
   stats.last_sequence = visible_.load(std::memory_order_acquire);
   stats.cache_bytes = cache_->block_bytes();
   stats.table_memory_bytes = cache_->table_memory_bytes();
@@ -112,6 +113,11 @@ DbStats DbImpl::Stats() const {
   stats.wal_tail_cut_bytes = wal_tail_cut_bytes_;
   stats.fenced = fenced_.load(std::memory_order_acquire);
   return stats;
+}
+
+std::vector<TableFileFacts> DbImpl::TableFiles() const {
+  auto view = view_->Share();
+  return ListTables(*view->version);
 }
 
 uint64_t DbImpl::ApproximateSize(std::string_view begin, std::string_view end) const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lsm/db_impl.h"
+#include "lsm/db_impl_jobs.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -75,6 +76,7 @@ void DbImpl::ReportLocked(const Status& status, Status* error) {
     ScheduleLaterLocked(Lane::kFlush, kRetryDelayUs, &DbImpl::RetryWork);
   }
   changed_.SignalAll();
+  if (!status.ok()) TellLocked([&](EventListener* listener) { listener->OnBackgroundError(status); });
 }
 
 Status DbImpl::BackgroundErrorLocked() const {
@@ -106,10 +108,11 @@ std::vector<SequenceNumber> DbImpl::SnapshotListLocked() const {
   return list;
 }
 
-TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandparents) {
+TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandparents, ActiveJob* job) {
   TableOutputSetup setup;
   setup.file_system = env_.file_system;
   setup.random = env_.random;
+  setup.clock = env_.clock;
   setup.context = context_;
   setup.builder.block_size = env_.options.block_size;
   // Level 0 lives for moments: compressing it would only slow the flush.
@@ -120,7 +123,8 @@ TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandp
   setup.grandparents = std::move(grandparents);
   setup.next_number = [this] { return NextNumber(); };
   setup.cancelled = &closing_;
-  setup.bytes_written = level == 0 ? &counters_.flush_bytes : &counters_.compaction_write_bytes;
+  setup.meter = &job->meter;
+  setup.builder.before_write = [this, job](size_t bytes) { return BeforeTableWrite(job, bytes); };
   return setup;
 }
 
@@ -143,6 +147,23 @@ Status DbImpl::FlushOldest() {
     sealed = sealed_.front();
     snapshots = SnapshotListLocked();
   }
+  ActiveJob job;
+  job.facts.kind = JobKind::kFlush;
+  job.facts.from_level = -1;
+  job.facts.reason = "memtable of " + std::to_string(sealed.table->count()) + " entries";
+  job.bytes_total = sealed.table->memory_bytes();
+  job.entries_total = sealed.table->count();
+  StartJob(&job);
+  Status status = WriteLevel0(sealed, std::move(snapshots), &job);
+  FinishJob(&job, status);
+  VARVE_TRY(status);
+  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
+  wal_->Release(sealed.next_wal_number);
+  RemoveReplayedWals(sealed.next_wal_number);
+  return Status::Ok();
+}
+
+Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
   RangeTombstones none;
   auto range_tombstones = sealed.table->range_tombstones();
   const RangeTombstones& tombstones = range_tombstones ? *range_tombstones : none;
@@ -150,7 +171,7 @@ Status DbImpl::FlushOldest() {
   sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
-  TableOutput output(OutputSetup(0, {}), &tombstones);
+  TableOutput output(OutputSetup(0, {}, job), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
 
@@ -158,11 +179,8 @@ Status DbImpl::FlushOldest() {
   edit.wal_number = sealed.next_wal_number;
   edit.flushed_sequence = sealed.last_sequence;
   for (TableFileRef& file : *files) edit.added.push_back({0, std::move(file)});
-  VARVE_TRY(InstallEdit(&edit, &sealed));
-  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
-  wal_->Release(sealed.next_wal_number);
-  RemoveReplayedWals(sealed.next_wal_number);
-  return Status::Ok();
+  edit.jobs.push_back(CompletedJob(*job, edit));
+  return InstallEdit(&edit, &sealed);
 }
 
 Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
@@ -233,8 +251,9 @@ Status DbImpl::RewriteManifest(ManifestState state) {
 void DbImpl::RemoveBuried() {
   for (uint64_t number : context_->graveyard->TakeAll()) {
     // What cannot be removed now goes at the next open.
-    Status ignored = env_.file_system->Remove(TableFileName(dir_, number));
-    (void)ignored.ok();
+    const std::string path = TableFileName(dir_, number);
+    const bool removed = env_.file_system->Remove(path).ok();
+    if (removed && env_.options.listener != nullptr) env_.options.listener->OnTableDeleted(number, path);
   }
 }
 
@@ -282,23 +301,43 @@ void DbImpl::RunCompaction() {
 }
 
 Status DbImpl::DoCompaction(const CompactionPlan& plan) {
+  ActiveJob job;
+  job.facts.kind = plan.trivial_move ? JobKind::kMove : JobKind::kCompaction;
+  job.facts.from_level = plan.level;
+  job.facts.to_level = plan.output_level;
+  job.facts.reason = plan.reason;
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) {
+      job.facts.inputs.push_back(file->number());
+      job.entries_total += file->facts().entries;
+    }
+  }
+  job.bytes_total = plan.input_bytes();
+  StartJob(&job);
+  Status status = CarryOut(plan, &job);
+  FinishJob(&job, status);
+  return status;
+}
+
+Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   VersionEdit edit;
   if (plan.trivial_move) {
     edit.added.push_back({plan.output_level, plan.inputs.front()});
   } else {
-    auto merged = MergeTables(plan);
+    auto merged = MergeTables(plan, job);
     if (!merged.ok()) return merged.status();
     edit = std::move(merged).value();
     counters_.compaction_read_bytes.fetch_add(plan.input_bytes(), std::memory_order_relaxed);
   }
   for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
   for (const TableFileRef& file : plan.below) edit.removed.push_back({plan.output_level, file->number()});
+  edit.jobs.push_back(CompletedJob(*job, edit));
   VARVE_TRY(InstallEdit(&edit, nullptr));
   counters_.compactions.fetch_add(1, std::memory_order_relaxed);
   return Status::Ok();
 }
 
-Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan) {
+Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* job) {
   const ReadTier tier{.memory_only = false, .fill_cache = false};
   std::vector<RangeTombstone> ranges;
   for (const auto* files : {&plan.inputs, &plan.below}) {
@@ -324,7 +363,7 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan) {
   }
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
-  TableOutput output(OutputSetup(plan.output_level, plan.grandparents), &tombstones);
+  TableOutput output(OutputSetup(plan.output_level, plan.grandparents, job), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
   VersionEdit edit;

@@ -204,9 +204,16 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
         if (Status s = BlockingErrorLocked(); !s.ok()) return s;
         if (!may_wait) return Status::Busy("flushes and compactions are behind");
+        const size_t level0 = state_.version->level(0).size();
+        const std::string why = level0 >= kLevel0StopFiles
+                                    ? "level 0 has " + std::to_string(level0) + " tables"
+                                    : std::to_string(sealed_.size()) + " memtables wait for their flush";
+        TellLocked([&](EventListener* listener) { listener->OnStallBegin(why); });
         Await([this]() VARVE_REQUIRES(mu_) {
           return RoomLocked() != Room::kFull || StoppedLocked() || !BlockingErrorLocked().ok();
         });
+        const uint64_t held_us = env_.clock->MonotonicMicros() - start_us;
+        TellLocked([&](EventListener* listener) { listener->OnStallEnd(held_us); });
       }
       if (RoomLocked() == Room::kSlow && may_wait && !delayed) DelayLocked(bytes);
       delayed = true;
@@ -272,6 +279,7 @@ void DbImpl::Fence(const Status& cause) {
                           ". Reads go on; reopen the database to write again");
   fenced_.store(true, std::memory_order_release);
   changed_.SignalAll();
+  TellLocked([cause = fence_](EventListener* listener) { listener->OnBackgroundError(cause); });
 }
 
 void DbImpl::BackgroundSync() {

@@ -91,7 +91,7 @@ Status Follower::TryOnceLocked() {
   view->version = manifest_->state().version;
   Moment old;  // released after the lock
   MutexLock lock(&moment_mu_);
-  old = std::exchange(moment_, {std::move(view), next_sequence_ - 1});
+  old = std::exchange(moment_, {std::move(view), next_sequence_ - 1, manifest_->state().jobs});
   return Status::Ok();
 }
 
@@ -218,6 +218,14 @@ DbStats Follower::Stats() const {
   stats.cache_misses = cache_->misses();
   stats.filter_useful = cache_->filter_useful();
   return stats;
+}
+
+std::vector<Job> Follower::JobHistory() const {
+  return CopyJobs(Now({}).jobs);
+}
+
+std::vector<TableFileFacts> Follower::TableFiles() const {
+  return ListTables(*Now({}).view->version);
 }
 
 uint64_t Follower::ApproximateSize(std::string_view begin, std::string_view end) const {

@@ -44,6 +44,8 @@ class Follower final : public Db {
   Status Checkpoint(const std::string&) override { return Refuse(); }
   Result<VerifyReport> Verify() override;
   DbStats Stats() const override;
+  std::vector<Job> JobHistory() const override;
+  std::vector<TableFileFacts> TableFiles() const override;
   uint64_t ApproximateSize(std::string_view begin, std::string_view end) const override;
   Status CatchUp() override;
   Status Close() override;
@@ -55,6 +57,7 @@ class Follower final : public Db {
   struct Moment {
     std::shared_ptr<const ReadView> view;
     SequenceNumber sequence = 0;
+    std::vector<std::shared_ptr<const Job>> jobs;
   };
   struct Segment {
     LogReader reader;

@@ -1,5 +1,7 @@
 #include "lsm/inspect.h"
 
+#include "lsm/table/filter.h"
+
 namespace varve::lsm {
 
 VerifyReport VerifyVersion(const Version& version) {
@@ -49,6 +51,40 @@ uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::s
 void CountLevels(const Version& version, DbStats* stats) {
   for (int n = 0; n < kLevels; ++n)
     stats->levels[static_cast<size_t>(n)] = {version.level(n).size(), version.level_bytes(n)};
+}
+
+std::vector<TableFileFacts> ListTables(const Version& version) {
+  std::vector<TableFileFacts> tables;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      const TableFacts& facts = file->facts();
+      TableFileFacts& table = tables.emplace_back();
+      table.number = file->number();
+      table.level = n;
+      table.path = file->path();
+      table.smallest = facts.smallest;
+      table.largest = facts.largest;
+      table.largest_exclusive = facts.largest_exclusive;
+      table.size = facts.file_size;
+      table.entries = facts.entries;
+      table.deletes = facts.deletes;
+      table.range_deletes = facts.range_deletes;
+      if (facts.entries > 0)
+        table.filter_bits_per_key = 8 * static_cast<double>(facts.filter_size) / static_cast<double>(facts.entries);
+      table.false_positive_rate = FilterFalsePositiveRate(table.filter_bits_per_key);
+      table.created_ms = facts.created_ms;
+      table.smallest_sequence = facts.smallest_seq;
+      table.largest_sequence = facts.largest_seq;
+    }
+  }
+  return tables;
+}
+
+std::vector<Job> CopyJobs(const std::vector<std::shared_ptr<const Job>>& jobs) {
+  std::vector<Job> copies;
+  copies.reserve(jobs.size());
+  for (const auto& job : jobs) copies.push_back(*job);
+  return copies;
 }
 
 }  // namespace varve::lsm

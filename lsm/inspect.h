@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "lsm/db.h"
 #include "lsm/version/version.h"
@@ -15,5 +17,7 @@ VerifyReport VerifyVersion(const Version& version);
 uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::string_view end);
 // Fills in DbStats::levels.
 void CountLevels(const Version& version, DbStats* stats);
+std::vector<TableFileFacts> ListTables(const Version& version);
+std::vector<Job> CopyJobs(const std::vector<std::shared_ptr<const Job>>& jobs);
 
 }  // namespace varve::lsm

@@ -11,6 +11,7 @@
 namespace varve::lsm {
 
 class Clock;
+class EventListener;
 class Executor;
 class FileSystem;
 class IndexedBatch;
@@ -63,6 +64,7 @@ struct Options {
   Clock* clock = nullptr;
   RandomSource* random = nullptr;
   Executor* executor = nullptr;
+  EventListener* listener = nullptr;  // null: nobody listens
 };
 
 struct ReadOptions {

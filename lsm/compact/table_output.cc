@@ -31,14 +31,24 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
   std::string cut_behind;  // once set: the table ends behind all versions of this key
   bool cut = false;
   int until_check = kVersionsBetweenChecks;
+  uint64_t dropped = 0;  // since the last check
+  const auto count = [&](uint64_t read) {
+    if (setup_.meter == nullptr) return;
+    setup_.meter->entries_read.fetch_add(read, std::memory_order_relaxed);
+    setup_.meter->entries_dropped.fetch_add(std::exchange(dropped, 0), std::memory_order_relaxed);
+  };
   for (input->SeekToFirst(); input->Valid(); input->Next()) {
     if (--until_check == 0) {
       until_check = kVersionsBetweenChecks;
+      count(kVersionsBetweenChecks);
       if (setup_.cancelled != nullptr && setup_.cancelled->load(std::memory_order_relaxed)) return Status::Closed();
     }
     const std::string_view key = input->key();
     uint64_t trailer = input->trailer();
-    if (!filter->Keep(key, &trailer)) continue;
+    if (!filter->Keep(key, &trailer)) {
+      ++dropped;
+      continue;
+    }
     if (cut && key != std::string_view(cut_behind)) {
       VARVE_TRY(FinishTable(key, *filter));
       cut = false;
@@ -50,6 +60,7 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
       cut_behind.assign(key);
     }
   }
+  count(static_cast<uint64_t>(kVersionsBetweenChecks - until_check));
   VARVE_TRY(input->status());
   if (builder_ == nullptr && HasRangeTombstones(*filter)) VARVE_TRY(OpenTable());
   return builder_ == nullptr ? Status::Ok() : FinishTable({}, *filter);
@@ -105,7 +116,7 @@ Status TableOutput::FinishTable(std::string_view upper, const VersionFilter& fil
   auto facts = builder_->Finish();
   builder_.reset();
   if (!facts.ok()) return facts.status();
-  if (setup_.bytes_written != nullptr) setup_.bytes_written->fetch_add(facts->file_size, std::memory_order_relaxed);
+  if (setup_.clock != nullptr) facts->created_ms = setup_.clock->WallMillis();
   finished_.push_back(std::make_shared<TableFile>(number_, table_id_, std::move(facts).value(), setup_.context));
   lower_.assign(upper);
   touched_bytes_ = 0;

@@ -22,16 +22,22 @@
 
 namespace varve::lsm {
 
+// How far an output has come; read by any thread while it runs.
+struct OutputMeter {
+  std::atomic<uint64_t> entries_read{0}, entries_dropped{0}, bytes_written{0};
+};
+
 struct TableOutputSetup {
   FileSystem* file_system = nullptr;
   RandomSource* random = nullptr;
+  Clock* clock = nullptr;
   std::shared_ptr<const TableContext> context;
-  TableBuilderOptions builder;                     // table_id is set for each table
-  uint64_t table_bytes = 0;                        // 0: one table, never cut
-  std::vector<TableFileRef> grandparents;          // ascending
-  std::function<uint64_t()> next_number;           // file numbers; any thread
-  const std::atomic<bool>* cancelled = nullptr;    // looked at now and then; gives kClosed
-  std::atomic<uint64_t>* bytes_written = nullptr;  // grows as tables are finished
+  TableBuilderOptions builder;                   // table_id is set for each table
+  uint64_t table_bytes = 0;                      // 0: one table, never cut
+  std::vector<TableFileRef> grandparents;        // ascending
+  std::function<uint64_t()> next_number;         // file numbers; any thread
+  const std::atomic<bool>* cancelled = nullptr;  // looked at now and then; gives kClosed
+  OutputMeter* meter = nullptr;                  // its bytes_written is the business of builder.before_write
 };
 
 class TableOutput {

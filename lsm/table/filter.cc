@@ -1,6 +1,7 @@
 #include "lsm/table/filter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -36,6 +37,21 @@ uint64_t LinesFor(size_t keys, int bits_per_key) {
 size_t FilterSize(size_t keys, int bits_per_key) {
   if (keys == 0 || bits_per_key <= 0) return 0;
   return 1 + static_cast<size_t>(LinesFor(keys, bits_per_key)) * kFilterLineSize;
+}
+
+// The keys of a line are Poisson distributed; each sets `probes` of its bits.
+double FilterFalsePositiveRate(double bits_per_key) {
+  if (bits_per_key <= 0) return 1;
+  constexpr double kLineBits = kFilterLineSize * 8;
+  const double mean = kLineBits / bits_per_key;
+  const double probes = ProbesFor(static_cast<int>(std::lround(bits_per_key)));
+  double share = std::exp(-mean);  // of lines with `keys` keys
+  double rate = 0;
+  for (double keys = 1; keys < mean + 10 * std::sqrt(mean) + 10; ++keys) {
+    share *= mean / keys;
+    rate += share * std::pow(1 - std::pow(1 - 1 / kLineBits, keys * probes), probes);
+  }
+  return rate;
 }
 
 std::string BuildFilter(const std::vector<uint64_t>& hashes, int bits_per_key) {

@@ -32,6 +32,8 @@ inline uint64_t FilterHash(std::string_view key) {
 std::string BuildFilter(const std::vector<uint64_t>& hashes, int bits_per_key);
 // How large that is.
 size_t FilterSize(size_t keys, int bits_per_key);
+// How many of the questions about absent keys a filter with so many bits for each key answers "maybe"; 1 without one.
+double FilterFalsePositiveRate(double bits_per_key);
 
 class FilterReader {
  public:

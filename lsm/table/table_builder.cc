@@ -120,6 +120,7 @@ struct TableBuilder::Rep {
 };
 
 Status TableBuilder::Rep::WritePending() {
+  if (options.before_write) VARVE_TRY(options.before_write(pending.size()));
   VARVE_TRY(file->WriteAt(written, pending));
   written += pending.size();
   if (pending.capacity() > 4 * kWriteSize) pending = std::string();  // a huge value passed
@@ -205,6 +206,7 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
   if (const std::string filter = BuildFilter(hashes, options.filter_bits_per_key); !filter.empty()) {
     // Random bits do not compress, and neither does an index that is searched where it lies.
     VARVE_TRY(AppendStored(filter, Compression::kNone, options.table_id, &footer.filter));
+    facts->filter_size = filter.size();
     properties.filter = "bloom " + std::to_string(options.filter_bits_per_key);
   }
   VARVE_TRY(AppendStored(index.Finish(), Compression::kNone, options.table_id, &footer.index));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct TableBuilderOptions {
   int zstd_level = -1;           // used with Compression::kZstd; a block that does not shrink by 1/8 is stored plain
   int filter_bits_per_key = 10;  // 0: no filter
   uint64_t table_id = 0;         // random, unique; binds blocks to the file
+  // Called before each write to the file with its bytes; may wait. An error ends the table.
+  std::function<Status(size_t)> before_write = nullptr;
 };
 
 // What the manifest keeps of a finished table.
@@ -37,6 +40,8 @@ struct TableFacts {
   std::string smallest, largest;  // user keys; with range tombstones included
   // `largest` is the exclusive end of a range tombstone, not a key of the table.
   bool largest_exclusive = false;
+  int64_t created_ms = 0;    // Unix time
+  uint64_t filter_size = 0;  // bytes; 0: no filter
 };
 
 class TableBuilder {

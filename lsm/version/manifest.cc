@@ -17,6 +17,9 @@ Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState
   if (edit.wal_number) state->wal_number = *edit.wal_number;
   if (edit.next_number) state->next_number = *edit.next_number;
   if (edit.flushed_sequence) state->flushed_sequence = *edit.flushed_sequence;
+  auto& jobs = state->jobs;
+  jobs.insert(jobs.end(), edit.jobs.begin(), edit.jobs.end());
+  if (jobs.size() > kJobHistoryMax) jobs.erase(jobs.begin(), jobs.end() - kJobHistoryMax);
   return Status::Ok();
 }
 
@@ -89,6 +92,7 @@ Result<std::unique_ptr<ManifestWriter>> ManifestWriter::Create(FileSystem* fs, R
   snapshot.wal_number = state.wal_number;
   snapshot.next_number = state.next_number;
   snapshot.flushed_sequence = state.flushed_sequence;
+  snapshot.jobs = state.jobs;
   if (Status s = writer->Append(snapshot); !s.ok()) return s;
   writer->snapshot_bytes_ = writer->log_->size();
   if (Status s = fs->SyncDir(dir); !s.ok()) return s;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lsm/io/clock.h"
 #include "lsm/io/file_system.h"
@@ -26,6 +27,7 @@ struct ManifestState {
   uint64_t wal_number = 0;
   uint64_t next_number = 1;
   SequenceNumber flushed_sequence = 0;
+  std::vector<std::shared_ptr<const Job>> jobs;  // finished, oldest first, at most kJobHistoryMax
 };
 
 // Applies `edit` to `state`.

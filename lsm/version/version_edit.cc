@@ -1,11 +1,16 @@
 #include "lsm/version/version_edit.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "lsm/format/coding.h"
 #include "lsm/version/version.h"
 
 namespace varve::lsm {
 
 namespace {
+
+constexpr uint64_t kMillisMax = std::numeric_limits<int64_t>::max();
 
 enum Tag : uint32_t {
   kTagFormat = 1,
@@ -14,6 +19,7 @@ enum Tag : uint32_t {
   kTagFlushed = 4,
   kTagRemoved = 5,
   kTagAdded = 6,
+  kTagJob = 7,
 };
 
 void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
@@ -29,6 +35,25 @@ void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
   PutLengthPrefixed(out, facts.smallest);
   PutLengthPrefixed(out, facts.largest);
   out->push_back(facts.largest_exclusive ? 1 : 0);
+  PutVarint64(out, static_cast<uint64_t>(std::max<int64_t>(facts.created_ms, 0)));
+  PutVarint64(out, facts.filter_size);
+}
+
+void EncodeJob(const Job& job, std::string* out) {
+  PutVarint32(out, kTagJob);
+  PutVarint64(out, job.id);
+  out->push_back(static_cast<char>(job.kind));
+  PutVarint32(out, static_cast<uint32_t>(job.from_level + 1));
+  PutVarint32(out, static_cast<uint32_t>(job.to_level));
+  for (int64_t time : {job.started_ms, job.completed_ms})
+    PutVarint64(out, static_cast<uint64_t>(std::max<int64_t>(time, 0)));
+  for (uint64_t number : {job.bytes_read, job.bytes_written, job.entries_read, job.entries_dropped})
+    PutVarint64(out, number);
+  for (const auto* files : {&job.inputs, &job.outputs}) {
+    PutVarint64(out, files->size());
+    for (uint64_t number : *files) PutVarint64(out, number);
+  }
+  PutLengthPrefixed(out, job.reason);
 }
 
 bool DecodeLevel(std::string_view* in, int* level) {
@@ -54,10 +79,46 @@ bool DecodeAdded(std::string_view* in, const std::shared_ptr<const TableContext>
   in->remove_prefix(1);
   if (exclusive != 0 && exclusive != 1) return false;
   if (smallest > largest || facts.tail_offset >= facts.file_size || facts.largest_seq > kSequenceMax) return false;
+  uint64_t created;
+  if (!GetVarint64(in, &created) || created > kMillisMax || !GetVarint64(in, &facts.filter_size)) return false;
+  facts.created_ms = static_cast<int64_t>(created);
   facts.smallest = smallest;
   facts.largest = largest;
   facts.largest_exclusive = exclusive == 1;
   added->file = std::make_shared<TableFile>(number, table_id, std::move(facts), context);
+  return true;
+}
+
+bool DecodeNumbers(std::string_view* in, std::vector<uint64_t>* numbers) {
+  uint64_t count;
+  if (!GetVarint64(in, &count) || count > in->size()) return false;  // a number is a byte at least
+  numbers->resize(count);
+  for (uint64_t& number : *numbers) {
+    if (!GetVarint64(in, &number)) return false;
+  }
+  return true;
+}
+
+bool DecodeJob(std::string_view* in, Job* job) {
+  if (!GetVarint64(in, &job->id) || in->empty()) return false;
+  const auto kind = static_cast<uint8_t>(in->front());
+  in->remove_prefix(1);
+  uint32_t from;
+  if (kind > static_cast<uint8_t>(JobKind::kDrop) || !GetVarint32(in, &from) || from > kLevels) return false;
+  job->kind = static_cast<JobKind>(kind);
+  job->from_level = static_cast<int>(from) - 1;
+  uint64_t started, completed;
+  if (!DecodeLevel(in, &job->to_level) || !GetVarint64(in, &started) || !GetVarint64(in, &completed)) return false;
+  if (started > kMillisMax || completed > kMillisMax) return false;
+  job->started_ms = static_cast<int64_t>(started);
+  job->completed_ms = static_cast<int64_t>(completed);
+  for (uint64_t* number : {&job->bytes_read, &job->bytes_written, &job->entries_read, &job->entries_dropped}) {
+    if (!GetVarint64(in, number)) return false;
+  }
+  std::string_view reason;
+  if (!DecodeNumbers(in, &job->inputs) || !DecodeNumbers(in, &job->outputs) || !GetLengthPrefixed(in, &reason))
+    return false;
+  job->reason = reason;
   return true;
 }
 
@@ -87,6 +148,7 @@ std::string VersionEdit::Encode() const {
     PutVarint64(&out, file.number);
   }
   for (const Added& file : added) EncodeAdded(file, &out);
+  for (const auto& job : jobs) EncodeJob(*job, &out);
   return out;
 }
 
@@ -135,6 +197,12 @@ Result<VersionEdit> VersionEdit::Decode(std::string_view bytes, std::string_view
         Added file;
         if (!DecodeAdded(&bytes, context, &file)) return malformed("added file");
         edit.added.push_back(std::move(file));
+        break;
+      }
+      case kTagJob: {
+        auto job = std::make_shared<Job>();
+        if (!DecodeJob(&bytes, job.get())) return malformed("job");
+        edit.jobs.push_back(std::move(job));
         break;
       }
       default:

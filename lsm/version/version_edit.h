@@ -1,6 +1,6 @@
 // lsm/version/version_edit.h - one step from a version to the next, as it lies in the manifest.
 //
-//   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5 and 6
+//   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5, 6 and 7
 //
 //   1  format        length-prefixed "varve.lsm.1"; in the first record of a manifest, and in sync marks
 //   2  wal number    varint: segments below it are not needed any more
@@ -9,9 +9,14 @@
 //   5  removed file  level varint | number varint
 //   6  added file    level varint | number varint | table id u64 | file size varint | tail offset varint |
 //                    entries varint | deletes varint | range deletes varint | smallest seq varint | largest seq varint |
-//                    smallest key, length-prefixed | largest key, length-prefixed | exclusive u8 (0 or 1)
+//                    smallest key, length-prefixed | largest key, length-prefixed | exclusive u8 (0 or 1) |
+//                    created varint, Unix milliseconds | filter size varint
+//   7  job           id varint | kind u8 | from level + 1 varint | to level varint | started varint | completed varint |
+//                    bytes read varint | bytes written varint | entries read varint | entries dropped varint |
+//                    n varint, n input numbers varint | n varint, n output numbers varint | reason, length-prefixed
 //
-// A manifest's first record is a whole version (fields 1-4 and a 6 for each file); the rest are edits. All or nothing:
+// A manifest's first record is a whole version (fields 1-4, a 6 for each file, a 7 for each job remembered); the rest
+// are edits, with the job that made them. All or nothing:
 // an edit is one log record, synced before anything relies on it.
 // V1  An unknown tag or name is kUnsupported: a newer Varve wrote it.
 // V2  Every length and level is checked before use.
@@ -25,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include "lsm/job.h"
 #include "lsm/status.h"
 #include "lsm/table/table_file.h"
 
@@ -47,6 +53,7 @@ struct VersionEdit {
   std::optional<SequenceNumber> flushed_sequence;
   std::vector<Removed> removed;
   std::vector<Added> added;
+  std::vector<std::shared_ptr<const Job>> jobs;  // oldest first
 
   std::string Encode() const;
   // `source` ("<path>: record at offset N") goes into messages; `context` into the files made.

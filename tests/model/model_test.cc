@@ -5,6 +5,7 @@
 // many operations each option set runs.
 #include <deque>
 #include <optional>
+#include <set>
 
 #include "tests/lsm/db_test_util.h"
 
@@ -118,6 +119,14 @@ class ModelRun {
     auto db = Db::Open(kDir, Setup());
     ASSERT_TRUE(db.ok()) << db.status().ToString();
     db_ = std::move(db).value();
+    if (last_job_ != 0) {
+      ASSERT_GE(LastJob(), last_job_) << "the history survives";
+    }
+  }
+  uint64_t LastJob() const {
+    uint64_t last = 0;
+    for (const Job& job : db_->JobHistory()) last = std::max(last, job.id);
+    return last;
   }
   void CloseAll() {
     held_.clear();
@@ -379,6 +388,7 @@ class ModelRun {
     held_.clear();
     if (dice_.OneIn(2)) {
       ASSERT_TRUE(db_->Close().ok());
+      last_job_ = LastJob();
       db_.reset();
     } else {
       auto left = machine_->disk->CrashClone(CrashPlan::KeepAll());
@@ -399,6 +409,23 @@ class ModelRun {
     for (const Held& held : held_) {
       ASSERT_EQ(Compare(db_.get(), held.rows, At(held)), "") << "snapshot";
     }
+    CheckFacts();
+  }
+
+  // What the database says of its tables and jobs agrees with itself, whatever runs beside.
+  void CheckFacts() {
+    const std::vector<Job> jobs = db_->JobHistory();
+    ASSERT_LE(jobs.size(), kJobHistoryMax);
+    std::set<uint64_t> ids, numbers;
+    for (const Job& job : jobs) {
+      ASSERT_TRUE(ids.insert(job.id).second);
+      ASSERT_LE(job.entries_dropped, job.entries_read);
+    }
+    for (const TableFileFacts& table : db_->TableFiles()) {
+      ASSERT_TRUE(numbers.insert(table.number).second);
+      ASSERT_LE(table.smallest, table.largest);
+      ASSERT_LE(table.deletes, table.entries);
+    }
   }
 
   const OptionSet& set_;
@@ -411,6 +438,7 @@ class ModelRun {
   std::deque<Held> held_;
   std::deque<Held> follower_held_;
   uint64_t step_ = 0;
+  uint64_t last_job_ = 0;
   bool tracing_ = false;
   std::vector<std::string> trace_;
 };

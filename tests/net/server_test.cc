@@ -76,6 +76,8 @@ class GatedDb final : public lsm::Db {
   lsm::Status Checkpoint(const std::string& dir) override { return db_->Checkpoint(dir); }
   lsm::Result<lsm::VerifyReport> Verify() override { return db_->Verify(); }
   lsm::DbStats Stats() const override { return db_->Stats(); }
+  std::vector<lsm::Job> JobHistory() const override { return db_->JobHistory(); }
+  std::vector<lsm::TableFileFacts> TableFiles() const override { return db_->TableFiles(); }
   uint64_t ApproximateSize(std::string_view b, std::string_view e) const override { return db_->ApproximateSize(b, e); }
   lsm::Status CatchUp() override { return db_->CatchUp(); }
   lsm::Status Close() override { return db_->Close(); }

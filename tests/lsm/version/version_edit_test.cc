@@ -34,6 +34,8 @@ TableFileRef File(uint64_t number, std::string smallest, std::string largest) {
   facts.largest_seq = 9;
   facts.smallest = std::move(smallest);
   facts.largest = std::move(largest);
+  facts.created_ms = 1'700'000'000'000;
+  facts.filter_size = 65;
   return std::make_shared<TableFile>(number, 0x1122334455667788, std::move(facts), Context());
 }
 
@@ -45,6 +47,21 @@ VersionEdit Full() {
   edit.flushed_sequence = 7;
   edit.removed.push_back({1, 12});
   edit.added.push_back({2, File(13, "a", "mz")});
+  Job job;
+  job.id = 9;
+  job.kind = JobKind::kCompaction;
+  job.from_level = 1;
+  job.to_level = 2;
+  job.inputs = {12, 300};
+  job.outputs = {13};
+  job.started_ms = 1'700'000'000'000;
+  job.completed_ms = 1'700'000'000'001;
+  job.bytes_read = 1000;
+  job.bytes_written = 500;
+  job.entries_read = 20;
+  job.entries_dropped = 10;
+  job.reason = "why";
+  edit.jobs.push_back(std::make_shared<const Job>(std::move(job)));
   return edit;
 }
 
@@ -82,7 +99,27 @@ TEST(VersionEditFormat, EveryField) {
             "61"
             "02"
             "6d7a"  // sequences, smallest, largest
-            "00");
+            "00"
+            "80d095ffbc31"
+            "41"  // not exclusive, created, filter size
+            "07"
+            "09"
+            "01"
+            "02"
+            "02"  // job 9: compaction, from level 1 (+ 1), to level 2
+            "80d095ffbc31"
+            "81d095ffbc31"  // started, completed
+            "e807"
+            "f403"
+            "14"
+            "0a"  // bytes read, written, entries read, dropped
+            "02"
+            "0c"
+            "ac02"
+            "01"
+            "0d"  // inputs, outputs
+            "03"
+            "776879");  // reason
 }
 
 TEST(VersionEditFormat, ComesBackAsItWas) {
@@ -111,11 +148,11 @@ TEST(VersionEditFormat, CutAnywhere) {
     EXPECT_TRUE(edit.status().Is(StatusCode::kCorruption)) << edit.status().ToString();
     EXPECT_TRUE(edit.status().message().starts_with("M: edit: malformed")) << edit.status().message();
   }
-  EXPECT_EQ(whole, 6);  // after 0 to 5 fields
+  EXPECT_EQ(whole, 7);  // after 0 to 6 fields
 }
 
 TEST(VersionEditFormat, WhatANewerVarveWrote) {
-  EXPECT_TRUE(Decode(std::string_view("\x07\x01", 2)).status().Is(StatusCode::kUnsupported));
+  EXPECT_TRUE(Decode(std::string_view("\x63\x01", 2)).status().Is(StatusCode::kUnsupported));
   EXPECT_TRUE(Decode(std::string_view("\x01\x03xyz", 5)).status().Is(StatusCode::kUnsupported));
 }
 
@@ -131,11 +168,20 @@ TEST(VersionEditFormat, ValuesOutOfRange) {
   EXPECT_TRUE(with(1, 7).Is(StatusCode::kCorruption));     // level 7 of 0 to 6
   EXPECT_TRUE(with(12, 1).Is(StatusCode::kCorruption));    // file size 128 + 104, below the tail's offset
   EXPECT_TRUE(with(21, 'z').Is(StatusCode::kCorruption));  // smallest above largest
-  std::string bytes = good;
-  bytes.back() = 2;  // neither exclusive nor not
-  EXPECT_TRUE(Decode(bytes).status().Is(StatusCode::kCorruption));
-  bytes.back() = 1;
-  EXPECT_TRUE(Decode(bytes).ok());
+  EXPECT_TRUE(with(25, 2).Is(StatusCode::kCorruption));    // neither exclusive nor not
+  EXPECT_TRUE(with(25, 1).ok());
+  const size_t job = good.find("\x07\x09\x01\x02\x02");
+  ASSERT_NE(job, std::string::npos);
+  auto with_job = [&](size_t offset, char byte) {
+    std::string bytes = good;
+    bytes[job + offset] = byte;
+    return Decode(bytes).status();
+  };
+  EXPECT_TRUE(with_job(2, 4).Is(StatusCode::kCorruption));      // kind 4 of 0 to 3
+  EXPECT_TRUE(with_job(3, 8).Is(StatusCode::kCorruption));      // from level 7
+  EXPECT_TRUE(with_job(4, 7).Is(StatusCode::kCorruption));      // to level 7
+  EXPECT_TRUE(with_job(23, 0x7f).Is(StatusCode::kCorruption));  // 127 inputs in 8 bytes
+  EXPECT_TRUE(with_job(3, 0).ok());                             // from memory
   // A flushed sequence of more than 56 bits.
   EXPECT_TRUE(Decode(std::string_view("\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11))
                   .status()

@@ -1,0 +1,80 @@
+// Jobs: what runs, what ran, and who is told.
+#include "lsm/db_impl_jobs.h"
+
+#include <algorithm>
+
+#include "lsm/inspect.h"
+
+namespace varve::lsm {
+
+RunningJob DbImpl::ActiveJob::Now() const {
+  RunningJob now{.job = facts, .bytes_done = 0, .bytes_total = bytes_total};
+  now.job.entries_read = meter.entries_read.load(std::memory_order_relaxed);
+  now.job.entries_dropped = meter.entries_dropped.load(std::memory_order_relaxed);
+  now.job.bytes_written = meter.bytes_written.load(std::memory_order_relaxed);
+  const double share =
+      entries_total == 0 ? 0 : static_cast<double>(now.job.entries_read) / static_cast<double>(entries_total);
+  now.bytes_done = static_cast<uint64_t>(std::min(share, 1.0) * static_cast<double>(bytes_total));
+  if (facts.kind == JobKind::kCompaction) now.job.bytes_read = now.bytes_done;
+  return now;
+}
+
+void DbImpl::StartJob(ActiveJob* job) {
+  job->facts.started_ms = env_.clock->WallMillis();
+  MutexLock lock(&mu_);
+  job->facts.id = next_job_++;
+  running_.push_back(job);
+  TellLocked([job](EventListener* listener) { listener->OnJobStarted(job->Now()); });
+}
+
+// What goes into the edit that makes the job's work part of the database.
+std::shared_ptr<const Job> DbImpl::CompletedJob(const ActiveJob& job, const VersionEdit& edit) const {
+  auto done = std::make_shared<Job>(job.Now().job);
+  for (const VersionEdit::Added& added : edit.added) done->outputs.push_back(added.file->number());
+  done->bytes_read = done->kind == JobKind::kCompaction ? job.bytes_total : 0;
+  done->completed_ms = env_.clock->WallMillis();
+  return done;
+}
+
+void DbImpl::FinishJob(ActiveJob* job, const Status& status) {
+  Job done = job->Now().job;
+  MutexLock lock(&mu_);
+  std::erase(running_, job);
+  if (status.ok()) {
+    const auto& jobs = state_.jobs;
+    const auto kept = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& j) { return j->id == done.id; });
+    if (kept != jobs.rend()) done = **kept;
+  }
+  TellLocked([&](EventListener* listener) {
+    if (status.ok() && (done.kind == JobKind::kFlush || done.kind == JobKind::kCompaction)) {
+      for (uint64_t number : done.outputs) listener->OnTableCreated(number, TableFileName(dir_, number));
+    }
+    listener->OnJobFinished(done, status);
+  });
+}
+
+Status DbImpl::BeforeTableWrite(ActiveJob* job, size_t bytes) {
+  const bool flush = job->facts.kind == JobKind::kFlush;
+  (flush ? counters_.flush_bytes : counters_.compaction_write_bytes).fetch_add(bytes, std::memory_order_relaxed);
+  job->meter.bytes_written.fetch_add(bytes, std::memory_order_relaxed);
+  if (EventListener* listener = env_.options.listener) listener->OnJobProgress(job->Now());
+  return Status::Ok();
+}
+
+std::vector<RunningJob> DbImpl::RunningJobs() const {
+  std::vector<RunningJob> jobs;
+  MutexLock lock(&mu_);
+  for (const ActiveJob* job : running_) jobs.push_back(job->Now());
+  return jobs;
+}
+
+std::vector<Job> DbImpl::JobHistory() const {
+  std::vector<std::shared_ptr<const Job>> jobs;
+  {
+    MutexLock lock(&mu_);
+    jobs = state_.jobs;
+  }
+  return CopyJobs(jobs);
+}
+
+}  // namespace varve::lsm
