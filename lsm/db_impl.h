@@ -153,12 +153,16 @@ class DbImpl final : public Db {
   void ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
   void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
   void RetryWork();
-  bool CompactionDueLocked() const VARVE_REQUIRES(mu_);
+  std::optional<CompactionPlan> PickLocked() const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
   void RunFlush();
   Status FlushOldest();
   void RunCompaction();
   Status WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job);
+  void RunUrgent();
+  void StartLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
+  void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
+  std::optional<CompactionPlan> StartRangeStep(RangeProgress* progress, Status* status);
   Status DoCompaction(const CompactionPlan& plan);
   Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);
@@ -170,7 +174,7 @@ class DbImpl final : public Db {
   Status BlockingErrorLocked() const VARVE_REQUIRES(mu_);
   void RemoveBuried();
   void RemoveReplayedWals(uint64_t below);
-  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> grandparents, ActiveJob* job);
+  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> borders, ActiveJob* job);
   std::vector<SequenceNumber> SnapshotListLocked() const VARVE_REQUIRES(mu_);
   PickerOptions picker_options() const;
 
@@ -222,10 +226,11 @@ class DbImpl final : public Db {
   std::vector<uint64_t> replayed_wals_ VARVE_GUARDED_BY(mu_);  // segments of an earlier life, still needed
   bool flush_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   int compactions_scheduled_ VARVE_GUARDED_BY(mu_) = 0;
-  int manual_compactions_ VARVE_GUARDED_BY(mu_) = 0;  // waiting or running: automatic ones stand back
-  bool manual_running_ VARVE_GUARDED_BY(mu_) = false;
-  Status flush_error_ VARVE_GUARDED_BY(mu_);       // of the last attempt: each heals when the
-  Status compaction_error_ VARVE_GUARDED_BY(mu_);  // same kind of work succeeds later
+  std::vector<const CompactionPlan*> running_plans_ VARVE_GUARDED_BY(mu_);  // what is being compacted
+  bool manual_running_ VARVE_GUARDED_BY(mu_) = false;                       // one CompactRange at a time
+  bool manual_waiting_ VARVE_GUARDED_BY(mu_) = false;  // for tables that are taken: automatic ones stand back
+  Status flush_error_ VARVE_GUARDED_BY(mu_);           // of the last attempt: each heals when the
+  Status compaction_error_ VARVE_GUARDED_BY(mu_);      // same kind of work succeeds later
   Status fence_ VARVE_GUARDED_BY(mu_);
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then

@@ -36,12 +36,14 @@ void DbImpl::ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*wo
 }
 
 PickerOptions DbImpl::picker_options() const {
-  return {.memtable_bytes = env_.memtable_bytes, .table_bytes = env_.options.table_size};
+  return {.memtable_bytes = env_.memtable_bytes,
+          .table_bytes = env_.options.table_size,
+          .compresses = env_.options.compression != Compression::kNone};
 }
 
-bool DbImpl::CompactionDueLocked() const {
-  if (state_.version->level(0).size() >= kLevel0CompactFiles) return true;
-  return CompactionDebt(*state_.version, picker_options()) > 0;
+std::optional<CompactionPlan> DbImpl::PickLocked() const {
+  if (StoppedLocked() || manual_waiting_) return std::nullopt;
+  return PickCompaction(*state_.version, picker_options(), running_plans_);
 }
 
 void DbImpl::ScheduleWorkLocked() {
@@ -51,7 +53,7 @@ void DbImpl::ScheduleWorkLocked() {
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
   if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (manual_compactions_ == 0 && compactions_scheduled_ < env_.compaction_threads && CompactionDueLocked()) {
+  if (compactions_scheduled_ < env_.compaction_threads && PickLocked()) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
   }
@@ -85,7 +87,7 @@ Status DbImpl::BackgroundErrorLocked() const {
 
 // What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 is full.
 Status DbImpl::BlockingErrorLocked() const {
-  return state_.version->level(0).size() >= kLevel0StopFiles ? BackgroundErrorLocked() : flush_error_;
+  return Level0Debt(*state_.version, picker_options()) >= kLevel0Stop ? BackgroundErrorLocked() : flush_error_;
 }
 
 void DbImpl::RetryWork() {
@@ -108,7 +110,7 @@ std::vector<SequenceNumber> DbImpl::SnapshotListLocked() const {
   return list;
 }
 
-TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandparents, ActiveJob* job) {
+TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> borders, ActiveJob* job) {
   TableOutputSetup setup;
   setup.file_system = env_.file_system;
   setup.random = env_.random;
@@ -119,8 +121,7 @@ TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> grandp
   setup.builder.compression = level == 0 ? Compression::kNone : env_.options.compression;
   setup.builder.zstd_level = kZstdLevel;
   setup.builder.filter_bits_per_key = env_.options.filter_bits_per_key;
-  setup.table_bytes = level == 0 ? 0 : env_.options.table_size;
-  setup.grandparents = std::move(grandparents);
+  setup.grandparents = std::move(borders);
   setup.next_number = [this] { return NextNumber(); };
   setup.cancelled = &closing_;
   setup.meter = &job->meter;
@@ -171,7 +172,14 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
-  TableOutput output(OutputSetup(0, {}, job), &tombstones);
+  std::vector<TableFileRef> guides;
+  {
+    MutexLock lock(&mu_);
+    guides = FlushGuides(*state_.version, picker_options());
+  }
+  TableOutputSetup setup = OutputSetup(0, std::move(guides), job);
+  setup.border_bytes = picker_options().FlushPieceBytes();
+  TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
 
@@ -272,25 +280,36 @@ void DbImpl::RemoveReplayedWals(uint64_t below) {
   }
 }
 
+void DbImpl::StartLocked(const CompactionPlan& plan) {
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) file->being_compacted = true;
+  }
+  running_plans_.push_back(&plan);
+}
+
+void DbImpl::EndLocked(const CompactionPlan& plan) {
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) file->being_compacted = false;
+  }
+  std::erase(running_plans_, &plan);
+}
+
 void DbImpl::RunCompaction() {
   std::optional<CompactionPlan> plan;
   {
     MutexLock lock(&mu_);
-    if (!StoppedLocked() && manual_compactions_ == 0) plan = PickCompaction(*state_.version, picker_options());
+    plan = PickLocked();
     if (!plan) {
       --compactions_scheduled_;
       return;
     }
-    for (const auto* files : {&plan->inputs, &plan->below}) {
-      for (const TableFileRef& file : *files) file->being_compacted = true;
-    }
+    StartLocked(*plan);
+    ScheduleWorkLocked();  // there may be work for another thread beside this
   }
   Status status = DoCompaction(*plan);
   {
     MutexLock lock(&mu_);
-    for (const auto* files : {&plan->inputs, &plan->below}) {
-      for (const TableFileRef& file : *files) file->being_compacted = false;
-    }
+    EndLocked(*plan);
     --compactions_scheduled_;
     ReportLocked(status, &compaction_error_);
     ScheduleWorkLocked();
@@ -298,6 +317,24 @@ void DbImpl::RunCompaction() {
   plan.reset();
   view_->Reap();
   RemoveBuried();
+}
+
+// Inside a deeper compaction, on its thread: level 0 goes first, however few threads there are. (Flushes have a thread
+// of their own.) The deeper one's tables stay taken meanwhile.
+void DbImpl::RunUrgent() {
+  std::optional<CompactionPlan> plan;
+  {
+    MutexLock lock(&mu_);
+    if (StoppedLocked() || manual_waiting_ || !compaction_error_.ok()) return;
+    if (compactions_scheduled_ < env_.compaction_threads) return;  // another thread does it
+    plan = PickUrgent(*state_.version, picker_options(), running_plans_);
+    if (!plan) return;
+    StartLocked(*plan);
+  }
+  Status status = DoCompaction(*plan);
+  MutexLock lock(&mu_);
+  EndLocked(*plan);
+  ReportLocked(status, &compaction_error_);
 }
 
 Status DbImpl::DoCompaction(const CompactionPlan& plan) {
@@ -322,7 +359,7 @@ Status DbImpl::DoCompaction(const CompactionPlan& plan) {
 Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   VersionEdit edit;
   if (plan.trivial_move) {
-    edit.added.push_back({plan.output_level, plan.inputs.front()});
+    for (const TableFileRef& file : plan.inputs) edit.added.push_back({plan.output_level, file});
   } else {
     auto merged = MergeTables(plan, job);
     if (!merged.ok()) return merged.status();
@@ -363,7 +400,10 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
-  TableOutput output(OutputSetup(plan.output_level, plan.grandparents, job), &tombstones);
+  TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
+  setup.table_bytes = plan.TableBytes(picker_options());
+  if (plan.level > 0) setup.yield = [this] { RunUrgent(); };
+  TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
   VersionEdit edit;
@@ -398,39 +438,57 @@ Status DbImpl::Flush() {
 
 Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
   VARVE_TRY(Flush());
+  RangeProgress progress;
+  progress.begin = begin;
+  progress.end = end;
+  progress.up_to = visible_.load(std::memory_order_acquire);
   {
     MutexLock lock(&mu_);
-    ++manual_compactions_;  // from here on no automatic compaction begins
-    Await([this]()
-              VARVE_REQUIRES(mu_) { return (compactions_scheduled_ == 0 && !manual_running_) || StoppedLocked(); });
-    if (StoppedLocked()) {
-      --manual_compactions_;
-      return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
-    }
+    Await([this]() VARVE_REQUIRES(mu_) { return !manual_running_ || StoppedLocked(); });
+    if (StoppedLocked()) return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
     manual_running_ = true;
     ++jobs_;
   }
   Status status;
-  for (int level = 0; status.ok();) {
-    std::optional<CompactionPlan> plan;
-    {
-      MutexLock lock(&mu_);
-      bool busy = false;
-      plan = PickRange(*state_.version, picker_options(), begin, end, level, &busy);
-    }
+  while (status.ok()) {
+    auto plan = StartRangeStep(&progress, &status);
     if (!plan) break;
     status = DoCompaction(*plan);
-    level = plan->level + 1;
+    MutexLock lock(&mu_);
+    EndLocked(*plan);
+    ScheduleWorkLocked();
+    changed_.SignalAll();
   }
   view_->Reap();
   RemoveBuried();
   MutexLock lock(&mu_);
   manual_running_ = false;
   --jobs_;
-  --manual_compactions_;
   ScheduleWorkLocked();
   changed_.SignalAll();
   return status;
+}
+
+// The next step of a CompactRange, once its tables are free; none when all is done or the database stops. Automatic
+// compactions go on beside it; only while it waits for their tables no new one begins.
+std::optional<CompactionPlan> DbImpl::StartRangeStep(RangeProgress* progress, Status* status) {
+  MutexLock lock(&mu_);
+  std::optional<CompactionPlan> plan;
+  bool busy = false;
+  Await([&]() VARVE_REQUIRES(mu_) {
+    if (StoppedLocked()) return true;
+    plan.reset();
+    plan = PickRange(*state_.version, picker_options(), running_plans_, progress, &busy);
+    manual_waiting_ = busy;
+    return !busy;
+  });
+  manual_waiting_ = false;
+  if (StoppedLocked()) {
+    *status = closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
+    return std::nullopt;
+  }
+  if (plan) StartLocked(*plan);
+  return plan;
 }
 
 Status DbImpl::WaitForBackgroundWork() {
@@ -438,7 +496,7 @@ Status DbImpl::WaitForBackgroundWork() {
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
-           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !CompactionDueLocked());
+           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !PickLocked());
   });
   return BackgroundErrorLocked();
 }

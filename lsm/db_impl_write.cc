@@ -174,10 +174,10 @@ bool DbImpl::ActiveIsFull() const {
 }
 
 DbImpl::Room DbImpl::RoomLocked() const {
-  const size_t level0 = state_.version->level(0).size();
+  const size_t debt = Level0Debt(*state_.version, picker_options());
   const bool active_full = ActiveIsFull();
-  if (level0 >= kLevel0StopFiles || (active_full && sealed_.size() >= kSealedMax)) return Room::kFull;
-  return level0 >= kLevel0SlowFiles ? Room::kSlow : Room::kFree;
+  if (debt >= kLevel0Stop || (active_full && sealed_.size() >= kSealedMax)) return Room::kFull;
+  return debt >= kLevel0Slow ? Room::kSlow : Room::kFree;
 }
 
 WritePressure DbImpl::Pressure() const {
@@ -204,9 +204,9 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
         if (Status s = BlockingErrorLocked(); !s.ok()) return s;
         if (!may_wait) return Status::Busy("flushes and compactions are behind");
-        const size_t level0 = state_.version->level(0).size();
-        const std::string why = level0 >= kLevel0StopFiles
-                                    ? "level 0 has " + std::to_string(level0) + " tables"
+        const size_t debt = Level0Debt(*state_.version, picker_options());
+        const std::string why = debt >= kLevel0Stop
+                                    ? "level 0 is " + std::to_string(debt) + " sublevels deep"
                                     : std::to_string(sealed_.size()) + " memtables wait for their flush";
         TellLocked([&](EventListener* listener) { listener->OnStallBegin(why); });
         Await([this]() VARVE_REQUIRES(mu_) {
@@ -226,8 +226,8 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
 
 // Admits bytes at a rate that falls evenly from the first sign of pressure to the point where writers wait.
 void DbImpl::DelayLocked(size_t bytes) {
-  const uint64_t over = state_.version->level(0).size() - kLevel0SlowFiles;
-  const uint64_t span = kLevel0StopFiles - kLevel0SlowFiles;
+  const uint64_t over = Level0Debt(*state_.version, picker_options()) - kLevel0Slow;
+  const uint64_t span = kLevel0Stop - kLevel0Slow;
   const uint64_t rate = std::max(kSlowBytesPerSecondMin, kSlowBytesPerSecondMax - kSlowBytesPerSecondMax * over / span);
   delay_debt_us_ = std::min(delay_debt_us_ + bytes * 1'000'000 / rate, kDelayMaxUs);
   if (delay_debt_us_ < kDelayStepUs) return;

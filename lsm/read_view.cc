@@ -115,7 +115,12 @@ Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumbe
     if (!table.ok()) return table.status();
     CollectVisible((*table)->range_tombstones(), options, snapshot, 0, tombstones);
   }
-  for (const TableFileRef& file : view.version->level(0)) {
+  for (auto run = view.version->sublevels().rbegin(); run != view.version->sublevels().rend(); ++run) {
+    if (run->size() > 1) {
+      setup->sources.emplace_back(LevelIterator(*run, tier));
+      continue;
+    }
+    const TableFileRef& file = run->front();
     if (!InBounds(*file, options)) continue;
     auto table = file->Open();
     if (!table.ok()) return table.status();
@@ -142,12 +147,13 @@ Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceN
   PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
   if (view.active != nullptr) read.LookIn(*view.active);
   for (size_t i = 0; i < view.sealed.size() && !read.done(); ++i) read.LookIn(*view.sealed[i]);
-  for (size_t i = 0; i < view.version->level(0).size() && !read.done(); ++i) read.LookIn(*view.version->level(0)[i]);
-  for (int n = 1; n <= view.version->deepest_level() && !read.done(); ++n) {
-    const auto& files = view.version->level(n);
-    size_t index = FindFile(files, key);
+  const auto look_in_run = [&](const std::vector<TableFileRef>& files) {
+    size_t index = files.size() == 1 ? 0 : FindFile(files, key);
     if (index < files.size() && !files[index]->StartsAfter(key)) read.LookIn(*files[index]);
-  }
+  };
+  const auto& sublevels = view.version->sublevels();
+  for (size_t i = sublevels.size(); i > 0 && !read.done(); --i) look_in_run(sublevels[i - 1]);
+  for (int n = 1; n <= view.version->deepest_level() && !read.done(); ++n) look_in_run(view.version->level(n));
   return std::move(read).result();
 }
 

@@ -10,93 +10,324 @@ namespace {
 constexpr uint64_t kLevelRatio = 10;
 // A level smaller than this many memtables is not worth having.
 constexpr uint64_t kBaseMemtables = 4;
+// Tables (or memtables) that one job reads: a few seconds of work, and the free space it needs.
+constexpr uint64_t kJobTables = 8;
+// A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
+constexpr uint64_t kMoveOverlapMax = 10;
+constexpr uint64_t kPiecesOfMemtable = 16;  // that a flush makes at most
+constexpr uint64_t kPieceMin = 8 * 1024;
+constexpr uint64_t kUpperTableMin = 64 * 1024;
 
-bool AnyBusy(const std::vector<TableFileRef>& files) {
-  return std::any_of(files.begin(), files.end(), [](const TableFileRef& f) { return f->being_compacted; });
+bool IsFree(const TableFileRef& file) {
+  return !file->being_compacted;
 }
 
-uint64_t TotalBytes(const std::vector<TableFileRef>& files) {
+bool AllFree(std::span<const TableFileRef> files) {
+  return std::all_of(files.begin(), files.end(), IsFree);
+}
+
+uint64_t TotalBytes(std::span<const TableFileRef> files) {
   uint64_t bytes = 0;
   for (const TableFileRef& file : files) bytes += file->facts().file_size;
   return bytes;
 }
 
-// The key range that `files` span, both ends inclusive.
-void Range(const std::vector<TableFileRef>& files, std::string* smallest, std::string* largest) {
-  *smallest = files.front()->facts().smallest;
-  *largest = files.front()->facts().largest;
-  for (const TableFileRef& file : files) {
-    *smallest = std::min(*smallest, file->facts().smallest);
-    *largest = std::max(*largest, file->facts().largest);
+// A range of keys, both ends inclusive.
+struct KeyRange {
+  std::string smallest, largest;
+
+  explicit KeyRange(const TableFile& file) : smallest(file.facts().smallest), largest(file.facts().largest) {}
+  // False when `file` lay inside already.
+  bool Add(const TableFile& file) {
+    if (Holds(file)) return false;
+    smallest = std::min(smallest, file.facts().smallest);
+    largest = std::max(largest, file.facts().largest);
+    return true;
   }
+  bool Holds(const TableFile& file) const {
+    return smallest <= file.facts().smallest && file.facts().largest <= largest;
+  }
+  bool Touches(const TableFile& file) const { return !file.EndsBefore(smallest) && !file.StartsAfter(largest); }
+};
+
+KeyRange RangeOf(std::span<const TableFileRef> files) {
+  KeyRange range(*files.front());
+  for (const TableFileRef& file : files.subspan(1)) range.Add(*file);
+  return range;
+}
+
+bool AnyDeletes(std::span<const TableFileRef> files) {
+  return std::any_of(files.begin(), files.end(), [](const TableFileRef& file) {
+    return file->facts().deletes > 0 || file->facts().range_deletes > 0;
+  });
+}
+
+// Two jobs that write to one level keep apart: their outputs must be disjoint.
+bool Collides(const CompactionPlan& plan, RunningPlans running) {
+  return std::any_of(running.begin(), running.end(), [&](const CompactionPlan* other) {
+    return other->output_level == plan.output_level && other->smallest <= plan.largest &&
+           plan.smallest <= other->largest;
+  });
+}
+
+bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
+  if (!plan.below.empty() || plan.level == plan.output_level) return false;
+  if (plan.level == 0 && options.compresses) return false;
+  for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
+    const KeyRange range(*plan.inputs[i]);
+    if (std::any_of(plan.inputs.begin(), plan.inputs.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const TableFileRef& other) { return range.Touches(*other); })) {
+      return false;
+    }
+  }
+  if (plan.bottommost && AnyDeletes(plan.inputs)) return false;  // they end here instead
+  return TotalBytes(plan.grandparents) <= kMoveOverlapMax * TotalBytes(plan.inputs);
 }
 
 // Fills in everything that follows from level, output_level and inputs. False when a table it needs is busy.
-bool Complete(const Version& version, CompactionPlan* plan) {
-  if (plan->inputs.empty() || AnyBusy(plan->inputs)) return false;
-  std::string smallest, largest;
-  Range(plan->inputs, &smallest, &largest);
-  if (plan->output_level != plan->level) plan->below = version.Overlapping(plan->output_level, smallest, largest);
-  if (AnyBusy(plan->below)) return false;
-  if (!plan->below.empty()) {
-    std::string low, high;
-    Range(plan->below, &low, &high);
-    smallest = std::min(smallest, low);
-    largest = std::max(largest, high);
+bool Complete(const Version& version, const PickerOptions& options, RunningPlans running, CompactionPlan* plan) {
+  if (plan->inputs.empty() || !AllFree(plan->inputs)) return false;
+  KeyRange range = RangeOf(plan->inputs);
+  if (plan->output_level != plan->level) {
+    plan->below = version.Overlapping(plan->output_level, range.smallest, range.largest);
   }
+  if (!AllFree(plan->below)) return false;
+  for (const TableFileRef& file : plan->below) range.Add(*file);
+  plan->smallest = range.smallest;
+  plan->largest = range.largest;
+  if (Collides(*plan, running)) return false;
   if (plan->output_level + 1 < kLevels) {
-    plan->grandparents = version.Overlapping(plan->output_level + 1, smallest, largest);
+    plan->grandparents = version.Overlapping(plan->output_level + 1, range.smallest, range.largest);
   }
   plan->bottommost = true;
   for (int n = plan->output_level + 1; n < kLevels; ++n) {
-    if (version.AnyOverlap(n, smallest, largest)) plan->bottommost = false;
+    if (version.AnyOverlap(n, range.smallest, range.largest)) plan->bottommost = false;
   }
-  // A table moves as it is between levels of the same compression, one at a time, where it does not come to touch too
-  // much.
-  plan->trivial_move = plan->level > 0 && plan->inputs.size() == 1 && plan->below.empty() &&
-                       TotalBytes(plan->grandparents) <= 10 * plan->inputs.front()->facts().file_size;
+  plan->trivial_move = CanMove(*plan, options);
   return true;
 }
 
-std::optional<CompactionPlan> PickLevel0(const Version& version, const LevelTargets& targets) {
-  // All of level 0: its tables overlap as a rule, and the oldest must not stay behind.
+// Where level 0 goes: past empty levels down to the base, but never past a level in use, for data must not overtake
+// older data.
+int Level0Output(const Version& version, const LevelTargets& targets) {
+  for (int n = 1; n < targets.base_level; ++n) {
+    if (!version.level(n).empty()) return n;
+  }
+  return targets.base_level;
+}
+
+// The key range of a column: from `seed` as far as tables hang together, while that stays a job of bounded size.
+KeyRange ColumnRange(const Version& version, const PickerOptions& options, const TableFile& seed, int output_level) {
+  KeyRange range(seed);
+  for (const TableFileRef& file : version.Overlap(output_level, range.smallest, range.largest)) range.Add(*file);
+  for (;;) {
+    KeyRange wider = range;
+    uint64_t bytes = 0;
+    bool grew = false;
+    for (int level : {0, output_level}) {
+      for (const TableFileRef& file : version.level(level)) {
+        if (!range.Touches(*file)) continue;
+        bytes += file->facts().file_size;
+        grew |= wider.Add(*file);
+      }
+    }
+    if (!grew || bytes > options.JobBytes()) return range;
+    range = std::move(wider);
+  }
+}
+
+// The tables of level 0 inside `range` that can leave it: free ones under which no other older one stays behind, from
+// the oldest sublevel up until they make a job. Newest first; *depth is how many sublevels they take from the column.
+std::vector<TableFileRef> ColumnTables(const Version& version, const PickerOptions& options, const KeyRange& range,
+                                       size_t* depth) {
+  std::vector<TableFileRef> inputs;
+  std::vector<KeyRange> staying;
+  *depth = 0;
+  for (const auto& sublevel : version.sublevels()) {
+    const size_t before = inputs.size();
+    std::vector<KeyRange> stays_here;  // disjoint from its neighbours of the sublevel
+    for (const TableFileRef& file : sublevel) {
+      if (!range.Touches(*file)) continue;
+      const bool held =
+          std::any_of(staying.begin(), staying.end(), [&](const KeyRange& r) { return r.Touches(*file); });
+      if (held || !IsFree(file) || !range.Holds(*file)) {
+        stays_here.emplace_back(*file);
+      } else {
+        inputs.push_back(file);
+      }
+    }
+    staying.insert(staying.end(), stays_here.begin(), stays_here.end());
+    if (inputs.size() > before) ++*depth;
+    if (TotalBytes(inputs) >= options.JobBytes()) break;
+  }
+  std::reverse(inputs.begin(), inputs.end());
+  return inputs;
+}
+
+// A table of the oldest sublevel on which `file` rests, through others between them.
+const TableFile* Beneath(const Version& version, const TableFile& file) {
+  const TableFile* lowest = &file;
+  for (auto sublevel = version.sublevels().rbegin(); sublevel != version.sublevels().rend(); ++sublevel) {
+    for (const TableFileRef& other : *sublevel) {
+      if (other->facts().largest_seq >= lowest->facts().smallest_seq || !KeyRange(*lowest).Touches(*other)) continue;
+      lowest = other.get();
+      break;
+    }
+  }
+  return lowest;
+}
+
+// How many sublevels have tables that touch `range`.
+size_t DepthAt(const Version& version, const KeyRange& range) {
+  size_t depth = 0;
+  for (const auto& sublevel : version.sublevels()) {
+    depth += std::any_of(sublevel.begin(), sublevel.end(), [&](const TableFileRef& f) { return range.Touches(*f); });
+  }
+  return depth;
+}
+
+std::optional<CompactionPlan> PickWholeLevel0(const Version& version, const PickerOptions& options,
+                                              RunningPlans running, int output_level) {
   CompactionPlan plan;
-  plan.level = 0;
-  plan.output_level = targets.base_level;
+  plan.output_level = output_level;
   plan.inputs = version.level(0);
-  plan.reason = "level 0 has " + std::to_string(plan.inputs.size()) + " tables";
-  if (!Complete(version, &plan)) return std::nullopt;
+  plan.reason = "level 0 has " + std::to_string(version.level_bytes(0)) + " bytes";
+  if (TotalBytes(plan.inputs) > options.JobBytes() || !Complete(version, options, running, &plan)) return std::nullopt;
   return plan;
 }
 
-std::optional<CompactionPlan> PickDeeper(const Version& version, int level, double score) {
-  const TableFileRef* best = nullptr;
+// The column where level 0 is deepest; of equal ones, the one with the least beneath it per byte.
+std::optional<CompactionPlan> PickColumn(const Version& version, const PickerOptions& options, RunningPlans running,
+                                         int output_level, size_t depth_min) {
+  std::optional<CompactionPlan> best;
+  size_t best_depth = 0;
   double best_ratio = 0;
-  for (const TableFileRef& file : version.level(level)) {
-    if (file->being_compacted) continue;
-    std::vector<TableFileRef> below = version.Overlapping(level + 1, file->facts().smallest, file->facts().largest);
-    if (AnyBusy(below)) continue;
-    double ratio = static_cast<double>(TotalBytes(below)) / static_cast<double>(file->facts().file_size);
-    if (best == nullptr || ratio < best_ratio) {
-      best = &file;
-      best_ratio = ratio;
-    }
+  if (version.sublevels().empty()) return best;
+  std::optional<KeyRange> seen;
+  for (const TableFileRef& seed : version.sublevels().front()) {
+    if (!IsFree(seed) || (seen && seen->Holds(*seed))) continue;
+    seen = ColumnRange(version, options, *seed, output_level);
+    const KeyRange& range = *seen;
+    if (DepthAt(version, range) < std::max(depth_min, best_depth)) continue;
+    CompactionPlan plan;
+    plan.output_level = output_level;
+    size_t depth;
+    plan.inputs = ColumnTables(version, options, range, &depth);
+    plan.reason = "level 0 is " + std::to_string(version.sublevels().size()) + " sublevels deep";
+    if (depth < depth_min || !Complete(version, options, running, &plan)) continue;
+    const double ratio = static_cast<double>(TotalBytes(plan.below)) / static_cast<double>(TotalBytes(plan.inputs));
+    if (best && (depth < best_depth || (depth == best_depth && ratio >= best_ratio))) continue;
+    best = std::move(plan);
+    best_depth = depth;
+    best_ratio = ratio;
   }
-  if (best == nullptr) return std::nullopt;
-  CompactionPlan plan;
-  plan.level = level;
-  plan.output_level = level + 1;
-  plan.inputs = {*best};
-  plan.reason =
-      "level " + std::to_string(level) + " is at " + std::to_string(static_cast<int>(score * 100)) + " % of its target";
-  if (!Complete(version, &plan)) return std::nullopt;
-  return plan;
+  return best;
+}
+
+std::optional<CompactionPlan> PickLevel0(const Version& version, const PickerOptions& options, RunningPlans running,
+                                         const LevelTargets& targets) {
+  const int output_level = Level0Output(version, targets);
+  if (version.sublevels().size() >= kLevel0Compact) {
+    auto plan = PickColumn(version, options, running, output_level, kLevel0Compact);
+    // None deep enough alone: ragged tables hang together over more than a job can take. Else wait for what runs.
+    const bool waits = std::any_of(running.begin(), running.end(), [](const auto* other) { return other->level == 0; });
+    return plan || waits ? plan : PickColumn(version, options, running, output_level, 1);
+  }
+  // Many tables side by side, as of ascending keys.
+  if (auto plan = PickWholeLevel0(version, options, running, output_level)) return plan;
+  return PickColumn(version, options, running, output_level, 1);
+}
+
+// Tables `first` to `limit` of a level with their neighbours that add nothing below.
+struct Slice {
+  size_t first = 0, limit = 0;
+  uint64_t bytes = 0;
+  uint64_t below_bytes = 0;
+};
+
+// False when a table below is busy.
+bool Widen(const Version& version, const PickerOptions& options, int level, Slice* slice) {
+  const auto& files = version.level(level);
+  KeyRange range(*files[slice->first]);
+  const auto below = version.Overlap(level + 1, range.smallest, range.largest);
+  if (!AllFree(below)) return false;
+  for (const TableFileRef& file : below) range.Add(*file);
+  slice->below_bytes = TotalBytes(below);
+  const auto fits = [&](const TableFileRef& file) {
+    if (!IsFree(file) || slice->bytes + slice->below_bytes + file->facts().file_size > options.JobBytes()) return false;
+    if (!below.empty()) return range.Holds(*file);
+    KeyRange wider = range;  // with nothing below: together they are a move
+    wider.Add(*file);
+    if (version.AnyOverlap(level + 1, wider.smallest, wider.largest)) return false;
+    range = std::move(wider);
+    return true;
+  };
+  while (slice->first > 0 && fits(files[slice->first - 1])) slice->bytes += files[--slice->first]->facts().file_size;
+  while (slice->limit < files.size() && fits(files[slice->limit])) {
+    slice->bytes += files[slice->limit++]->facts().file_size;
+  }
+  return true;
+}
+
+std::optional<CompactionPlan> PickDeeper(const Version& version, const PickerOptions& options, RunningPlans running,
+                                         int level, double score) {
+  const auto& files = version.level(level);
+  std::vector<Slice> slices;
+  for (size_t i = 0; i < files.size(); ++i) {
+    Slice slice{i, i + 1, files[i]->facts().file_size};
+    if (!IsFree(files[i]) || !Widen(version, options, level, &slice)) continue;
+    i = slice.limit - 1;  // its neighbours would give the same slice, as a rule
+    slices.push_back(slice);
+  }
+  const auto ratio = [](const Slice& s) { return static_cast<double>(s.below_bytes) / static_cast<double>(s.bytes); };
+  std::stable_sort(slices.begin(), slices.end(), [&](const Slice& a, const Slice& b) { return ratio(a) < ratio(b); });
+  for (const Slice& slice : slices) {
+    CompactionPlan plan;
+    plan.level = level;
+    plan.output_level = level + 1;
+    plan.inputs.assign(files.begin() + static_cast<std::ptrdiff_t>(slice.first),
+                       files.begin() + static_cast<std::ptrdiff_t>(slice.limit));
+    plan.reason = "level " + std::to_string(level) + " is at " + std::to_string(static_cast<int>(score * 100)) +
+                  " % of its target";
+    if (Complete(version, options, running, &plan)) return plan;
+  }
+  return std::nullopt;
+}
+
+double Level0Score(const Version& version, const PickerOptions& options) {
+  const double depth = static_cast<double>(version.sublevels().size()) / static_cast<double>(kLevel0Compact);
+  const double bytes = static_cast<double>(version.level_bytes(0)) /
+                       static_cast<double>(kBaseMemtables * std::max<uint64_t>(options.memtable_bytes, 1));
+  return std::max(depth, bytes);
 }
 
 }  // namespace
 
+uint64_t PickerOptions::TableBytes(int level) const {
+  return level == kLevels - 1 ? table_bytes : std::min(table_bytes, std::max(memtable_bytes / 4, kUpperTableMin));
+}
+
+uint64_t PickerOptions::JobBytes() const {
+  return kJobTables * std::max(table_bytes, memtable_bytes);
+}
+
+uint64_t PickerOptions::FlushPieceBytes() const {
+  return std::max(memtable_bytes / kPiecesOfMemtable, kPieceMin);
+}
+
 uint64_t CompactionPlan::input_bytes() const {
   return TotalBytes(inputs) + TotalBytes(below);
+}
+
+uint64_t CompactionPlan::TableBytes(const PickerOptions& options) const {
+  const uint64_t target = options.TableBytes(output_level);
+  const uint64_t count = std::max<uint64_t>((input_bytes() + target / 2) / target, 1);
+  return std::min(input_bytes() / count + target / 16, target + target / 2);
+}
+
+size_t Level0Debt(const Version& version, const PickerOptions& options) {
+  const uint64_t memtables = version.level_bytes(0) / std::max<uint64_t>(options.memtable_bytes, 1);
+  return std::max(version.sublevels().size(), static_cast<size_t>(memtables));
 }
 
 LevelTargets ComputeTargets(const Version& version, const PickerOptions& options) {
@@ -115,15 +346,21 @@ LevelTargets ComputeTargets(const Version& version, const PickerOptions& options
   return targets;
 }
 
-std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options) {
+std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running) {
+  if (Level0Score(version, options) < 1) return std::nullopt;
+  return PickLevel0(version, options, running, ComputeTargets(version, options));
+}
+
+std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options,
+                                             RunningPlans running) {
   const LevelTargets targets = ComputeTargets(version, options);
   struct Candidate {
     int level;
     double score;
   };
   std::vector<Candidate> candidates;
-  const double level0_score = static_cast<double>(version.level(0).size()) / static_cast<double>(kLevel0CompactFiles);
-  if (level0_score >= 1) candidates.push_back({0, level0_score});
+  // Twice: while level 0 is deep, reads are slow and writers may have to wait.
+  if (double score = Level0Score(version, options); score >= 1) candidates.push_back({0, 2 * score});
   for (int n = 1; n < kLevels - 1; ++n) {
     // Levels above the base (left from when the database was larger) drain completely.
     double score = n < targets.base_level ? (version.level(n).empty() ? 0 : 2)
@@ -134,69 +371,71 @@ std::optional<CompactionPlan> PickCompaction(const Version& version, const Picke
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   for (const Candidate& candidate : candidates) {
-    // Level 0 may flow past levels above the base only when they are empty: else data would overtake older data.
-    auto plan =
-        candidate.level == 0 ? PickLevel0(version, targets) : PickDeeper(version, candidate.level, candidate.score);
-    if (plan && candidate.level == 0) {
-      for (int n = 1; n < plan->output_level; ++n) {
-        if (!version.level(n).empty()) plan.reset();
-        if (!plan) break;
-      }
-      if (!plan) {
-        // Compact into the highest level in use instead.
-        LevelTargets nearest = targets;
-        for (int n = kLevels - 1; n >= 1; --n) {
-          if (!version.level(n).empty()) nearest.base_level = n;
-        }
-        plan = PickLevel0(version, nearest);
-      }
-    }
+    auto plan = candidate.level == 0 ? PickLevel0(version, options, running, targets)
+                                     : PickDeeper(version, options, running, candidate.level, candidate.score);
     if (plan) return plan;
   }
   return std::nullopt;
 }
 
-std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, std::string_view begin,
-                                        std::string_view end, int from_level, bool* busy) {
+std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
+                                        RangeProgress* progress, bool* busy) {
   *busy = false;
-  auto in_range = [&](const TableFileRef& file) {
-    return !file->EndsBefore(begin) && (end.empty() || !file->StartsAfter(end));
+  const auto wanted = [&](const TableFile& file) {
+    return !file.EndsBefore(progress->begin) && (progress->end.empty() || !file.StartsAfter(progress->end));
   };
-  const int deepest = std::max(version.deepest_level(), ComputeTargets(version, options).base_level);
-  for (int n = from_level; n < deepest; ++n) {
-    CompactionPlan plan;
-    plan.level = n;
-    for (const TableFileRef& file : version.level(n)) {
-      if (in_range(file)) plan.inputs.push_back(file);
-    }
-    if (plan.inputs.empty()) continue;
-    if (n == 0) plan.inputs = version.level(0);
-    plan.output_level = n + 1;
-    if (n == 0) {
-      plan.output_level = ComputeTargets(version, options).base_level;
-      for (int k = kLevels - 1; k >= 1; --k) {
-        if (!version.level(k).empty() && k < plan.output_level) plan.output_level = k;
-      }
-    }
+  const auto finish = [&](CompactionPlan plan) -> std::optional<CompactionPlan> {
     plan.reason = "asked for";
-    if (!Complete(version, &plan)) {
+    if (!Complete(version, options, running, &plan)) {
       *busy = true;
       return std::nullopt;
     }
     plan.trivial_move = false;
     return plan;
+  };
+  const LevelTargets targets = ComputeTargets(version, options);
+  const int deepest = std::max(version.deepest_level(), targets.base_level);
+  for (int& n = progress->level; n < deepest; ++n, progress->passed_any = false) {
+    CompactionPlan plan;
+    plan.level = n;
+    plan.output_level = n == 0 ? Level0Output(version, targets) : n + 1;
+    if (n == 0) {
+      for (auto it = version.level(0).rbegin(); it != version.level(0).rend(); ++it) {  // oldest first
+        if (!wanted(**it) || (*it)->facts().largest_seq > progress->up_to) continue;
+        size_t depth;
+        plan.inputs = ColumnTables(version, options,
+                                   ColumnRange(version, options, *Beneath(version, **it), plan.output_level), &depth);
+        if (plan.inputs.empty()) {
+          *busy = true;
+          return std::nullopt;
+        }
+        return finish(std::move(plan));
+      }
+      continue;
+    }
+    for (const TableFileRef& file : version.level(n)) {
+      if (!wanted(*file) || (progress->passed_any && file->facts().largest <= progress->after)) continue;
+      if (!plan.inputs.empty()) {
+        const auto below = version.Overlap(n + 1, plan.inputs.front()->facts().smallest, file->facts().largest);
+        if (TotalBytes(plan.inputs) + file->facts().file_size + TotalBytes(below) > options.JobBytes()) break;
+      }
+      plan.inputs.push_back(file);
+    }
+    if (plan.inputs.empty()) continue;
+    std::string last = plan.inputs.back()->facts().largest;
+    auto step = finish(std::move(plan));
+    if (step) {
+      progress->after = std::move(last);
+      progress->passed_any = true;
+    }
+    return step;
   }
   return std::nullopt;
 }
 
-uint64_t CompactionDebt(const Version& version, const PickerOptions& options) {
-  const LevelTargets targets = ComputeTargets(version, options);
-  uint64_t debt = version.level(0).size() >= kLevel0CompactFiles ? version.level_bytes(0) : 0;
-  for (int n = 1; n < kLevels - 1; ++n) {
-    const uint64_t target = n < targets.base_level ? 0 : targets.bytes[static_cast<size_t>(n)];
-    if (version.level_bytes(n) > target) debt += version.level_bytes(n) - target;
-  }
-  return debt;
+std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options) {
+  if (!version.sublevels().empty() && version.sublevels().front().size() > 1) return version.sublevels().front();
+  return version.level(Level0Output(version, ComputeTargets(version, options)));
 }
 
 }  // namespace varve::lsm

@@ -1,16 +1,28 @@
-// lsm/compact/picker.h - which tables to compact next.
+// lsm/compact/picker.h - which tables to compact next: leveled.
 //
-// Leveled, with dynamic level sizes: the deepest level sets the scale, each level above is a tenth of the one below,
-// and levels whose share would be smaller than a few memtables stay empty: level 0 flows straight into the base level.
-// So at most about a tenth of the data is stale copies, whatever the size of the database. Scores: level 0 by its
-// number of tables, others by bytes over their target; the highest score >= 1 is compacted first. Below level 0 the
-// table with the least overlap per byte goes first. Pure functions of a version; the caller marks the inputs. Threads:
-// any, under the database's mutex (being_compacted).
+// Level sizes follow the data: the deepest level sets the scale, each level above is a tenth of the one below, and
+// levels whose share would be smaller than a few memtables stay empty: level 0 flows straight into the base level. So
+// at most about a tenth of the data is stale copies, whatever the size of the database.
+//
+// Level 0 is a stack of sublevels (version.h). It is compacted in columns: one table of the oldest sublevel, what lies
+// beneath it in the base level, and every table above that fits into their key range. Flushes are cut where the tables
+// of the oldest sublevel end, so columns stay apart, and several can be compacted at the same time. What makes a column
+// sound is one rule: with a table goes every older table of level 0 that it overlaps. (Splitting level 0 into intervals
+// with a count for each, as others do, finds better columns where ranges are ragged, for five times the code.)
+//
+// Below level 0 the tables go first that have the least beneath them per byte, together with their neighbours that need
+// no further table from below. A job is bounded in bytes; tables with nothing beneath them move by an edit of the
+// manifest.
+//
+// Order: scores are sublevels over four, counted twice, or a level's bytes over its target; the highest first.
+// Pure functions of a version and of the jobs that run; the caller marks the tables. Threads: any, under the database's
+// mutex (being_compacted).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,35 +37,65 @@ struct LevelTargets {
 
 struct PickerOptions {
   uint64_t memtable_bytes = 0;
-  uint64_t table_bytes = 0;
+  uint64_t table_bytes = 0;  // of the last level
+  bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
+
+  // Target of a table of this level. Upper levels have smaller ones, so that they are compacted in small steps.
+  uint64_t TableBytes(int level) const;
+  // What a job may read, unless the smallest step is larger.
+  uint64_t JobBytes() const;
+  // A flush is cut into tables of at least this size.
+  uint64_t FlushPieceBytes() const;
 };
 
-// Tables in level 0 at which they are compacted, writers are slowed, and writers wait.
-inline constexpr size_t kLevel0CompactFiles = 4;
-inline constexpr size_t kLevel0SlowFiles = 16;
-inline constexpr size_t kLevel0StopFiles = 28;
+// Sublevels of level 0 at which it is compacted, writers are slowed, and writers wait.
+inline constexpr size_t kLevel0Compact = 4;
+inline constexpr size_t kLevel0Slow = 16;
+inline constexpr size_t kLevel0Stop = 28;
 
 struct CompactionPlan {
   int level = 0;
   int output_level = 0;
-  std::vector<TableFileRef> inputs;        // of `level`
+  std::vector<TableFileRef> inputs;        // of `level`; of level 0: newest first, of others: ascending
   std::vector<TableFileRef> below;         // of `output_level`
-  std::vector<TableFileRef> grandparents;  // of output_level + 1: output tables are cut so as not to touch too many
+  std::vector<TableFileRef> grandparents;  // of output_level + 1: output tables are cut where these end
+  std::string smallest, largest;           // of inputs and below
   bool bottommost = false;                 // nothing beneath output_level in the key range
   bool trivial_move = false;               // the inputs can become tables of the output level as they are
   std::string reason;
 
   uint64_t input_bytes() const;
+  // Of an output table: near the level's target, but so that the last one is no crumb.
+  uint64_t TableBytes(const PickerOptions& options) const;
 };
+
+// Plans that are carried out now.
+using RunningPlans = std::span<const CompactionPlan* const>;
 
 LevelTargets ComputeTargets(const Version& version, const PickerOptions& options);
 // The most urgent compaction whose tables are all free, or none.
-std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options);
-// The next step of compacting [begin, end] (empty: unbounded) down to the deepest level in use; none when it is done or
-// its tables are busy (*busy).
-std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, std::string_view begin,
-                                        std::string_view end, int from_level, bool* busy);
-// Bytes above the levels' targets: what compaction still owes.
-uint64_t CompactionDebt(const Version& version, const PickerOptions& options);
+std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options,
+                                             RunningPlans running);
+// The same, but nothing below level 0: what a deeper compaction lets pass before it.
+std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running);
+
+// Compacting [begin, end] (empty: unbounded) down to the deepest level in use, in steps of bounded size.
+struct RangeProgress {
+  std::string begin, end;
+  SequenceNumber up_to = kSequenceMax;  // tables of level 0 that hold newer sequences are left alone
+  int level = 0;                        // where the next step is looked for
+  std::string after;                    // levels >= 1: tables up to this key were done
+  bool passed_any = false;              // `after` holds
+};
+// The next step; none when all is done, or (*busy) when its tables are taken.
+std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
+                                        RangeProgress* progress, bool* busy);
+
+// What the write controller goes by: sublevels of level 0, or what they would be if every flush made one, but for small
+// ones. At kLevel0Slow writers are slowed.
+size_t Level0Debt(const Version& version, const PickerOptions& options);
+
+// Where a flush is cut: where these tables end (see above).
+std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options);
 
 }  // namespace varve::lsm

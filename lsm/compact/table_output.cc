@@ -42,6 +42,7 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
       until_check = kVersionsBetweenChecks;
       count(kVersionsBetweenChecks);
       if (setup_.cancelled != nullptr && setup_.cancelled->load(std::memory_order_relaxed)) return Status::Closed();
+      if (setup_.yield) setup_.yield();
     }
     const std::string_view key = input->key();
     uint64_t trailer = input->trailer();
@@ -49,13 +50,17 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
       ++dropped;
       continue;
     }
+    if (CutsAtBorder(key)) {
+      VARVE_TRY(FinishTable(key, *filter));
+      cut = false;
+    }
     if (cut && key != std::string_view(cut_behind)) {
       VARVE_TRY(FinishTable(key, *filter));
       cut = false;
     }
     if (builder_ == nullptr) VARVE_TRY(OpenTable());
     VARVE_TRY(builder_->Add(key, trailer, input->value()));
-    if (!cut && WantsCut(key)) {
+    if (!cut && setup_.table_bytes != 0 && builder_->size_estimate() >= setup_.table_bytes) {
       cut = true;
       cut_behind.assign(key);
     }
@@ -66,14 +71,18 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
   return builder_ == nullptr ? Status::Ok() : FinishTable({}, *filter);
 }
 
-bool TableOutput::WantsCut(std::string_view key) {
-  if (setup_.table_bytes == 0) return false;
-  if (builder_->size_estimate() >= setup_.table_bytes) return true;
+bool TableOutput::CutsAtBorder(std::string_view key) {
+  bool passed = false;  // then no version of `key` was written yet
   while (grandparent_ < setup_.grandparents.size() && setup_.grandparents[grandparent_]->EndsBefore(key)) {
     touched_bytes_ += setup_.grandparents[grandparent_]->facts().file_size;
     ++grandparent_;
+    passed = true;
   }
-  return touched_bytes_ > kGrandparentTables * setup_.table_bytes;
+  if (builder_ == nullptr) touched_bytes_ = 0;
+  if (!passed || builder_ == nullptr) return false;
+  const uint64_t enough = setup_.border_bytes != 0 ? setup_.border_bytes : setup_.table_bytes / 2;
+  return builder_->size_estimate() >= enough ||
+         (setup_.table_bytes != 0 && touched_bytes_ > kGrandparentTables * setup_.table_bytes);
 }
 
 Status TableOutput::OpenTable() {

@@ -1,8 +1,9 @@
 // lsm/compact/table_output.h - turns a merged stream of versions into new tables: the work of a flush and of a
 // compaction.
 //
-// Output tables are cut where a new user key begins, once they have their size or touch too much of the level below the
-// output. A range tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's
+// Output tables are cut where a new user key begins: once they have their size, and before that where a table of the
+// level below the output ends, if they have half of it or touch too much. So tables of neighbouring levels have their
+// borders in the same places, and compacting one seldom needs a table of which it touches only a corner. A range tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's
 // first key). Files are written and synced, then the directory is synced: on return they may be named in the manifest.
 // On an error every file made here is removed again. Touches only files nobody else can see: no lock is held. Threads:
 // one thread at a time.
@@ -32,9 +33,12 @@ struct TableOutputSetup {
   RandomSource* random = nullptr;
   Clock* clock = nullptr;
   std::shared_ptr<const TableContext> context;
-  TableBuilderOptions builder;                   // table_id is set for each table
-  uint64_t table_bytes = 0;                      // 0: one table, never cut
-  std::vector<TableFileRef> grandparents;        // ascending
+  TableBuilderOptions builder;             // table_id is set for each table
+  uint64_t table_bytes = 0;                // 0: no bound
+  uint64_t border_bytes = 0;               // cut at a border from this size on; 0: half of table_bytes
+  std::vector<TableFileRef> grandparents;  // ascending; where one ends is a border
+  // Looked at now and then, with no lock held: work that cannot wait may run inside it. May be empty.
+  std::function<void()> yield;
   std::function<uint64_t()> next_number;         // file numbers; any thread
   const std::atomic<bool>* cancelled = nullptr;  // looked at now and then; gives kClosed
   OutputMeter* meter = nullptr;                  // its bytes_written is the business of builder.before_write
@@ -54,7 +58,8 @@ class TableOutput {
   // Ends the open table; its share of the key space ends before `upper` (empty: at the last key).
   Status FinishTable(std::string_view upper, const VersionFilter& filter);
   bool HasRangeTombstones(const VersionFilter& filter) const;
-  bool WantsCut(std::string_view key);
+  // Whether the open table is to end before `key`, because a border lies between.
+  bool CutsAtBorder(std::string_view key);
   void RemoveFiles();
 
   const TableOutputSetup setup_;
@@ -64,9 +69,9 @@ class TableOutput {
   uint64_t table_id_ = 0;
   std::vector<uint64_t> numbers_;  // of all tables begun
   std::vector<TableFileRef> finished_;
-  std::string lower_;       // where the open (or next) table's share begins; empty for the first
-  size_t grandparent_ = 0;  // first that does not end before the current key
-  uint64_t touched_bytes_ = 0;
+  std::string lower_;           // where the open (or next) table's share begins; empty for the first
+  size_t grandparent_ = 0;      // first that does not end before the current key
+  uint64_t touched_bytes_ = 0;  // of grandparents, by the open table
 };
 
 }  // namespace varve::lsm

@@ -11,6 +11,15 @@ bool Touches(const TableFile& file, std::string_view smallest, std::string_view 
   return !file.EndsBefore(smallest) && !file.StartsAfter(largest);
 }
 
+bool Disjoint(const TableFile& a, const TableFile& b) {
+  return a.EndsBefore(b.facts().smallest) || b.EndsBefore(a.facts().smallest);
+}
+
+// The first of a sorted run that does not end before `key`.
+auto FirstAt(const std::vector<TableFileRef>& run, std::string_view key) {
+  return std::partition_point(run.begin(), run.end(), [&](const TableFileRef& f) { return f->EndsBefore(key); });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Version>> Version::Apply(const Version& base, const VersionEdit& edit,
@@ -37,8 +46,9 @@ Result<std::shared_ptr<const Version>> Version::Apply(const Version& base, const
 
 void Version::Finish() {
   std::sort(levels_[0].begin(), levels_[0].end(), [](const TableFileRef& a, const TableFileRef& b) {
-    return a->facts().largest_seq > b->facts().largest_seq;
+    return std::pair(a->facts().largest_seq, a->number()) > std::pair(b->facts().largest_seq, b->number());
   });
+  BuildSublevels();
   with_range_tombstones_.clear();
   deepest_level_ = -1;
   for (size_t n = 0; n < kLevels; ++n) {
@@ -56,12 +66,31 @@ void Version::Finish() {
   }
 }
 
+void Version::BuildSublevels() {
+  sublevels_.clear();
+  for (auto it = levels_[0].rbegin(); it != levels_[0].rend(); ++it) {
+    const TableFile& file = **it;
+    const auto meets = [&](const std::vector<TableFileRef>& run) {
+      auto other = FirstAt(run, file.facts().smallest);
+      return other != run.end() && !Disjoint(**other, file);
+    };
+    size_t height = sublevels_.size();
+    while (height > 0 && !meets(sublevels_[height - 1])) --height;
+    if (height == sublevels_.size()) sublevels_.emplace_back();
+    sublevels_[height].insert(FirstAt(sublevels_[height], file.facts().smallest), *it);
+  }
+}
+
 std::vector<std::string> Version::CheckInvariants() const {
   std::vector<std::string> problems;
-  for (size_t i = 1; i < levels_[0].size(); ++i) {
-    if (levels_[0][i]->facts().largest_seq >= levels_[0][i - 1]->facts().smallest_seq) {
-      problems.push_back("W2: level 0 tables " + std::to_string(levels_[0][i]->number()) + " and " +
-                         std::to_string(levels_[0][i - 1]->number()) + " overlap in sequences");
+  for (size_t i = 0; i < levels_[0].size(); ++i) {
+    const TableFile& newer = *levels_[0][i];
+    for (size_t k = i + 1; k < levels_[0].size(); ++k) {  // sorted: ends at the first that is older as a whole
+      const TableFile& older = *levels_[0][k];
+      if (older.facts().largest_seq < newer.facts().smallest_seq) break;
+      if (Disjoint(newer, older)) continue;
+      problems.push_back("W2: level 0 tables " + std::to_string(older.number()) + " and " +
+                         std::to_string(newer.number()) + " overlap in keys and in sequences");
     }
   }
   for (size_t n = 1; n < kLevels; ++n) {
@@ -82,6 +111,10 @@ uint64_t Version::file_count() const {
 }
 
 std::vector<TableFileRef> Version::Overlapping(int n, std::string_view smallest, std::string_view largest) const {
+  if (n > 0) {
+    const auto files = Overlap(n, smallest, largest);
+    return {files.begin(), files.end()};
+  }
   std::vector<TableFileRef> result;
   for (const TableFileRef& file : level(n)) {
     if (Touches(*file, smallest, largest)) result.push_back(file);
@@ -89,7 +122,15 @@ std::vector<TableFileRef> Version::Overlapping(int n, std::string_view smallest,
   return result;
 }
 
+std::span<const TableFileRef> Version::Overlap(int n, std::string_view smallest, std::string_view largest) const {
+  const auto first = FirstAt(level(n), smallest);
+  const auto last =
+      std::partition_point(first, level(n).end(), [&](const TableFileRef& f) { return !f->StartsAfter(largest); });
+  return {first, last};
+}
+
 bool Version::AnyOverlap(int n, std::string_view smallest, std::string_view largest) const {
+  if (n > 0) return !Overlap(n, smallest, largest).empty();
   return std::any_of(level(n).begin(), level(n).end(),
                      [&](const TableFileRef& file) { return Touches(*file, smallest, largest); });
 }

@@ -1,9 +1,12 @@
 // lsm/version/version.h - which tables make up the database at one moment.
 //
-// Level 0 holds flushed memtables, newest first; they may overlap. Levels 1 and up are sorted runs of disjoint tables.
-// W1  In levels >= 1 tables ascend and are disjoint in user keys.   W2  In level 0 sequence ranges are disjoint and
-// descend. W3  For one user key, nothing newer lies below anything older. Immutable; shared by readers; a table lives
-// as long as a version (or an iterator) holds it.
+// Level 0 holds flushed memtables, newest first; they may overlap. Readers see it as a stack of sublevels, each a sorted
+// run of disjoint tables: a table lies one above the highest older table that it overlaps, so a point read looks into at
+// most one table of each sublevel, however many tables level 0 has. Sublevels follow from the tables; they are not
+// written to the manifest. Levels 1 and up are sorted runs of disjoint tables.
+// W1  In levels >= 1 tables ascend and are disjoint in user keys.   W2  Tables of level 0 that overlap in user keys are
+// disjoint in sequences. W3  For one user key, nothing newer lies below anything older. Immutable; shared by readers; a
+// table lives as long as a version (or an iterator) holds it.
 #pragma once
 
 #include <array>
@@ -29,12 +32,16 @@ class Version {
 
   const std::vector<TableFileRef>& level(int n) const { return levels_[static_cast<size_t>(n)]; }
   uint64_t level_bytes(int n) const { return level_bytes_[static_cast<size_t>(n)]; }
+  // Of level 0, oldest first; each ascends and is disjoint.
+  const std::vector<std::vector<TableFileRef>>& sublevels() const { return sublevels_; }
   uint64_t file_count() const;
   // Tables with range tombstones; usually none.
   const std::vector<TableFileRef>& with_range_tombstones() const { return with_range_tombstones_; }
   int deepest_level() const { return deepest_level_; }  // -1: no tables
   // Tables of level n that touch [smallest, largest], both inclusive.
   std::vector<TableFileRef> Overlapping(int n, std::string_view smallest, std::string_view largest) const;
+  // The same without copying; n >= 1.
+  std::span<const TableFileRef> Overlap(int n, std::string_view smallest, std::string_view largest) const;
   bool AnyOverlap(int n, std::string_view smallest, std::string_view largest) const;
   // One edit that makes this version out of nothing.
   VersionEdit Snapshot() const;
@@ -43,9 +50,11 @@ class Version {
 
  private:
   void Finish();
+  void BuildSublevels();
 
   std::array<std::vector<TableFileRef>, kLevels> levels_;
   std::array<uint64_t, kLevels> level_bytes_{};
+  std::vector<std::vector<TableFileRef>> sublevels_;
   std::vector<TableFileRef> with_range_tombstones_;
   int deepest_level_ = -1;
 };

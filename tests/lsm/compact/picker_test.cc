@@ -10,9 +10,31 @@ constexpr PickerOptions kOptions = {.memtable_bytes = 64 * kKiB, .table_bytes = 
 
 class PickerTest : public ::testing::Test {
  protected:
+  std::optional<CompactionPlan> Pick() const { return PickCompaction(*version_, kOptions, running_); }
+  // Marks the tables of a plan as its job would; `plan` outlives the test's further picks.
+  void Start(const CompactionPlan& plan) {
+    for (const auto* files : {&plan.inputs, &plan.below}) {
+      for (const TableFileRef& file : *files) file->being_compacted = true;
+    }
+    running_.push_back(&plan);
+  }
+  // What the plan's job would leave when it drops nothing and writes one table.
+  void Finish(const CompactionPlan& plan) {
+    VersionEdit edit;
+    for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
+    for (const TableFileRef& file : plan.below) edit.removed.push_back({plan.output_level, file->number()});
+    auto version = Version::Apply(*version_, edit, "test");
+    ASSERT_TRUE(version.ok()) << version.status().ToString();
+    version_ = *version;
+    std::erase(running_, &plan);
+    Add(plan.output_level, plan.smallest, plan.largest, plan.input_bytes() / kKiB);
+  }
+
   // Adds a table to the version under test.
-  TableFileRef Add(int level, std::string smallest, std::string largest, uint64_t kib) {
+  TableFileRef Add(int level, std::string smallest, std::string largest, uint64_t kib, uint64_t deletes = 0) {
     TableFacts facts;
+    facts.entries = 100;
+    facts.deletes = deletes;
     facts.file_size = kib * kKiB;
     facts.smallest = std::move(smallest);
     facts.largest = std::move(largest);
@@ -28,14 +50,15 @@ class PickerTest : public ::testing::Test {
   }
 
   std::shared_ptr<const Version> version_ = std::make_shared<const Version>();
+  std::vector<const CompactionPlan*> running_;
   uint64_t next_ = 1;
 };
 
 TEST_F(PickerTest, NothingToDo) {
-  EXPECT_FALSE(PickCompaction(*version_, kOptions).has_value());
+  EXPECT_FALSE(Pick().has_value());
   for (int i = 0; i < 3; ++i) Add(0, "a", "z", 64);
-  EXPECT_FALSE(PickCompaction(*version_, kOptions).has_value());
-  EXPECT_EQ(CompactionDebt(*version_, kOptions), 0u);
+  EXPECT_FALSE(Pick().has_value());
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 3u);
 }
 
 TEST_F(PickerTest, TargetsFollowTheDeepestLevel) {
@@ -53,11 +76,11 @@ TEST_F(PickerTest, TargetsFollowTheDeepestLevel) {
   EXPECT_EQ(targets.bytes[4], 252'560 * kKiB / 100);
 }
 
-TEST_F(PickerTest, LevelZeroGoesAsAWholeToTheBase) {
+TEST_F(PickerTest, LevelZeroGoesToTheBase) {
   for (int i = 0; i < 4; ++i) Add(0, "c", "k", 64);
   Add(6, "a", "b", 10);
   const TableFileRef hit = Add(6, "b1", "d", 10);
-  auto plan = PickCompaction(*version_, kOptions);
+  auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->level, 0);
   EXPECT_EQ(plan->output_level, 6);
@@ -67,14 +90,14 @@ TEST_F(PickerTest, LevelZeroGoesAsAWholeToTheBase) {
   EXPECT_TRUE(plan->bottommost);
   EXPECT_FALSE(plan->trivial_move);
   EXPECT_EQ(plan->input_bytes(), (4 * 64 + 10) * kKiB);
-  EXPECT_GT(CompactionDebt(*version_, kOptions), 0u);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 4u);
 }
 
 // Data must not overtake older data: levels above the base that still hold something come first.
 TEST_F(PickerTest, LevelZeroStopsAboveALevelInUse) {
   Add(3, "a", "z", 1);
   for (int i = 0; i < 16; ++i) Add(0, "c", "k", 64);
-  auto plan = PickCompaction(*version_, kOptions);
+  auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->level, 0);
   EXPECT_EQ(plan->output_level, 3);
@@ -82,7 +105,7 @@ TEST_F(PickerTest, LevelZeroStopsAboveALevelInUse) {
 
 TEST_F(PickerTest, LevelsAboveTheBaseDrain) {
   const TableFileRef lonely = Add(3, "a", "z", 1);
-  auto plan = PickCompaction(*version_, kOptions);
+  auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->level, 3);
   EXPECT_EQ(plan->output_level, 4);
@@ -95,7 +118,7 @@ TEST_F(PickerTest, TheTableWithTheLeastOverlapGoesFirst) {
   Add(6, "d", "f", 600);
   Add(5, "a", "c", 200);
   const TableFileRef cheap = Add(5, "d", "f", 200);
-  auto plan = PickCompaction(*version_, kOptions);
+  auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->level, 5);
   ASSERT_EQ(plan->inputs.size(), 1u);
@@ -108,47 +131,249 @@ TEST_F(PickerTest, BusyTablesAreLeftAlone) {
   for (int i = 0; i < 4; ++i) files.push_back(Add(0, "c", "k", 64));
   const TableFileRef below = Add(6, "b", "d", 10);
   below->being_compacted = true;
-  EXPECT_FALSE(PickCompaction(*version_, kOptions).has_value());
+  EXPECT_FALSE(Pick().has_value());
   below->being_compacted = false;
+  CompactionPlan running;  // of level 0, elsewhere
+  running.output_level = 6;
+  running.smallest = running.largest = "z";
+  running_.push_back(&running);
   files[2]->being_compacted = true;
-  EXPECT_FALSE(PickCompaction(*version_, kOptions).has_value());
+  EXPECT_FALSE(Pick().has_value());
   files[2]->being_compacted = false;
-  EXPECT_TRUE(PickCompaction(*version_, kOptions).has_value());
+  EXPECT_TRUE(Pick().has_value());
 }
 
 TEST_F(PickerTest, NotBottommostAboveOverlappingData) {
   Add(6, "a", "f", 2560);
   for (int i = 0; i < 4; ++i) Add(0, "c", "d", 64);
-  auto plan = PickCompaction(*version_, kOptions);
+  auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->output_level, 5);
   EXPECT_FALSE(plan->bottommost);
   EXPECT_EQ(plan->grandparents.size(), 1u);
 }
 
+// A table lies above the highest older one that it overlaps, and tables side by side share a sublevel.
+TEST_F(PickerTest, Sublevels) {
+  const TableFileRef old_left = Add(0, "a", "c", 10), old_right = Add(0, "d", "f", 10);
+  const TableFileRef middle = Add(0, "b", "e", 10), far = Add(0, "x", "z", 10);
+  const TableFileRef top = Add(0, "c", "d", 10);
+  const auto& sublevels = version_->sublevels();
+  ASSERT_EQ(sublevels.size(), 3u);
+  EXPECT_EQ(sublevels[0], (std::vector<TableFileRef>{old_left, old_right, far}));
+  EXPECT_EQ(sublevels[1], (std::vector<TableFileRef>{middle}));
+  EXPECT_EQ(sublevels[2], (std::vector<TableFileRef>{top}));
+}
+
+// Two columns that do not hang together are two jobs, which may run at the same time.
+TEST_F(PickerTest, ColumnsAreCompactedApart) {
+  for (int i = 0; i < 5; ++i) {
+    Add(0, "a", "c", 8);
+    if (i < 4) Add(0, "m", "o", 8);
+  }
+  const TableFileRef left = Add(6, "a", "d", 64), right = Add(6, "l", "p", 64);
+  auto first = Pick();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->inputs.size(), 5u);  // the deeper one
+  EXPECT_EQ(first->below, std::vector<TableFileRef>{left});
+  Start(*first);
+  auto second = Pick();
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->inputs.size(), 4u);
+  EXPECT_EQ(second->below, std::vector<TableFileRef>{right});
+  Start(*second);
+  EXPECT_FALSE(Pick().has_value());
+  Finish(*first);
+  Finish(*second);
+  EXPECT_TRUE(version_->level(0).empty());
+  EXPECT_FALSE(Pick().has_value());
+}
+
+// With a table goes every older one that it overlaps, else it would end up beneath older data.
+TEST_F(PickerTest, AColumnLeavesNothingOlderBehind) {
+  std::vector<TableFileRef> pillar;
+  for (int i = 0; i < 4; ++i) pillar.push_back(Add(0, "a", "c", 8));
+  pillar[1]->being_compacted = true;
+  const TableFileRef free_floating = Add(0, "b", "b", 8);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs, std::vector<TableFileRef>{pillar[0]});
+  for (int i = 0; i < 6; ++i) Add(0, "x", "y", 8);
+  plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  for (const TableFileRef& file : plan->inputs) EXPECT_EQ(file->facts().smallest, "x");
+}
+
+// Ragged tables that hang together over more than one job: the oldest go alone, never nothing.
+TEST_F(PickerTest, RaggedColumnsStayBounded) {
+  for (int round = 0; round < 6; ++round) {
+    for (char c = 'a'; c < 'y'; ++c)
+      Add(0, std::string(1, c) + (round % 2 == 0 ? "" : "5"), std::string(1, c + 1) + (round % 2 == 0 ? "4" : ""), 30);
+  }
+  size_t jobs = 0;
+  for (; version_->sublevels().size() >= kLevel0Compact; ++jobs) {
+    ASSERT_LT(jobs, 1000u);
+    auto plan = Pick();
+    ASSERT_TRUE(plan.has_value());
+    EXPECT_LE(plan->inputs.size() * 30 * kKiB, 3 * kOptions.JobBytes());
+    Start(*plan);
+    Finish(*plan);
+  }
+  EXPECT_GT(jobs, 1u);
+}
+
+TEST_F(PickerTest, TablesSideBySideMoveTogether) {
+  Add(6, "a", "b", 2560);
+  const TableFileRef first = Add(5, "c", "d", 100), second = Add(5, "e", "f", 100), third = Add(5, "g", "h", 100);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs, (std::vector<TableFileRef>{first, second, third}));
+  EXPECT_TRUE(plan->trivial_move);
+}
+
+// Tombstones have nothing left to hide at the bottom: they end there instead of being moved.
+TEST_F(PickerTest, TombstonesAreNotMovedToTheBottom) {
+  Add(6, "a", "b", 2560);
+  Add(5, "c", "d", 300, /*deletes=*/1);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->bottommost);
+  EXPECT_FALSE(plan->trivial_move);
+}
+
+TEST_F(PickerTest, NoMoveOutOfLevelZeroIntoCompressedLevels) {
+  for (char c = 'a'; c < 'f'; ++c) Add(0, std::string(1, c), std::string(1, c), 60);
+  ASSERT_EQ(version_->sublevels().size(), 1u);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs.size(), 5u);
+  EXPECT_FALSE(plan->trivial_move);
+  PickerOptions plain = kOptions;
+  plain.compresses = false;
+  plan = PickCompaction(*version_, plain, {});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->trivial_move);
+}
+
+// Neighbours that lie over the same tables below go along: what lies below is rewritten once for all of them.
+TEST_F(PickerTest, NeighboursShareWhatLiesBelow) {
+  Add(6, "a", "f", 300);
+  Add(6, "k", "p", 2260);
+  const TableFileRef b = Add(5, "b", "b", 50), c = Add(5, "c", "c", 50), d = Add(5, "d", "d", 50);
+  Add(5, "l", "m", 200);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs, (std::vector<TableFileRef>{b, c, d}));
+  EXPECT_EQ(plan->below.size(), 1u);
+}
+
+// Two jobs may not write into overlapping ranges of one level, even when they share no table.
+TEST_F(PickerTest, OutputsOfRunningJobsStayDisjoint) {
+  CompactionPlan running;
+  running.level = 0;
+  running.output_level = 6;
+  running.smallest = "a";
+  running.largest = "k";
+  for (int i = 0; i < 4; ++i) Add(0, "c", "d", 64);
+  ASSERT_TRUE(Pick().has_value());
+  running_.push_back(&running);
+  EXPECT_FALSE(Pick().has_value());
+  running.largest = "b";
+  EXPECT_TRUE(Pick().has_value());
+}
+
+TEST_F(PickerTest, LevelZeroComesBeforeALevelSomewhatOverItsTarget) {
+  Add(6, "a", "z", 2560);
+  Add(5, "a", "c", 400);  // 156 %
+  for (int i = 0; i < 4; ++i) Add(0, "d", "e", 64);
+  EXPECT_EQ(Pick()->level, 0);
+  EXPECT_TRUE(PickUrgent(*version_, kOptions, {}).has_value());
+  Add(5, "h", "i", 400);  // 312 %: now level 0 would be merged into too much
+  EXPECT_EQ(Pick()->level, 5);
+}
+
+// What the write controller sees grows with every flush, side by side or not.
+TEST_F(PickerTest, DebtCountsSublevelsAndBytes) {
+  for (char c = 'a'; c < 'g'; ++c) Add(0, std::string(1, c), std::string(1, c), 64);
+  EXPECT_EQ(version_->sublevels().size(), 1u);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 6u);
+}
+
+TEST_F(PickerTest, OutputsAreEvenAndNearTheTarget) {
+  CompactionPlan plan;
+  plan.output_level = 6;
+  for (uint64_t kib : {1, 40, 64, 90, 100, 160, 200, 1000}) {
+    plan.inputs = {Add(5, "a" + std::to_string(next_), "a" + std::to_string(next_), kib)};
+    const uint64_t size = plan.TableBytes(kOptions);
+    const uint64_t count = (kib * kKiB + size - 1) / size;
+    EXPECT_LE(size, 96 * kKiB) << kib;
+    EXPECT_LE(count * size - kib * kKiB, 64 * kKiB * count / 16 + kib * kKiB) << kib;
+    EXPECT_GE(kib * kKiB / count, std::min<uint64_t>(kib, 40) * kKiB) << kib;
+  }
+}
+
+TEST_F(PickerTest, FlushesAreCutWhereTheOldestSublevelIs) {
+  EXPECT_TRUE(FlushGuides(*version_, kOptions).empty());
+  const TableFileRef left = Add(6, "a", "c", 64), right = Add(6, "m", "n", 64);
+  EXPECT_EQ(FlushGuides(*version_, kOptions), (std::vector<TableFileRef>{left, right}));
+  const TableFileRef piece = Add(0, "a", "d", 8), rest = Add(0, "e", "z", 8);
+  EXPECT_EQ(FlushGuides(*version_, kOptions), (std::vector<TableFileRef>{piece, rest}));
+}
+
 TEST_F(PickerTest, ARangeGoesDownStepByStep) {
   Add(6, "a", "z", 2560);
   Add(5, "p", "q", 10);
   const TableFileRef inside = Add(5, "b", "c", 10);
-  Add(0, "x", "y", 10);
-  Add(0, "b", "c", 10);
+  const TableFileRef outside = Add(0, "x", "y", 10), chosen = Add(0, "b", "c", 10);
+  const TableFileRef newer = Add(0, "b", "b", 10);
   bool busy = false;
-  auto first = PickRange(*version_, kOptions, "a", "d", 0, &busy);
+  RangeProgress progress;
+  progress.begin = "a";
+  progress.end = "d";
+  progress.up_to = chosen->facts().largest_seq;
+  auto first = PickRange(*version_, kOptions, {}, &progress, &busy);
   ASSERT_TRUE(first.has_value());
   EXPECT_EQ(first->level, 0);
-  EXPECT_EQ(first->inputs.size(), 2u);  // level 0 as a whole
+  EXPECT_EQ(first->inputs, (std::vector<TableFileRef>{newer, chosen}));
   EXPECT_EQ(first->output_level, 5);
-  auto second = PickRange(*version_, kOptions, "a", "d", 1, &busy);
+  EXPECT_EQ(first->below, std::vector<TableFileRef>{inside});
+  Finish(*first);
+  auto second = PickRange(*version_, kOptions, {}, &progress, &busy);
   ASSERT_TRUE(second.has_value());
   EXPECT_EQ(second->level, 5);
-  ASSERT_EQ(second->inputs.size(), 1u);
-  EXPECT_EQ(second->inputs[0], inside);
+  EXPECT_EQ(second->inputs.size(), 1u);
   EXPECT_FALSE(second->trivial_move);
-  EXPECT_FALSE(PickRange(*version_, kOptions, "a", "d", 6, &busy).has_value());
-  EXPECT_FALSE(busy);
-  inside->being_compacted = true;
-  EXPECT_FALSE(PickRange(*version_, kOptions, "a", "d", 1, &busy).has_value());
+  const TableFileRef taken = second->inputs[0];
+  progress.passed_any = false;
+  taken->being_compacted = true;
+  EXPECT_FALSE(PickRange(*version_, kOptions, {}, &progress, &busy).has_value());
   EXPECT_TRUE(busy);
+  taken->being_compacted = false;
+  second = PickRange(*version_, kOptions, {}, &progress, &busy);
+  ASSERT_TRUE(second.has_value());
+  Finish(*second);
+  EXPECT_FALSE(PickRange(*version_, kOptions, {}, &progress, &busy).has_value());
+  EXPECT_FALSE(busy);
+  EXPECT_EQ(version_->level(0), std::vector<TableFileRef>{outside});
+}
+
+// However long the range, no step reads more than a job may.
+TEST_F(PickerTest, ARangeIsCompactedInBoundedSteps) {
+  for (char c = 'a'; c < 'u'; ++c) {
+    Add(5, std::string(1, c), std::string(1, c) + "5", 60);
+    Add(6, std::string(1, c), std::string(1, c) + "5", 120);
+  }
+  RangeProgress progress;
+  bool busy = false;
+  size_t steps = 0;
+  while (auto plan = PickRange(*version_, kOptions, {}, &progress, &busy)) {
+    ASSERT_LT(++steps, 100u);
+    EXPECT_LE(plan->input_bytes(), kOptions.JobBytes());
+    Finish(*plan);
+  }
+  EXPECT_FALSE(busy);
+  EXPECT_GE(steps, 7u);
+  EXPECT_TRUE(version_->level(5).empty());
 }
 
 }  // namespace
