@@ -10,6 +10,8 @@ namespace {
 constexpr uint64_t kLevelRatio = 10;
 // A level smaller than this many memtables is not worth having.
 constexpr uint64_t kBaseMemtables = 4;
+// Tables of level 0, however small, at which it is compacted: more than flushes leave in three sublevels.
+constexpr double kLevel0Tables = 64;
 // Tables (or memtables) that one job reads: a few seconds of work, and the free space it needs.
 constexpr uint64_t kJobTables = 8;
 // A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
@@ -298,7 +300,8 @@ double Level0Score(const Version& version, const PickerOptions& options) {
   const double depth = static_cast<double>(version.sublevels().size()) / static_cast<double>(kLevel0Compact);
   const double bytes = static_cast<double>(version.level_bytes(0)) /
                        static_cast<double>(kBaseMemtables * std::max<uint64_t>(options.memtable_bytes, 1));
-  return std::max(depth, bytes);
+  const double tables = static_cast<double>(version.level(0).size()) / kLevel0Tables;
+  return std::max({depth, bytes, tables});
 }
 
 }  // namespace

@@ -202,6 +202,8 @@ TEST(VersionTest, EditsThatDoNotFit) {
   edit = {};
   edit.added.push_back({0, File(1, "a", "m")});
   edit.added.push_back({0, File(2, "n", "z")});
+  EXPECT_TRUE(Version::Apply(empty, edit, "M").ok());  // pieces of one flush
+  edit.added.push_back({0, File(3, "k", "n")});
   EXPECT_TRUE(Version::Apply(empty, edit, "M").status().Is(StatusCode::kCorruption));  // W2: equal sequences
 }
 
