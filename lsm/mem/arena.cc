@@ -50,7 +50,7 @@ char* Arena::AllocateSlow(size_t size) {
 
 size_t Arena::NextBlockSize(size_t piece_size) {
   if (memory_bytes() >= kHugeFrom) return kHugeBlockSize;
-  while (next_block_size_ < kBlockSize && next_block_size_ < 4 * piece_size) next_block_size_ *= 2;
+  while (next_block_size_ < kBlockSize && next_block_size_ < 3 * piece_size) next_block_size_ *= 2;
   const size_t size = next_block_size_;
   if (next_block_size_ < kBlockSize) next_block_size_ *= 2;
   return size;

@@ -2,10 +2,9 @@
 //
 //   slot : u64   | high 16 bits of the key's hash | 48 bits pointer |        0: free. Linear probing from hash & mask.
 //
-// A key has one slot for ever; a newer version of it replaces the pointer. Older versions stand right behind it on the
-// skip list's lowest level. At three quarters full the writer builds a table of twice the size and publishes it; the old one
-// stays in the arena, so a reader inside it goes on undisturbed: whatever it does not find there was added after its
-// snapshot. Small memtables (a server's tick) have no table at all: empty() says so, and the caller searches.
+// A key has one slot for ever; a newer version of it replaces the pointer. At three quarters full the writer builds a
+// table of twice the size and publishes it; the old one stays in the arena, so a reader inside it goes on undisturbed:
+// whatever it does not find there was added after its snapshot.
 // Threads: Set by the memtable's one writer; Find by any thread, beside it.
 #pragma once
 
@@ -25,13 +24,14 @@ namespace varve::lsm {
 template <typename Node>
 class KeyIndex {
  public:
-  bool empty() const { return table_.load(std::memory_order_acquire) == nullptr; }
+  explicit KeyIndex(Arena* arena) : arena_(arena) { Reset(); }
+
   // Brings the slot of `hash` near, for a Set or Find to come.
   void Prefetch(uint64_t hash) const {
     const Table* table = table_.load(std::memory_order_acquire);
-    if (table != nullptr) __builtin_prefetch(&table->slots[hash & table->mask]);
+    __builtin_prefetch(&table->slots[hash & table->mask]);
   }
-  // The newest version of `key`, or null. Not to be called while empty().
+  // The newest version of `key`, or null.
   const Node* Find(std::string_view key, uint64_t hash) const {
     const Table* table = table_.load(std::memory_order_acquire);
     for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
@@ -42,19 +42,17 @@ class KeyIndex {
       if (node->key() == key) return node;
     }
   }
-  // Makes `node` what Find gives for its key, unless a newer version is there. Between Begin and Reset.
-  void Set(const Node* node, uint64_t hash, Arena* arena) {
-    if ((used_ + 1) * 4 > (latest_->mask + 1) * 3) Grow(arena);
-    used_ += Place(latest_, node, hash);
+  // Makes `node` what Find gives for its key, unless a newer version is there.
+  void Set(const Node* node, uint64_t hash) {
+    Table* table = table_.load(std::memory_order_relaxed);
+    if ((used_ + 1) * 4 > (table->mask + 1) * 3) table = Grow(table);
+    used_ += Place(table, node, hash);
   }
-  // Begins a table; readers do not see it before Publish, so that it can be filled with all there is.
-  void Begin(Arena* arena) {
+  // Forgets everything; the memory is the arena's, which has been reset. No reader is there.
+  void Reset() {
     used_ = 0;
-    latest_ = NewTable(kSizeMin, arena);
+    table_.store(NewTable(kSizeMin), std::memory_order_release);
   }
-  void Publish() { table_.store(latest_, std::memory_order_release); }
-  // Forgets the table; its memory belongs to the arena. No reader is there.
-  void Reset() { table_.store(nullptr, std::memory_order_relaxed); }
 
   // Keyed by a secret of this process, so that nobody can choose keys that collide.
   static uint64_t Hash(std::string_view key) {
@@ -64,7 +62,7 @@ class KeyIndex {
 
  private:
   static constexpr int kPointerBits = 48;
-  static constexpr size_t kSizeMin = 128;
+  static constexpr size_t kSizeMin = 32;
   static constexpr size_t kPrefetchAhead = 16;  // slots, while the table is rebuilt
 
   struct Table {
@@ -76,10 +74,10 @@ class KeyIndex {
     return reinterpret_cast<const Node*>(slot & ((uint64_t{1} << kPointerBits) - 1));
   }
 
-  static Table* NewTable(size_t size, Arena* arena) {
-    auto* slots = reinterpret_cast<std::atomic<uint64_t>*>(arena->Allocate(size * sizeof(uint64_t)));
+  Table* NewTable(size_t size) {
+    auto* slots = reinterpret_cast<std::atomic<uint64_t>*>(arena_->Allocate(size * sizeof(uint64_t)));
     for (size_t i = 0; i < size; ++i) new (&slots[i]) std::atomic<uint64_t>(0);
-    return new (arena->Allocate(sizeof(Table))) Table{size - 1, slots};
+    return new (arena_->Allocate(sizeof(Table))) Table{size - 1, slots};
   }
 
   // 1 when the key took a slot of its own, 0 when it had one.
@@ -99,23 +97,23 @@ class KeyIndex {
     }
   }
 
-  void Grow(Arena* arena) {
-    const Table* old = latest_;
+  Table* Grow(const Table* old) {
     const size_t size = old->mask + 1;
-    latest_ = NewTable(size * 2, arena);
+    Table* const grown = NewTable(size * 2);
     for (size_t i = 0; i < size; ++i) {
       if (i + kPrefetchAhead < size) {
         __builtin_prefetch(Pointer(old->slots[i + kPrefetchAhead].load(std::memory_order_relaxed)));
       }
       const uint64_t slot = old->slots[i].load(std::memory_order_relaxed);
-      if (slot != 0) Place(latest_, Pointer(slot), Hash(Pointer(slot)->key()));
+      if (slot != 0) Place(grown, Pointer(slot), Hash(Pointer(slot)->key()));
     }
-    if (table_.load(std::memory_order_relaxed) != nullptr) Publish();
+    table_.store(grown, std::memory_order_release);
+    return grown;
   }
 
+  Arena* const arena_;
   std::atomic<Table*> table_{nullptr};
-  Table* latest_ = nullptr;  // writer's: what table_ is, or will be
-  size_t used_ = 0;          // writer's: slots taken in it
+  size_t used_ = 0;  // writer's: slots taken
 };
 
 }  // namespace varve::lsm

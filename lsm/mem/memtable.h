@@ -1,15 +1,9 @@
 // lsm/mem/memtable.h - the newest writes, sorted, in memory.
 //
-// A skip list whose nodes hold key and value inline, in an arena that lives exactly as long as the table: readers take
-// no lock, hold no epoch, and pin the table by shared_ptr. Beside each forward link lies the next node's 8-byte key
-// prefix, so that a search passes most nodes without touching them. Prefix and link are two loads: a reader may pair a
-// prefix with a newer link, whose node is smaller. On the upper levels that is harmless: a search prefix above it may
-// advance, since the node is smaller still; one below it descends, perhaps too early, never too late. Equal prefixes
-// tell nothing, and level 0 gives the answer: there keys are compared in full.
-// A point read goes through a hash table (key_index.h) to the newest version of its key, and to the skip list only while the
-// table is small.
+// Entries hold key and value inline, in an arena that lives exactly as long as the table: readers take no lock, hold no
+// epoch, and pin the table by shared_ptr. In order they are reached through a B+tree (version_tree.h), by key through a
+// hash table (key_index.h) that knows the newest version of each.
 // Range tombstones are few: they are kept apart and fragmented once, on the first read after a change.
-// The writer remembers where it inserted last: a key that belongs right behind the last one costs no search.
 // Threads: Add and AddRangeDelete by one writer at a time; everything else by any thread, beside it. A version added is
 // seen by readers that start after; the caller's visible sequence decides what they may use.
 #pragma once
@@ -25,17 +19,14 @@
 #include "lsm/format/range_tombstones.h"
 #include "lsm/mem/arena.h"
 #include "lsm/mem/key_index.h"
+#include "lsm/mem/version_tree.h"
 #include "lsm/sync/mutex.h"
 
 namespace varve::lsm {
 
 class MemTable {
- private:
-  struct Node;
-
  public:
-  MemTable();
-  ~MemTable();
+  MemTable() = default;
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
 
@@ -61,56 +52,35 @@ class MemTable {
   SequenceNumber smallest_sequence() const { return smallest_seq_; }
   SequenceNumber largest_sequence() const { return largest_seq_; }
 
-  // Order: CompareVersions. Stays usable while versions are added. Prev() costs a search.
+  // Order: CompareVersions. Stays usable while versions are added.
   class Iterator {
    public:
-    explicit Iterator(const MemTable* table) : table_(table) {}
-    bool Valid() const { return node_ != nullptr; }
-    std::string_view key() const;
-    uint64_t trailer() const;
-    std::string_view value() const;
-    void SeekToFirst();
-    void SeekToLast();
-    void Seek(std::string_view key, uint64_t trailer);        // first version >= (key, trailer)
-    void SeekBefore(std::string_view key, uint64_t trailer);  // last version < (key, trailer)
-    void Next();
-    void Prev();
+    explicit Iterator(const MemTable* table) : cursor_(&table->tree_) {}
+    bool Valid() const { return cursor_.entry() != nullptr; }
+    std::string_view key() const { return cursor_.entry()->key(); }
+    uint64_t trailer() const { return cursor_.entry()->trailer; }
+    std::string_view value() const { return cursor_.entry()->value(); }
+    void SeekToFirst() { cursor_.SeekToFirst(); }
+    void SeekToLast() { cursor_.SeekToLast(); }
+    // The first version >= (key, trailer).
+    void Seek(std::string_view key, uint64_t trailer) { cursor_.Seek(key, trailer); }
+    // The last version < (key, trailer).
+    void SeekBefore(std::string_view key, uint64_t trailer) { cursor_.SeekBefore(key, trailer); }
+    void Next() { cursor_.Next(); }
+    void Prev() { cursor_.Prev(); }
 
    private:
-    const MemTable* table_;
-    const Node* node_ = nullptr;
+    VersionTree::Cursor cursor_;
   };
 
  private:
-  static constexpr int kHeightMax = 20;  // enough for 2^20 versions at branching 2; more only make it slower
-
-  // From so many versions on the key index pays.
-  static constexpr uint64_t kIndexFrom = 64;
-  // Versions newer than the snapshot that a point read steps over before it searches.
-  static constexpr int kNewerStepsMax = 16;
-
-  struct Link;
-
-  void IndexAll();
-  const Node* FindVersion(std::string_view key, uint64_t trailer) const;
-  const Node* Find(std::string_view key, uint64_t trailer, const Node** next) const;
-  const Node* FindGreaterOrEqual(std::string_view key, uint64_t trailer) const;
-  const Node* FindLess(std::string_view key, uint64_t trailer) const;
-  const Node* FindLast() const;
-  Node* NewNode(int height, uint64_t trailer, std::string_view key, std::string_view value);
-  void MakeHead();
-  bool FollowsLast(uint64_t prefix, std::string_view key, uint64_t trailer) const;
-  void FindSplice(uint64_t prefix, std::string_view key, uint64_t trailer);
-  int RandomHeight();
+  const MemEntry* FindVersion(std::string_view key, uint64_t trailer) const;
   void NoteSequence(SequenceNumber seq);
 
   Arena arena_;
-  Node* head_;                // no key; less than every node; has all levels
-  Node* splice_[kHeightMax];  // writer's: on each level the last node <= the last insertion; splice_[0] is that
-  KeyIndex<Node> index_;
-  std::atomic<int> height_{1};
+  VersionTree tree_{&arena_};
+  KeyIndex<MemEntry> index_{&arena_};
   std::atomic<uint64_t> count_{0};
-  uint64_t random_state_;                 // writer's
   SequenceNumber smallest_seq_ = 0;       // writer's
   SequenceNumber largest_seq_ = 0;        // writer's
   std::atomic<uint64_t> range_count_{0};  // stored (release) under range_mu_
