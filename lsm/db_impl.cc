@@ -190,6 +190,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
   InstallViewLocked();
   AfterChangeLocked();
+  drop_due_ = !state_.version->with_range_tombstones().empty();
   ScheduleWorkLocked();
   SchedulePeriodicSyncLocked();
   return Status::Ok();
@@ -292,6 +293,9 @@ class DbImpl::SnapshotHandle final : public Snapshot {
   ~SnapshotHandle() override {
     MutexLock lock(&db_->mu_);
     db_->snapshots_.erase(db_->snapshots_.find(sequence_));
+    if (!db_->drop_held_) return;
+    db_->drop_due_ = true;
+    db_->ScheduleWorkLocked();
   }
   SequenceNumber sequence() const override { return sequence_; }
 

@@ -166,6 +166,16 @@ class DbImpl final : public Db {
   Status DoCompaction(const CompactionPlan& plan);
   Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);
+  // Reclaiming (db_impl_reclaim.cc).
+  SequenceNumber OldestSnapshotLocked() const VARVE_REQUIRES(mu_);
+  bool IdleLocked() const VARVE_REQUIRES(mu_);
+  void WatchIdleLocked() VARVE_REQUIRES(mu_);
+  void IdleTick();
+  Status DropCovered();
+  void QuarantineLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
+  void ReleaseQuarantineLocked(std::string_view begin, std::string_view end) VARVE_REQUIRES(mu_);
+  void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
+  void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
@@ -231,7 +241,13 @@ class DbImpl final : public Db {
   bool manual_waiting_ VARVE_GUARDED_BY(mu_) = false;  // for tables that are taken: automatic ones stand back
   Status flush_error_ VARVE_GUARDED_BY(mu_);           // of the last attempt: each heals when the
   Status compaction_error_ VARVE_GUARDED_BY(mu_);      // same kind of work succeeds later
+  Status quarantine_error_ VARVE_GUARDED_BY(mu_);      // of a table that compaction leaves alone since
   Status fence_ VARVE_GUARDED_BY(mu_);
+  bool drop_due_ VARVE_GUARDED_BY(mu_) = false;   // range tombstones may cover tables that they did not before
+  bool drop_held_ VARVE_GUARDED_BY(mu_) = false;  // and would cover more, but for a snapshot
+  bool idle_scheduled_ VARVE_GUARDED_BY(mu_) = false;
+  SequenceNumber watched_sequence_ VARVE_GUARDED_BY(mu_) = 0;          // at the last look
+  SequenceNumber idle_sequence_ VARVE_GUARDED_BY(mu_) = kSequenceMax;  // as long as it is the last one: idle
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
   int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // what Close waits for: work of the executor (but delayed work) and long calls

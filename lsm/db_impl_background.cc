@@ -43,7 +43,8 @@ PickerOptions DbImpl::picker_options() const {
 
 std::optional<CompactionPlan> DbImpl::PickLocked() const {
   if (StoppedLocked() || manual_waiting_) return std::nullopt;
-  return PickCompaction(*state_.version, picker_options(), running_plans_);
+  if (auto plan = PickCompaction(*state_.version, picker_options(), running_plans_)) return plan;
+  return PickReclaim(*state_.version, picker_options(), running_plans_, OldestSnapshotLocked(), IdleLocked());
 }
 
 void DbImpl::ScheduleWorkLocked() {
@@ -53,10 +54,11 @@ void DbImpl::ScheduleWorkLocked() {
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
   if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (compactions_scheduled_ < env_.compaction_threads && PickLocked()) {
+  if (compactions_scheduled_ < env_.compaction_threads && (drop_due_ || PickLocked())) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
   }
+  WatchIdleLocked();
 }
 
 void DbImpl::AfterChangeLocked() {
@@ -82,7 +84,8 @@ void DbImpl::ReportLocked(const Status& status, Status* error) {
 }
 
 Status DbImpl::BackgroundErrorLocked() const {
-  return flush_error_.ok() ? compaction_error_ : flush_error_;
+  if (!flush_error_.ok()) return flush_error_;
+  return compaction_error_.ok() ? quarantine_error_ : compaction_error_;
 }
 
 // What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 is full.
@@ -224,6 +227,8 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
     }
   }
   state_ = std::move(next);
+  if (!edit->added.empty() && !state_.version->with_range_tombstones().empty()) drop_due_ = true;
+  CheckQuarantineLocked();
   if (flushed != nullptr) sealed_.pop_front();
   InstallViewLocked();
   AfterChangeLocked();
@@ -296,11 +301,23 @@ void DbImpl::EndLocked(const CompactionPlan& plan) {
 
 void DbImpl::RunCompaction() {
   std::optional<CompactionPlan> plan;
+  bool drop;
   {
     MutexLock lock(&mu_);
-    plan = PickLocked();
+    drop = drop_due_;
+  }
+  Status dropped = drop ? DropCovered() : Status::Ok();
+  {
+    MutexLock lock(&mu_);
+    if (!dropped.ok()) {
+      drop_due_ = true;
+      ReportLocked(dropped, &compaction_error_);
+    } else {
+      plan = PickLocked();
+    }
     if (!plan) {
       --compactions_scheduled_;
+      ScheduleWorkLocked();
       return;
     }
     StartLocked(*plan);
@@ -309,9 +326,8 @@ void DbImpl::RunCompaction() {
   Status status = DoCompaction(*plan);
   {
     MutexLock lock(&mu_);
-    EndLocked(*plan);
+    EndCompactionLocked(*plan, status);
     --compactions_scheduled_;
-    ReportLocked(status, &compaction_error_);
     ScheduleWorkLocked();
   }
   plan.reset();
@@ -333,8 +349,7 @@ void DbImpl::RunUrgent() {
   }
   Status status = DoCompaction(*plan);
   MutexLock lock(&mu_);
-  EndLocked(*plan);
-  ReportLocked(status, &compaction_error_);
+  EndCompactionLocked(*plan, status);
 }
 
 Status DbImpl::DoCompaction(const CompactionPlan& plan) {
@@ -456,6 +471,7 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
     status = DoCompaction(*plan);
     MutexLock lock(&mu_);
     EndLocked(*plan);
+    if (status.Is(StatusCode::kCorruption)) QuarantineLocked(*plan, status);
     ScheduleWorkLocked();
     changed_.SignalAll();
   }
@@ -477,6 +493,7 @@ std::optional<CompactionPlan> DbImpl::StartRangeStep(RangeProgress* progress, St
   bool busy = false;
   Await([&]() VARVE_REQUIRES(mu_) {
     if (StoppedLocked()) return true;
+    ReleaseQuarantineLocked(progress->begin, progress->end);
     plan.reset();
     plan = PickRange(*state_.version, picker_options(), running_plans_, progress, &busy);
     manual_waiting_ = busy;
@@ -496,7 +513,7 @@ Status DbImpl::WaitForBackgroundWork() {
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
-           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !PickLocked());
+           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ && !PickLocked());
   });
   return BackgroundErrorLocked();
 }

@@ -21,7 +21,7 @@ constexpr uint64_t kPieceMin = 8 * 1024;
 constexpr uint64_t kUpperTableMin = 64 * 1024;
 
 bool IsFree(const TableFileRef& file) {
-  return !file->being_compacted;
+  return !file->being_compacted && !file->quarantined;
 }
 
 bool AllFree(std::span<const TableFileRef> files) {
@@ -296,6 +296,33 @@ std::optional<CompactionPlan> PickDeeper(const Version& version, const PickerOpt
   return std::nullopt;
 }
 
+// Mostly tombstones: half of the entries or more.
+bool IsDense(const TableFile& file) {
+  return file.facts().deletes > 0 && 2 * file.facts().deletes >= file.facts().entries;
+}
+
+bool WantsReclaim(const TableFile& file) {
+  return IsDense(file) || file.facts().range_deletes > 0;
+}
+
+// Takes the tombstones of one table to the level below, or, with nothing beneath, rewrites it without them.
+std::optional<CompactionPlan> ReclaimTable(const Version& version, const PickerOptions& options, RunningPlans running,
+                                           int level, const TableFileRef& file, SequenceNumber oldest_snapshot) {
+  CompactionPlan plan;
+  plan.level = plan.output_level = level;
+  plan.inputs = {file};
+  plan.reason = "table " + std::to_string(file->number()) + " is dense with tombstones";
+  if (!Complete(version, options, running, &plan)) return std::nullopt;
+  if (plan.bottommost) {
+    // All of them go, or the rewritten table would be picked again.
+    if (file->facts().largest_seq > oldest_snapshot) return std::nullopt;
+    return plan;
+  }
+  plan.output_level = level + 1;
+  if (!Complete(version, options, running, &plan)) return std::nullopt;
+  return plan;
+}
+
 double Level0Score(const Version& version, const PickerOptions& options) {
   const double depth = static_cast<double>(version.sublevels().size()) / static_cast<double>(kLevel0Compact);
   const double bytes = static_cast<double>(version.level_bytes(0)) /
@@ -377,6 +404,39 @@ std::optional<CompactionPlan> PickCompaction(const Version& version, const Picke
     auto plan = candidate.level == 0 ? PickLevel0(version, options, running, targets)
                                      : PickDeeper(version, options, running, candidate.level, candidate.score);
     if (plan) return plan;
+  }
+  return std::nullopt;
+}
+
+bool AnyReclaimable(const Version& version) {
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      if (WantsReclaim(*file)) return true;
+    }
+  }
+  return false;
+}
+
+std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOptions& options, RunningPlans running,
+                                          SequenceNumber oldest_snapshot, bool idle) {
+  for (int n = 1; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      if (!IsFree(file) || !(idle ? WantsReclaim(*file) : IsDense(*file))) continue;
+      auto plan = ReclaimTable(version, options, running, n, file, oldest_snapshot);
+      if (plan && (idle || TotalBytes(plan->below) <= kLevelRatio * TotalBytes(plan->inputs))) return plan;
+    }
+  }
+  if (!idle) return std::nullopt;
+  const int output_level = Level0Output(version, ComputeTargets(version, options));
+  for (const TableFileRef& file : version.level(0)) {
+    if (!IsFree(file) || !WantsReclaim(*file)) continue;
+    CompactionPlan plan;
+    plan.output_level = output_level;
+    size_t depth;
+    plan.inputs =
+        ColumnTables(version, options, ColumnRange(version, options, *Beneath(version, *file), output_level), &depth);
+    plan.reason = "table " + std::to_string(file->number()) + " is dense with tombstones";
+    if (Complete(version, options, running, &plan)) return plan;
   }
   return std::nullopt;
 }

@@ -79,6 +79,14 @@ std::optional<CompactionPlan> PickCompaction(const Version& version, const Picke
 // The same, but nothing below level 0: what a deeper compaction lets pass before it.
 std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running);
 
+// A table that is mostly tombstones, or has range tombstones, though no level is over its size: those in levels >= 1 with
+// little beneath them at any time, the others when the database is `idle`. Never one whose tombstones would have to be
+// kept because a snapshot older than `oldest_snapshot` needs them.
+std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOptions& options, RunningPlans running,
+                                          SequenceNumber oldest_snapshot, bool idle);
+// Whether there is any such table.
+bool AnyReclaimable(const Version& version);
+
 // Compacting [begin, end] (empty: unbounded) down to the deepest level in use, in steps of bounded size.
 struct RangeProgress {
   std::string begin, end;

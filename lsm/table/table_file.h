@@ -75,6 +75,8 @@ class TableFile {
 
   // Set while a compaction reads the file, so that no other one picks it. Guarded by the database's mutex.
   mutable bool being_compacted = false;
+  // Set when a compaction could not read the file: no automatic one picks it. Guarded likewise.
+  mutable bool quarantined = false;
 
  private:
   Result<const Table*> OpenSlow() const;

@@ -320,6 +320,58 @@ TEST_F(PickerTest, FlushesAreCutWhereTheOldestSublevelIs) {
   EXPECT_EQ(FlushGuides(*version_, kOptions), (std::vector<TableFileRef>{piece, rest}));
 }
 
+// Dense with tombstones: merged downwards, and at the bottom rewritten without them.
+TEST_F(PickerTest, DenseTablesAreReclaimed) {
+  const TableFileRef low = Add(6, "a", "c", 60);
+  Add(5, "d", "e", 10, /*deletes=*/49);
+  const TableFileRef dense = Add(5, "b", "c", 10, /*deletes=*/50);
+  EXPECT_TRUE(AnyReclaimable(*version_));
+  auto plan = PickReclaim(*version_, kOptions, {}, kSequenceMax, /*idle=*/false);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs, std::vector<TableFileRef>{dense});
+  EXPECT_EQ(plan->below, std::vector<TableFileRef>{low});
+  EXPECT_EQ(plan->output_level, 6);
+  low->being_compacted = true;
+  EXPECT_FALSE(PickReclaim(*version_, kOptions, {}, kSequenceMax, true).has_value());
+}
+
+TEST_F(PickerTest, DenseTablesOverMuchWaitUntilIdle) {
+  Add(6, "a", "c", 101);
+  Add(5, "b", "c", 10, /*deletes=*/50);
+  EXPECT_FALSE(PickReclaim(*version_, kOptions, {}, kSequenceMax, false).has_value());
+  EXPECT_TRUE(PickReclaim(*version_, kOptions, {}, kSequenceMax, true).has_value());
+}
+
+TEST_F(PickerTest, ReclaimAtTheBottomWaitsForSnapshots) {
+  const TableFileRef dense = Add(6, "a", "c", 60, /*deletes=*/90);
+  const SequenceNumber last = dense->facts().largest_seq;
+  EXPECT_FALSE(PickReclaim(*version_, kOptions, {}, last - 1, true).has_value());
+  auto plan = PickReclaim(*version_, kOptions, {}, last, true);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->level, 6);
+  EXPECT_EQ(plan->output_level, 6);
+  EXPECT_TRUE(plan->bottommost);
+  EXPECT_FALSE(plan->trivial_move);
+}
+
+TEST_F(PickerTest, DenseTablesOfLevelZeroGoWhenIdle) {
+  Add(0, "a", "b", 10);
+  Add(0, "m", "n", 10);
+  Add(0, "a", "b", 10, /*deletes=*/100);
+  EXPECT_FALSE(PickReclaim(*version_, kOptions, {}, kSequenceMax, false).has_value());
+  auto plan = PickReclaim(*version_, kOptions, {}, kSequenceMax, true);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->level, 0);
+  EXPECT_EQ(plan->inputs.size(), 2u);  // with the older one beneath
+}
+
+TEST_F(PickerTest, RottenTablesAreLeftAlone) {
+  std::vector<TableFileRef> files;
+  for (int i = 0; i < 4; ++i) files.push_back(Add(0, "c", "k", 64));
+  Add(6, "b", "d", 10)->quarantined = true;
+  EXPECT_FALSE(Pick().has_value());
+}
+
 TEST_F(PickerTest, ARangeGoesDownStepByStep) {
   Add(6, "a", "z", 2560);
   Add(5, "p", "q", 10);

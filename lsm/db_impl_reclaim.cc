@@ -1,0 +1,136 @@
+// Space given back without need for room: tables under range tombstones, tables dense with tombstones, and what is done
+// with tables that cannot be read.
+#include <algorithm>
+
+#include "lsm/compact/covered.h"
+#include "lsm/db_impl.h"
+#include "lsm/db_impl_jobs.h"
+
+namespace varve::lsm {
+
+namespace {
+// A database without a write for this long is idle.
+constexpr uint64_t kIdleUs = 1'000'000;
+// Range tombstones that are looked at together; beyond that, those of the newest tables.
+constexpr uint64_t kTombstonesMax = 4096;
+}  // namespace
+
+SequenceNumber DbImpl::OldestSnapshotLocked() const {
+  return snapshots_.empty() ? kSequenceMax : *snapshots_.begin();
+}
+
+bool DbImpl::IdleLocked() const {
+  return visible_.load(std::memory_order_relaxed) == idle_sequence_;
+}
+
+// As long as there are tombstones to be got rid of, one look in each period whether anything was written in it.
+void DbImpl::WatchIdleLocked() {
+  if (idle_scheduled_ || StoppedLocked()) return;
+  if (IdleLocked() && snapshots_.empty()) return;  // else their release may free some
+  if (!AnyReclaimable(*state_.version)) return;
+  idle_scheduled_ = true;
+  watched_sequence_ = visible_.load(std::memory_order_relaxed);
+  ScheduleLaterLocked(Lane::kCompact, kIdleUs, &DbImpl::IdleTick);
+}
+
+void DbImpl::IdleTick() {
+  MutexLock lock(&mu_);
+  idle_scheduled_ = false;
+  if (visible_.load(std::memory_order_relaxed) == watched_sequence_) idle_sequence_ = watched_sequence_;
+  ScheduleWorkLocked();
+}
+
+// What the tombstones of the newest tables cover now goes by one edit of the manifest.
+Status DbImpl::DropCovered() {
+  std::shared_ptr<const Version> version;
+  std::vector<SequenceNumber> snapshots;
+  {
+    MutexLock lock(&mu_);
+    drop_due_ = drop_held_ = false;
+    version = state_.version;
+    snapshots = SnapshotListLocked();  // one taken from here on sees all tombstones of the version
+  }
+  std::vector<RangeTombstone> ranges;
+  for (const TableFileRef& file : version->with_range_tombstones()) {
+    if (ranges.size() > kTombstonesMax) break;
+    auto table = file->Open();
+    if (!table.ok()) continue;  // one that cannot be read hides less; whoever needs it reports it
+    (*table)->range_tombstones()->AppendTo(&ranges);
+  }
+  CoveredTables covered = FindCovered(*version, RangeTombstones::Fragmented(std::move(ranges)), snapshots);
+  VersionEdit edit;
+  ActiveJob job;
+  job.facts.kind = JobKind::kDrop;
+  job.facts.reason = "covered by range deletes";
+  {
+    MutexLock lock(&mu_);
+    drop_held_ = covered.held;
+    std::erase_if(covered.tables, [&](const VersionEdit::Added& table) {
+      const auto& files = state_.version->level(table.level);
+      return table.file->being_compacted || std::find(files.begin(), files.end(), table.file) == files.end();
+    });
+    if (covered.tables.empty() || StoppedLocked()) return Status::Ok();
+    for (const VersionEdit::Added& table : covered.tables) {
+      table.file->being_compacted = true;
+      edit.removed.push_back({table.level, table.file->number()});
+      job.facts.inputs.push_back(table.file->number());
+    }
+  }
+  job.facts.from_level = job.facts.to_level = covered.tables.front().level;
+  StartJob(&job);
+  edit.jobs.push_back(CompletedJob(job, edit));
+  Status status = InstallEdit(&edit, nullptr);
+  FinishJob(&job, status);
+  MutexLock lock(&mu_);
+  for (const VersionEdit::Added& table : covered.tables) table.file->being_compacted = false;
+  return status;
+}
+
+// The tables that a compaction found rotten are left alone from now on, so that the others go on and the same one is
+// not read again every second. Until the database is reopened, or somebody asks for a CompactRange over them.
+void DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) {
+  bool any = false;
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) {
+      if (status.message().find(file->path()) == std::string_view::npos) continue;
+      file->quarantined = any = true;
+    }
+  }
+  for (const auto* files : {&plan.inputs, &plan.below}) {
+    for (const TableFileRef& file : *files) file->quarantined |= !any;  // the message names none: it may be any
+  }
+  quarantine_error_ = Status::Corruption(std::string(status.message()) +
+                                         "; compaction leaves this table alone until the database is reopened or "
+                                         "CompactRange is called");
+}
+
+void DbImpl::ReleaseQuarantineLocked(std::string_view begin, std::string_view end) {
+  if (quarantine_error_.ok()) return;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : state_.version->level(n)) {
+      if (!file->EndsBefore(begin) && (end.empty() || !file->StartsAfter(end))) file->quarantined = false;
+    }
+  }
+  CheckQuarantineLocked();
+}
+
+// The error stands as long as there is such a table.
+void DbImpl::CheckQuarantineLocked() {
+  if (quarantine_error_.ok()) return;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : state_.version->level(n)) {
+      if (file->quarantined) return;
+    }
+  }
+  quarantine_error_ = Status::Ok();
+}
+
+void DbImpl::EndCompactionLocked(const CompactionPlan& plan, const Status& status) {
+  EndLocked(plan);
+  if (!status.Is(StatusCode::kCorruption)) return ReportLocked(status, &compaction_error_);
+  QuarantineLocked(plan, status);
+  changed_.SignalAll();
+  TellLocked([&](EventListener* listener) { listener->OnBackgroundError(status); });
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,190 @@
+// What compaction does for the whole database: space given back, rot left alone, level 0 before deeper levels.
+#include <algorithm>
+
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+
+class DbCompactionTest : public ::testing::Test {
+ protected:
+  void Open(Options options = {}) {
+    db_.reset();
+    options.memory_budget = size_t{8} << 20;
+    options.memtable_size = 64 * 1024;
+    options.table_size = 64 * 1024;
+    options.block_size = 1024;
+    options.background_threads = 1;
+    options.compression = Compression::kNone;
+    auto db = Db::Open(kDir, machine_.Setup(options));
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  static std::string Key(int i) { return "key" + std::to_string(1'000'000 + i); }
+  // Puts 100 bytes under each of the keys [from, to), without running background work.
+  void Fill(int from, int to, char c = 'v') {
+    WriteBatch batch;
+    for (int i = from; i < to; ++i) batch.Put(Key(i), std::string(100, c));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+  }
+  void Erase(int from, int to, int step = 1) {
+    WriteBatch batch;
+    for (int i = from; i < to; i += step) batch.Delete(Key(i));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+  }
+  uint64_t Files() const {
+    uint64_t files = 0;
+    for (const auto& level : db_->Stats().levels) files += level.files;
+    return files;
+  }
+  uint64_t Deletes() const {
+    uint64_t deletes = 0;
+    for (const TableFileFacts& file : db_->TableFiles()) deletes += file.deletes + file.range_deletes;
+    return deletes;
+  }
+  size_t Jobs(JobKind kind) const {
+    const std::vector<Job> jobs = db_->JobHistory();
+    return static_cast<size_t>(
+        std::count_if(jobs.begin(), jobs.end(), [&](const Job& job) { return job.kind == kind; }));
+  }
+
+  Machine machine_{1};
+  std::unique_ptr<Db> db_;
+};
+
+// A range delete gives back what it covers at once, for the price of an edit.
+TEST_F(DbCompactionTest, CoveredTablesAreDroppedUnread) {
+  Open();
+  Fill(0, 5000);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  const uint64_t before = Files();
+  ASSERT_GT(before, 8u);
+  const uint64_t read = db_->Stats().compaction_read_bytes;
+  ASSERT_TRUE(db_->DeleteRange({}, Key(100), Key(4900)).ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  machine_.executor.RunAll();
+  EXPECT_LT(Files(), before / 2);
+  EXPECT_EQ(db_->Stats().compaction_read_bytes, read);
+  EXPECT_EQ(Jobs(JobKind::kDrop), 1u);
+  Rows rows;
+  for (int i = 0; i < 5000; ++i) {
+    if (i < 100 || i >= 4900) rows[Key(i)] = std::string(100, 'v');
+  }
+  EXPECT_EQ(Compare(db_.get(), rows), "");
+  EXPECT_EQ(Problems(db_.get()), "");
+  Open();
+  EXPECT_EQ(Compare(db_.get(), rows), "");
+}
+
+TEST_F(DbCompactionTest, ASnapshotHoldsCoveredTables) {
+  Open();
+  Fill(0, 5000);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  const uint64_t before = Files();
+  auto snapshot = db_->GetSnapshot();
+  ASSERT_TRUE(db_->DeleteRange({}, "", "z").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  machine_.executor.RunAll();
+  EXPECT_GE(Files(), before);
+  ReadOptions then;
+  then.snapshot = snapshot.get();
+  auto rows = ReadAll(db_.get(), then);
+  ASSERT_TRUE(rows.ok());
+  EXPECT_EQ(rows->size(), 5000u);
+  snapshot.reset();
+  machine_.executor.RunAll();
+  EXPECT_LE(Files(), 1u);  // the tombstone itself
+  EXPECT_EQ(Compare(db_.get(), {}), "");
+}
+
+// Once nothing is written for a while, tombstones go to the bottom and end there, with all they hide.
+TEST_F(DbCompactionTest, AnIdleDatabaseIsReclaimed) {
+  Open();
+  Fill(0, 3000);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  const uint64_t bytes = db_->ApproximateSize("", "");
+  Erase(1, 3000, 2);
+  ASSERT_TRUE(db_->DeleteRange({}, Key(2000), Key(2010)).ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  machine_.executor.RunAll();
+  EXPECT_GT(Deletes(), 1000u);  // one table in level 0: no reason to hurry
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(db_->Put({}, "busy", "1").ok());
+    machine_.Rest(900'000);
+  }
+  EXPECT_GT(Deletes(), 1000u);
+  machine_.Rest();
+  machine_.Rest();
+  EXPECT_EQ(Deletes(), 0u);
+  EXPECT_LT(db_->ApproximateSize("", ""), bytes * 6 / 10);
+  EXPECT_EQ(Problems(db_.get()), "");
+  EXPECT_EQ(machine_.executor.PendingCount(Lane::kCompact), 0u);  // and it is not looked at any more
+}
+
+TEST_F(DbCompactionTest, ReclaimingWaitsForASnapshot) {
+  Open();
+  Fill(0, 3000);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  auto snapshot = db_->GetSnapshot();
+  Erase(0, 3000);
+  ASSERT_TRUE(db_->Flush().ok());
+  for (int i = 0; i < 5; ++i) machine_.Rest();
+  EXPECT_EQ(Deletes(), 3000u);
+  const uint64_t compactions = db_->Stats().compactions;
+  for (int i = 0; i < 5; ++i) machine_.Rest();
+  EXPECT_EQ(db_->Stats().compactions, compactions);  // and nothing is rewritten in vain
+  ReadOptions then;
+  then.snapshot = snapshot.get();
+  EXPECT_EQ(ReadAll(db_.get(), then)->size(), 3000u);
+  snapshot.reset();
+  for (int i = 0; i < 3; ++i) machine_.Rest();
+  EXPECT_EQ(Files(), 0u);
+}
+
+// A rotten table is read once, reported, and left alone; the rest of the database is compacted on.
+TEST_F(DbCompactionTest, ARottenTableIsLeftAlone) {
+  Open();
+  Fill(0, 500);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  const std::vector<TableFileFacts> tables = db_->TableFiles();
+  ASSERT_EQ(tables.size(), 1u);
+  const std::string rotten = tables[0].path;
+  {
+    auto file = machine_.disk->OpenForWrite(rotten);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(2000, "rot").ok());
+  }
+  Open();
+  for (int i = 0; i < 4; ++i) {
+    Fill(0, 500, static_cast<char>('a' + i));
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  machine_.executor.RunAll();
+  EXPECT_NE(db_->Stats().background_error.find(rotten), std::string::npos) << db_->Stats().background_error;
+  const uint64_t compactions = db_->Stats().compactions;
+  const uint64_t written = db_->Stats().compaction_write_bytes;
+  for (int i = 0; i < 10; ++i) machine_.Rest();
+  EXPECT_EQ(db_->Stats().compaction_write_bytes, written) << "it is tried again and again";
+  // Other keys are none the worse for it.
+  for (int i = 0; i < 4; ++i) {
+    Fill(10'000, 10'500, static_cast<char>('a' + i));
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  machine_.executor.RunAll();
+  EXPECT_GT(db_->Stats().compactions, compactions);
+  EXPECT_NE(db_->Stats().background_error, "");
+  // Asked for, it is tried, and says what is wrong.
+  const Status asked = db_->CompactRange({}, {});
+  EXPECT_TRUE(asked.Is(StatusCode::kCorruption)) << asked.ToString();
+  // Deleting what it holds is a cure.
+  ASSERT_TRUE(db_->DeleteRange({}, "", "z").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  machine_.executor.RunAll();
+  EXPECT_EQ(db_->Stats().background_error, "");
+  EXPECT_EQ(Compare(db_.get(), {}), "");
+}
+
+}  // namespace
+}  // namespace varve::lsm
