@@ -57,6 +57,7 @@ struct DbStats {
   uint64_t table_memory_bytes = 0;  // indexes and filters of open tables
   uint64_t cache_hits = 0, cache_misses = 0;
   uint64_t filter_useful = 0;            // table lookups a filter saved
+  uint64_t filter_false_positives = 0;   // blocks looked into in vain because a filter said "maybe"
   uint64_t writes = 0, write_bytes = 0;  // operations and batch bytes accepted
   uint64_t wal_bytes = 0, wal_syncs = 0;
   uint64_t flushes = 0, flush_bytes = 0;
@@ -90,6 +91,9 @@ struct VerifyReport {
   std::vector<std::string> problems;  // one line each, naming file and offset; empty means sound
 };
 
+// The answer of GetAsync: what Get gives, and the value when it was found.
+using GetCallback = std::function<void(Result<bool> found, PinnedValue value)>;
+
 // Called once, from a background thread, when the write is durable (OK) or never will be (kFenced, kClosed).
 using DurableCallback = std::function<void(const Status&)>;
 
@@ -105,7 +109,13 @@ class Db {
   virtual Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
   // The same without touching the disk: kWouldBlock when the answer is not in memory.
   virtual Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
-  // Get of every key against one state of the database; `values` is as long as `keys`.
+  // Get for event loops: `callback` is called once, within this call when the answer is in memory, else from a thread
+  // that reads for the database; what it says was true at some moment in between. Gives kBusy, without a callback, when
+  // 1024 reads wait for the disk already. What `options` names outlives the callback; Close waits for the callbacks, so
+  // none of them may close the database.
+  virtual Status GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) = 0;
+  // Get of every key against one state of the database; `values` is as long as `keys`. Faster than as many Gets: keys
+  // go through memory together, blocks not in memory are read side by side, and each only once.
   virtual std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                              std::span<PinnedValue> values) = 0;
   virtual Iterator NewIterator(const ReadOptions& options) = 0;

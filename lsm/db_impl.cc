@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kBudgetMin = size_t{4} << 20;
 constexpr size_t kMemTableMin = size_t{1} << 20;
 constexpr size_t kMemTableMax = size_t{64} << 20;
+constexpr int kAsyncReadsMax = 1024;                  // GetAsync says so to its users
 constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
 
 }  // namespace
@@ -265,20 +266,45 @@ Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, Pi
   return GetFrom(*view, options, SequenceOf(options), /*memory_only=*/true, key, value);
 }
 
+Status DbImpl::GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) {
+  PinnedValue value;
+  Result<bool> found = TryGet(options, key, &value);
+  if (!found.status().Is(StatusCode::kWouldBlock)) {
+    callback(std::move(found), std::move(value));
+    return Status::Ok();
+  }
+  {
+    MutexLock lock(&mu_);
+    if (async_reads_ >= kAsyncReadsMax) return Status::Busy("1024 reads wait for the disk already");
+    if (!closing_.load(std::memory_order_relaxed)) {
+      ++async_reads_;
+      ++jobs_;
+      executor_->Schedule(Lane::kRead,
+                          [this, options, key = std::string(key), callback = std::move(callback)]() mutable {
+                            PinnedValue read;
+                            Result<bool> answer = Get(options, key, &read);
+                            std::exchange(callback, nullptr)(std::move(answer), std::move(read));
+                            MutexLock done(&mu_);
+                            --async_reads_;
+                            --jobs_;
+                            changed_.SignalAll();
+                          });
+      return Status::Ok();
+    }
+  }
+  callback(Status::Closed(), {});
+  return Status::Ok();
+}
+
 std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                            std::span<PinnedValue> values) {
-  std::vector<Result<bool>> results;
-  results.reserve(keys.size());
   if (closed_.load(std::memory_order_relaxed)) {
-    for (size_t i = 0; i < keys.size(); ++i) results.emplace_back(Status::Closed());
-    return results;
+    std::vector<Result<bool>> closed;
+    for (size_t i = 0; i < keys.size(); ++i) closed.emplace_back(Status::Closed());
+    return closed;
   }
   CurrentView::Pin view(view_.get());
-  const SequenceNumber snapshot = SequenceOf(options);
-  for (size_t i = 0; i < keys.size(); ++i) {
-    results.push_back(GetFrom(*view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
-  }
-  return results;
+  return MultiGetFrom(*view, options, SequenceOf(options), keys, values, executor_);
 }
 
 Iterator DbImpl::NewIterator(const ReadOptions& options) {

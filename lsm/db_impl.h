@@ -52,6 +52,7 @@ class DbImpl final : public Db {
 
   Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
   Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
+  Status GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) override;
   std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                      std::span<PinnedValue> values) override;
   Iterator NewIterator(const ReadOptions& options) override;
@@ -185,6 +186,8 @@ class DbImpl final : public Db {
   void RemoveBuried();
   void RemoveReplayedWals(uint64_t below);
   TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> borders, ActiveJob* job);
+  // Of the tables that take `keys` to level `to` from level `from` (-1: from a memtable).
+  double FilterBitsFor(int from, int to, uint64_t keys) const VARVE_EXCLUDES(mu_);
   std::vector<SequenceNumber> SnapshotListLocked() const VARVE_REQUIRES(mu_);
   PickerOptions picker_options() const;
 
@@ -250,6 +253,7 @@ class DbImpl final : public Db {
   SequenceNumber idle_sequence_ VARVE_GUARDED_BY(mu_) = kSequenceMax;  // as long as it is the last one: idle
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
+  int async_reads_ VARVE_GUARDED_BY(mu_) = 0;           // that wait for the disk
   int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // what Close waits for: work of the executor (but delayed work) and long calls
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
   uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;

@@ -100,6 +100,7 @@ DbStats DbImpl::Stats() const {
   stats.cache_hits = cache_->hits();
   stats.cache_misses = cache_->misses();
   stats.filter_useful = cache_->filter_useful();
+  stats.filter_false_positives = cache_->filter_false_positives();
   stats.writes = counters_.writes.load(std::memory_order_relaxed);
   stats.write_bytes = counters_.write_bytes.load(std::memory_order_relaxed);
   stats.wal_bytes = wal_->appended_bytes();

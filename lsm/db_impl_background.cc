@@ -1,6 +1,7 @@
 // Flushes and compactions: from memtables to level 0, and down the levels.
 #include <algorithm>
 
+#include "lsm/compact/filter_bits.h"
 #include "lsm/db_impl.h"
 #include "lsm/db_impl_jobs.h"
 #include "lsm/version/file_names.h"
@@ -123,13 +124,21 @@ TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> border
   // Level 0 lives for moments: compressing it would only slow the flush.
   setup.builder.compression = level == 0 ? Compression::kNone : env_.options.compression;
   setup.builder.zstd_level = kZstdLevel;
-  setup.builder.filter_bits_per_key = env_.options.filter_bits_per_key;
   setup.grandparents = std::move(borders);
   setup.next_number = [this] { return NextNumber(); };
   setup.cancelled = &closing_;
   setup.meter = &job->meter;
   setup.builder.before_write = [this, job](size_t bytes) { return BeforeTableWrite(job, bytes); };
   return setup;
+}
+
+double DbImpl::FilterBitsFor(int from, int to, uint64_t keys) const {
+  std::array<uint64_t, kLevels> after{};
+  MutexLock lock(&mu_);
+  for (int n = 0; n < kLevels; ++n) after[static_cast<size_t>(n)] = state_.version->level_entries(n);
+  if (from >= 0) after[static_cast<size_t>(from)] -= keys;
+  after[static_cast<size_t>(to)] += keys;
+  return FilterBits(after, to, env_.options.filter_bits_per_key);
 }
 
 void DbImpl::RunFlush() {
@@ -182,6 +191,7 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   }
   TableOutputSetup setup = OutputSetup(0, std::move(guides), job);
   setup.border_bytes = picker_options().FlushPieceBytes();
+  setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, sealed.table->count());
   TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
@@ -415,9 +425,12 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
+  uint64_t keys = 0;
+  for (const TableFileRef& file : plan.inputs) keys += file->facts().entries;
   TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
   setup.table_bytes = plan.TableBytes(picker_options());
   if (plan.level > 0) setup.yield = [this] { RunUrgent(); };
+  setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
   TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();

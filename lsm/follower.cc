@@ -163,19 +163,23 @@ Result<bool> Follower::TryGet(const ReadOptions& options, std::string_view key, 
   return GetFrom(*now.view, options, now.sequence, /*memory_only=*/true, key, value);
 }
 
+// A follower has no threads: it reads in the caller.
+Status Follower::GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) {
+  PinnedValue value;
+  Result<bool> found = Get(options, key, &value);
+  callback(std::move(found), std::move(value));
+  return Status::Ok();
+}
+
 std::vector<Result<bool>> Follower::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                              std::span<PinnedValue> values) {
-  std::vector<Result<bool>> results;
-  results.reserve(keys.size());
-  const Moment now = Now(options);
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if (closed_.load(std::memory_order_acquire)) {
-      results.emplace_back(Status::Closed());
-    } else {
-      results.push_back(GetFrom(*now.view, options, now.sequence, /*memory_only=*/false, keys[i], &values[i]));
-    }
+  if (closed_.load(std::memory_order_acquire)) {
+    std::vector<Result<bool>> closed;
+    for (size_t i = 0; i < keys.size(); ++i) closed.emplace_back(Status::Closed());
+    return closed;
   }
-  return results;
+  const Moment now = Now(options);
+  return MultiGetFrom(*now.view, options, now.sequence, keys, values, nullptr);
 }
 
 Iterator Follower::NewIterator(const ReadOptions& options) {
@@ -217,6 +221,7 @@ DbStats Follower::Stats() const {
   stats.cache_hits = cache_->hits();
   stats.cache_misses = cache_->misses();
   stats.filter_useful = cache_->filter_useful();
+  stats.filter_false_positives = cache_->filter_false_positives();
   return stats;
 }
 

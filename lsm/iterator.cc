@@ -34,6 +34,15 @@ void Iterator::Next() {
 void Iterator::Prev() {
   impl_->Prev();
 }
+bool Iterator::TrySeek(std::string_view key) {
+  return impl_ == nullptr || impl_->TrySeek(key);
+}
+bool Iterator::TryNext() {
+  return impl_->TryNext();
+}
+void Iterator::Resume() {
+  if (impl_) impl_->Resume();
+}
 std::string_view Iterator::key() const {
   return impl_->key();
 }

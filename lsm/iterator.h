@@ -35,6 +35,12 @@ class Iterator {
   void SeekForPrev(std::string_view key);  // last key <= `key`
   void Next();                             // requires Valid()
   void Prev();                             // requires Valid()
+  // Seek and Next for event loops: they do not touch the disk. False when the next key is not in memory: then the
+  // iterator is not Valid(), status() is kWouldBlock, and Resume() finishes the step, from the disk, on whichever thread
+  // may wait (one at a time, as ever); TrySeek and Seek give it up.
+  bool TrySeek(std::string_view key);
+  bool TryNext();  // requires Valid(), reached by going forward
+  void Resume();
   std::string_view key() const;
   std::string_view value() const;
   Status status() const;

@@ -7,10 +7,15 @@
 #include "lsm/format/hash.h"
 #include "lsm/indexed_batch.h"
 #include "lsm/iter/db_iterator.h"
+#include "lsm/sync/run_together.h"
 
 namespace varve::lsm {
 
 namespace {
+
+// Keys that MultiGet takes through its steps together: enough to keep memory and disk busy, and few enough that the
+// lines brought near stay there.
+constexpr size_t kMultiGetStep = 64;
 
 // A point read on its way from the newest source to the oldest.
 class PointRead {
@@ -18,12 +23,24 @@ class PointRead {
   PointRead(std::string_view key, SequenceNumber snapshot, ReadTier tier, PinnedValue* value)
       : key_(key), snapshot_(snapshot), tier_(tier), value_(value) {}
 
+  std::string_view key() const { return key_; }
+  uint64_t hash() {
+    if (!hashed_) {
+      hash_ = HashKey(key_);
+      hashed_ = true;
+    }
+    return hash_;
+  }
   bool done() const { return done_; }
   Result<bool> result() && {
     if (!status_.ok()) return std::move(status_);
     return found_;
   }
 
+  void LookInMemory(const ReadView& view) {
+    if (view.active != nullptr) LookIn(*view.active);
+    for (size_t i = 0; i < view.sealed.size() && !done_; ++i) LookIn(*view.sealed[i]);
+  }
   void LookIn(const MemTable& table) {
     if (auto tombstones = table.range_tombstones()) Cover(*tombstones);
     uint64_t trailer;
@@ -35,18 +52,16 @@ class PointRead {
     }
   }
 
-  void LookIn(const TableFile& file) {
-    if (file.StartsAfter(key_) || file.EndsBefore(key_)) return;  // bounds include range tombstones
+  // `ahead`, if not null, may hold the block to look in.
+  void LookIn(const TableFile& file, const BlockAhead* ahead = nullptr) {
     if (tier_.memory_only && file.opened() == nullptr) return Fail(Status::WouldBlock());
     auto table = file.Open();
     if (!table.ok()) return Fail(table.status());
     if (file.facts().range_deletes > 0) Cover(*(*table)->range_tombstones());
-    if (!hashed_) {
-      hash_ = HashKey(key_);
-      hashed_ = true;
-    }
     uint64_t trailer;
-    Result<bool> hit = (*table)->Get(key_, hash_, snapshot_, tier_, &trailer, value_);
+    Result<bool> hit = ahead != nullptr && ahead->table == *table
+                           ? Table::Get(*ahead, key_, snapshot_, &trailer, value_)
+                           : (*table)->Get(key_, hash(), snapshot_, tier_, &trailer, value_);
     if (!hit.ok()) return Fail(hit.status());
     if (*hit) {
       if (!Decide(trailer)) value_->Reset();
@@ -79,6 +94,111 @@ class PointRead {
   bool done_ = false;
   bool found_ = false;
   Status status_;
+};
+
+// Calls look(file) for the tables that may hold `key` or a range tombstone over it, newest first, until it says false.
+template <typename Look>
+void ForEachTable(const Version& version, std::string_view key, Look look) {
+  const auto look_in_run = [&](const std::vector<TableFileRef>& files) {
+    const size_t index = FindFile(files, key);
+    return index == files.size() || files[index]->StartsAfter(key) || look(*files[index]);
+  };
+  const auto& sublevels = version.sublevels();
+  for (size_t i = sublevels.size(); i > 0; --i) {
+    if (!look_in_run(sublevels[i - 1])) return;
+  }
+  for (int n = 1; n <= version.deepest_level(); ++n) {
+    if (!look_in_run(version.level(n))) return;
+  }
+}
+
+// Many point reads that go through each step together, so that what one touches is on its way from memory while the
+// others' is waited for, and blocks come from the disk side by side. Nothing is decided ahead: the last step is Get's
+// own, and finds everything near.
+class MultiRead {
+ public:
+  MultiRead(const ReadView& view, ReadTier tier, SequenceNumber snapshot)
+      : view_(view), tier_(tier), snapshot_(snapshot) {}
+
+  void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, Executor* executor,
+           std::vector<Result<bool>>* results) {
+    for (std::string_view key : keys) {
+      if (view_.active != nullptr) view_.active->Prefetch(key);
+    }
+    reads_.reserve(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      reads_.push_back({PointRead(keys[i], snapshot_, tier_, &values[i])});
+      reads_.back().point.LookInMemory(view_);
+    }
+    ListTables();
+    FindBlocks();
+    ReadMissing(executor);
+    for (Read& read : reads_) {
+      for (size_t t = read.first_table; t < read.tables_end && !read.point.done(); ++t) {
+        read.point.LookIn(*tables_[t], &read.ahead);
+      }
+      results->push_back(std::move(read.point).result());
+    }
+  }
+
+ private:
+  struct Read {
+    PointRead point;
+    size_t first_table = 0, tables_end = 0;  // in tables_; none when the memtables decided
+    BlockAhead ahead = {};
+  };
+
+  void ListTables() {
+    for (Read& read : reads_) {
+      read.first_table = read.tables_end = tables_.size();
+      if (read.point.done()) continue;
+      ForEachTable(*view_.version, read.point.key(), [&](const TableFile& file) {
+        tables_.push_back(&file);
+        if (const Table* table = file.opened(); table != nullptr) table->PrefetchFilter(read.point.hash());
+        return true;
+      });
+      read.tables_end = tables_.size();
+    }
+  }
+
+  // The first block that the key may be in; another one is looked at only after a false answer of a filter.
+  void FindBlocks() {
+    for (Read& read : reads_) {
+      for (size_t t = read.first_table; t < read.tables_end; ++t) {
+        const Table* table = tables_[t]->opened();
+        if (table == nullptr || table->Find(read.point.key(), read.point.hash(), snapshot_, &read.ahead)) break;
+      }
+    }
+    for (Read& read : reads_) {
+      if (read.ahead.table != nullptr) Table::TakeResident(&read.ahead);
+    }
+  }
+
+  void ReadMissing(Executor* executor) {
+    std::vector<BlockAhead*> missing;
+    for (Read& read : reads_) {
+      if (read.ahead.table != nullptr && !read.ahead.block) missing.push_back(&read.ahead);
+    }
+    if (missing.empty()) return;
+    const auto before = [](const BlockAhead* a, const BlockAhead* b) {
+      return std::pair(a->table, a->index) < std::pair(b->table, b->index);
+    };
+    std::sort(missing.begin(), missing.end(), before);
+    std::vector<size_t> firsts;  // of those that want the same block
+    for (size_t i = 0; i < missing.size(); ++i) {
+      if (i == 0 || before(missing[i - 1], missing[i])) firsts.push_back(i);
+    }
+    RunTogether(executor, Lane::kRead, firsts.size(), [&](size_t n) {
+      const size_t end = n + 1 < firsts.size() ? firsts[n + 1] : missing.size();
+      Table::Read({missing.data() + firsts[n], missing.data() + end}, tier_);
+    });
+  }
+
+  const ReadView& view_;
+  const ReadTier tier_;
+  const SequenceNumber snapshot_;
+  std::vector<Read> reads_;
+  std::vector<const TableFile*> tables_;  // of the first read, of the second, ...
 };
 
 // The newest tombstone <= `limit` over each part of the bounds: all that an iterator of one snapshot needs.
@@ -145,16 +265,33 @@ Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceN
     }
   }
   PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
-  if (view.active != nullptr) read.LookIn(*view.active);
-  for (size_t i = 0; i < view.sealed.size() && !read.done(); ++i) read.LookIn(*view.sealed[i]);
-  const auto look_in_run = [&](const std::vector<TableFileRef>& files) {
-    size_t index = files.size() == 1 ? 0 : FindFile(files, key);
-    if (index < files.size() && !files[index]->StartsAfter(key)) read.LookIn(*files[index]);
-  };
-  const auto& sublevels = view.version->sublevels();
-  for (size_t i = sublevels.size(); i > 0 && !read.done(); --i) look_in_run(sublevels[i - 1]);
-  for (int n = 1; n <= view.version->deepest_level() && !read.done(); ++n) look_in_run(view.version->level(n));
+  read.LookInMemory(view);
+  if (!read.done()) {
+    ForEachTable(*view.version, key, [&](const TableFile& file) {
+      read.LookIn(file);
+      return !read.done();
+    });
+  }
   return std::move(read).result();
+}
+
+std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
+                                       std::span<const std::string_view> keys, std::span<PinnedValue> values,
+                                       Executor* executor) {
+  std::vector<Result<bool>> results;
+  results.reserve(keys.size());
+  if (options.batch != nullptr && !options.batch->empty()) {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      results.push_back(GetFrom(view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
+    }
+    return results;
+  }
+  for (size_t i = 0; i < keys.size(); i += kMultiGetStep) {
+    const size_t count = std::min(kMultiGetStep, keys.size() - i);
+    MultiRead(view, {.memory_only = false, .fill_cache = options.fill_cache}, snapshot)
+        .Run(keys.subspan(i, count), values.subspan(i, count), executor, &results);
+  }
+  return results;
 }
 
 Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot) {

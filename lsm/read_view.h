@@ -9,6 +9,8 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "lsm/iterator.h"
@@ -29,6 +31,10 @@ struct ReadView {
 // The newest visible value of `key` as of `snapshot`; a batch in `options` comes first.
 Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
                      std::string_view key, PinnedValue* value);
+// The same for many keys; blocks that are not in memory are read side by side on the executor (null: one by one).
+std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
+                                       std::span<const std::string_view> keys, std::span<PinnedValue> values,
+                                       Executor* executor);
 Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot);
 
 class CurrentView {

@@ -1,6 +1,7 @@
 #include "lsm/iter/db_iterator.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace varve::lsm {
@@ -93,6 +94,33 @@ void DbIterator::Next() {
   }
   skip_key_.assign(merge_.key());
   merge_.Next();
+  FindForward(true);
+}
+
+bool DbIterator::TrySeek(std::string_view key) {
+  resume_key_.assign(key);
+  resume_behind_ = false;
+  merge_.SetMemoryOnly(true);
+  Seek(key);
+  merge_.SetMemoryOnly(false);
+  return !merge_.status().Is(StatusCode::kWouldBlock);
+}
+
+bool DbIterator::TryNext() {
+  assert(valid_ && forward_);
+  resume_key_.assign(merge_.key());
+  resume_behind_ = true;
+  merge_.SetMemoryOnly(true);
+  Next();
+  merge_.SetMemoryOnly(false);
+  return !merge_.status().Is(StatusCode::kWouldBlock);
+}
+
+void DbIterator::Resume() {
+  if (!merge_.status().Is(StatusCode::kWouldBlock)) return;
+  if (!resume_behind_) return Seek(resume_key_);
+  skip_key_ = resume_key_;
+  merge_.Seek(skip_key_, 0);
   FindForward(true);
 }
 

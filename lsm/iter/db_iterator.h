@@ -63,6 +63,9 @@ class DbIterator {
   void SeekForPrev(std::string_view key);
   void Next();
   void Prev();
+  bool TrySeek(std::string_view key);
+  bool TryNext();
+  void Resume();
 
  private:
   bool Visible(uint64_t trailer) const {
@@ -86,6 +89,8 @@ class DbIterator {
   const std::string lower_bound_, upper_bound_;
   bool valid_ = false;
   bool forward_ = true;
+  bool resume_behind_ = false;  // Resume: to behind the versions of resume_key_, else to the key itself
+  std::string resume_key_;
   std::string skip_key_;
   std::string shown_key_, shown_value_;
 };

@@ -28,6 +28,11 @@ bool LevelIterator::OpenTable(size_t index) {
     return false;
   }
   if (index == index_ && table_iter_.has_table()) return true;
+  if (tier_.memory_only && files_[index]->opened() == nullptr) {
+    status_ = Status::WouldBlock();
+    Invalidate();
+    return false;
+  }
   auto table = files_[index]->Open();
   if (!table.ok()) {
     status_ = table.status();
@@ -68,24 +73,28 @@ void LevelIterator::SkipEmptyBackward() {
 }
 
 void LevelIterator::SeekToFirst() {
+  status_ = Status::Ok();
   if (!OpenTable(0)) return;
   table_iter_.SeekToFirst();
   SkipEmptyForward();
 }
 
 void LevelIterator::SeekToLast() {
+  status_ = Status::Ok();
   if (files_.empty() || !OpenTable(files_.size() - 1)) return;
   table_iter_.SeekToLast();
   SkipEmptyBackward();
 }
 
 void LevelIterator::Seek(std::string_view key, uint64_t trailer) {
+  status_ = Status::Ok();
   if (!OpenTable(FindFile(files_, key))) return;
   table_iter_.Seek(key, trailer);
   SkipEmptyForward();
 }
 
 void LevelIterator::SeekBefore(std::string_view key, uint64_t trailer) {
+  status_ = Status::Ok();
   if (files_.empty()) return;
   size_t index = FindFile(files_, key);
   if (index == files_.size()) --index;

@@ -21,7 +21,12 @@ class LevelIterator {
   uint64_t trailer() const { return table_iter_.trailer(); }
   std::string_view value() const { return table_iter_.value(); }
   const Status& status() const { return status_; }
+  void SetMemoryOnly(bool memory_only) {
+    tier_.memory_only = memory_only;
+    table_iter_.SetMemoryOnly(memory_only);
+  }
 
+  // Positioning anew forgets an earlier error.
   void SeekToFirst();
   void SeekToLast();
   void Seek(std::string_view key, uint64_t trailer);

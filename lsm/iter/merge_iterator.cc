@@ -64,6 +64,11 @@ void MergeSource::Prev() {
   Apply([](auto& it) { it.Prev(); });
 }
 
+void MergeSource::SetMemoryOnly(bool memory_only) {
+  if (auto* table = std::get_if<TableIterator>(&it_)) table->SetMemoryOnly(memory_only);
+  if (auto* level = std::get_if<LevelIterator>(&it_)) level->SetMemoryOnly(memory_only);
+}
+
 void MergeSource::SkipForward(std::string_view end, SequenceNumber covered) {
   Apply([&](auto& it) {
     if constexpr (std::is_same_v<std::decay_t<decltype(it)>, LevelIterator>) {

@@ -43,6 +43,7 @@ class MergeSource {
   void SeekBefore(std::string_view key, uint64_t trailer);
   void Next();
   void Prev();
+  void SetMemoryOnly(bool memory_only);
   // Past what a tombstone of sequence `covered` hides up to `end` (from `begin` on): see LevelIterator. At least one
   // step.
   void SkipForward(std::string_view end, SequenceNumber covered);
@@ -84,6 +85,10 @@ class MergeIterator {
   // Moves every source past what a tombstone hides; the position may still be hidden. At least one step.
   void SkipForward(std::string_view end, SequenceNumber covered);
   void SkipBackward(std::string_view begin, SequenceNumber covered);
+  // While set, a step that needs the disk is an error, kWouldBlock; after it, seek.
+  void SetMemoryOnly(bool memory_only) {
+    for (MergeSource& source : sources_) source.SetMemoryOnly(memory_only);
+  }
 
  private:
   template <bool kForward>

@@ -27,6 +27,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr size_t kThreadNameMax = 15;  // the kernel's limit
+constexpr size_t kReadThreadsMax = 8;  // they wait for the disk, not for a core
 
 // Signals of the host program are for its own threads; those that tell of a fault in this thread stay open.
 void BlockSignals() {
@@ -55,7 +56,10 @@ class ThreadExecutor final : public Executor {
       }
       WakeAllLocked();
     }
-    for (std::thread& thread : threads_) thread.join();
+    // Until no more come: the last work of one lane may have begun a thread of another.
+    for (std::vector<std::thread> threads = TakeThreads(); !threads.empty(); threads = TakeThreads()) {
+      for (std::thread& thread : threads) thread.join();
+    }
   }
 
   void Schedule(Lane lane, std::function<void()> work) override {
@@ -63,6 +67,9 @@ class ThreadExecutor final : public Executor {
     {
       std::lock_guard lock(mu_);
       state.due.push_back(std::move(work));
+      if (lane == Lane::kRead && state.due.size() > state.idle && readers_ < kReadThreadsMax) {
+        Start(lane, "varve-read-" + std::to_string(readers_++));
+      }
     }
     state.wake.notify_one();
   }
@@ -92,6 +99,7 @@ class ThreadExecutor final : public Executor {
     std::condition_variable wake;
     std::deque<std::function<void()>> due;
     std::vector<Delayed> delayed;  // a heap, the earliest in front
+    size_t idle = 0;               // threads that wait for work
   };
   static constexpr uint64_t kDelayMicrosMax = uint64_t{365} * 24 * 3600 * 1'000'000;  // keeps sums of times in range
 
@@ -119,7 +127,9 @@ class ThreadExecutor final : public Executor {
         WakeAllLocked();
         return;
       } else if (lane.delayed.empty()) {
+        ++lane.idle;
         lane.wake.wait(lock);
+        --lane.idle;
       } else {
         const SteadyTime when = lane.delayed.front().when;
         lane.wake.wait_until(lock, when);
@@ -138,6 +148,11 @@ class ThreadExecutor final : public Executor {
     work = nullptr;  // captures die before the lock is taken
     lock.lock();
     --running_;
+  }
+
+  std::vector<std::thread> TakeThreads() {
+    std::lock_guard lock(mu_);
+    return std::exchange(threads_, {});
   }
 
   // Running work of one lane may schedule on another, so no thread may leave before all lanes are idle.
@@ -159,12 +174,13 @@ class ThreadExecutor final : public Executor {
     }
   }
 
-  std::mutex mu_;  // guards all below but threads_
+  std::mutex mu_;  // guards all below
   std::array<LaneState, kLaneCount> lanes_;
   uint64_t next_order_ = 0;
   size_t running_ = 0;
+  size_t readers_ = 0;  // threads of Lane::kRead
   bool closing_ = false;
-  std::vector<std::thread> threads_;  // touched by the constructor and the destructor only
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace

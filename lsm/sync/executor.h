@@ -1,7 +1,7 @@
 // lsm/sync/executor.h - where background work runs.
 //
-// Three lanes, each with threads of its own, so that a log sync never waits for a flush and a flush never for a
-// compaction. ThreadExecutor is the real one. ManualExecutor (manual_executor.h) runs nothing by itself: a test calls
+// Four lanes, each with threads of its own, so that a log sync never waits for a flush, a flush never for a compaction,
+// and a read for none of them. ThreadExecutor is the real one. ManualExecutor (manual_executor.h) runs nothing by itself: a test calls
 // RunOne(), or the engine does through RunPending() wherever it would otherwise wait, so one thread drives everything
 // in a reproducible order.
 #pragma once
@@ -12,8 +12,8 @@
 
 namespace varve::lsm {
 
-enum class Lane : uint8_t { kLogSync = 0, kFlush = 1, kCompact = 2 };
-inline constexpr int kLaneCount = 3;
+enum class Lane : uint8_t { kLogSync = 0, kFlush = 1, kCompact = 2, kRead = 3 };
+inline constexpr int kLaneCount = 4;
 
 class Executor {
  public:
@@ -27,8 +27,8 @@ class Executor {
   virtual bool RunPending() = 0;
 };
 
-// One thread for log syncs, one for flushes, `compaction_threads` (>= 1) for compactions. The destructor runs what is
-// due, drops what is delayed, and joins.
+// One thread for log syncs, one for flushes, `compaction_threads` (>= 1) for compactions, up to 8 for reads (each begun
+// when the others have something to do). The destructor runs what is due, drops what is delayed, and joins.
 std::unique_ptr<Executor> NewThreadExecutor(int compaction_threads);
 
 }  // namespace varve::lsm

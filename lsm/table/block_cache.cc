@@ -164,8 +164,8 @@ uint64_t BlockCache::misses() const {
 uint64_t BlockCache::filter_useful() const {
   return Sum(&Counters::filter_useful);
 }
-void BlockCache::CountFilterUseful() {
-  MyCounters().filter_useful.fetch_add(1, std::memory_order_relaxed);
+uint64_t BlockCache::filter_false_positives() const {
+  return Sum(&Counters::filter_false_positives);
 }
 
 }  // namespace varve::lsm

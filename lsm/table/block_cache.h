@@ -109,7 +109,9 @@ class BlockCache {
   uint64_t hits() const;
   uint64_t misses() const;
   uint64_t filter_useful() const;
-  void CountFilterUseful();
+  uint64_t filter_false_positives() const;
+  void CountFilterUseful() { MyCounters().filter_useful.fetch_add(1, std::memory_order_relaxed); }
+  void CountFilterFalsePositive() { MyCounters().filter_false_positives.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   static constexpr uint64_t kOnePin = uint64_t{1} << 48;
@@ -119,7 +121,7 @@ class BlockCache {
   static constexpr size_t kAllocationOverhead = 32;  // of the two allocations of a block
 
   struct alignas(64) Counters {
-    std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0};
+    std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0}, filter_false_positives{0};
   };
   static constexpr int kCounterShards = 16;
   Counters& MyCounters() const;

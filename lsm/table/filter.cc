@@ -12,21 +12,22 @@ constexpr uint32_t kProbesMax = 30;
 
 // The number with the fewest false answers for lines of 512 bits. It is a little below bits * ln 2, because lines are
 // not equally full and the full ones decide.
-uint32_t ProbesFor(int bits_per_key) {
-  if (bits_per_key <= 2) return 1;
-  if (bits_per_key <= 3) return 2;
-  if (bits_per_key <= 5) return 3;
-  if (bits_per_key <= 6) return 4;
-  if (bits_per_key <= 8) return 5;
-  if (bits_per_key <= 10) return 6;
-  if (bits_per_key <= 11) return 7;
-  if (bits_per_key <= 14) return 8;
-  if (bits_per_key <= 16) return 9;
-  return std::min<uint32_t>(12, 9 + static_cast<uint32_t>(bits_per_key - 16) / 4);
+uint32_t ProbesFor(double bits_per_key) {
+  const double bits = std::round(2 * bits_per_key) / 2;
+  if (bits <= 2) return 1;
+  if (bits <= 3) return 2;
+  if (bits <= 5) return 3;
+  if (bits <= 6) return 4;
+  if (bits <= 8) return 5;
+  if (bits <= 10) return 6;
+  if (bits <= 11) return 7;
+  if (bits <= 14) return 8;
+  if (bits <= 16) return 9;
+  return std::min<uint32_t>(12, 9 + static_cast<uint32_t>((bits - 16) / 4));
 }
 
-uint64_t LinesFor(size_t keys, int bits_per_key) {
-  const uint64_t bits = uint64_t{keys} * static_cast<uint64_t>(bits_per_key);
+uint64_t LinesFor(size_t keys, double bits_per_key) {
+  const auto bits = static_cast<uint64_t>(static_cast<double>(keys) * bits_per_key);
   const uint64_t lines = (bits + kFilterLineSize * 8 - 1) / (kFilterLineSize * 8);
   // The size of a block is a u32; past 4 billion keys in one table the filter thins out.
   return std::clamp<uint64_t>(lines, 1, std::numeric_limits<uint32_t>::max() / kFilterLineSize - 1);
@@ -34,7 +35,7 @@ uint64_t LinesFor(size_t keys, int bits_per_key) {
 
 }  // namespace
 
-size_t FilterSize(size_t keys, int bits_per_key) {
+size_t FilterSize(size_t keys, double bits_per_key) {
   if (keys == 0 || bits_per_key <= 0) return 0;
   return 1 + static_cast<size_t>(LinesFor(keys, bits_per_key)) * kFilterLineSize;
 }
@@ -44,7 +45,7 @@ double FilterFalsePositiveRate(double bits_per_key) {
   if (bits_per_key <= 0) return 1;
   constexpr double kLineBits = kFilterLineSize * 8;
   const double mean = kLineBits / bits_per_key;
-  const double probes = ProbesFor(static_cast<int>(std::lround(bits_per_key)));
+  const double probes = ProbesFor(bits_per_key);
   double share = std::exp(-mean);  // of lines with `keys` keys
   double rate = 0;
   for (double keys = 1; keys < mean + 10 * std::sqrt(mean) + 10; ++keys) {
@@ -54,7 +55,7 @@ double FilterFalsePositiveRate(double bits_per_key) {
   return rate;
 }
 
-std::string BuildFilter(const std::vector<uint64_t>& hashes, int bits_per_key) {
+std::string BuildFilter(const std::vector<uint64_t>& hashes, double bits_per_key) {
   std::string filter(FilterSize(hashes.size(), bits_per_key), '\0');
   if (filter.empty()) return filter;
   const uint32_t probes = ProbesFor(bits_per_key);

@@ -29,9 +29,9 @@ inline uint64_t FilterHash(std::string_view key) {
 }
 
 // The filter of the keys with these hashes; empty when there are none or bits_per_key <= 0.
-std::string BuildFilter(const std::vector<uint64_t>& hashes, int bits_per_key);
+std::string BuildFilter(const std::vector<uint64_t>& hashes, double bits_per_key);
 // How large that is.
-size_t FilterSize(size_t keys, int bits_per_key);
+size_t FilterSize(size_t keys, double bits_per_key);
 // How many of the questions about absent keys a filter with so many bits for each key answers "maybe"; 1 without one.
 double FilterFalsePositiveRate(double bits_per_key);
 
@@ -44,6 +44,9 @@ class FilterReader {
   bool empty() const { return line_count_ == 0; }
   size_t memory_bytes() const { return line_count_ * kFilterLineSize; }
 
+  void Prefetch(uint64_t hash) const {
+    if (line_count_ != 0) __builtin_prefetch(LineOf(hash));
+  }
   bool MayContain(uint64_t hash) const {
     if (line_count_ == 0) return true;
     const unsigned char* line = LineOf(hash);

@@ -178,6 +178,7 @@ struct Table::Rep {
     if (tier.memory_only) return Status::WouldBlock();
     return Adopt(index, ReadBlock(*file, tail.Block(index), tail.properties.table_id), tier);
   }
+  bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const;
 };
 
 // Checks what was read for a block and makes it resident if the tier says so.
@@ -208,6 +209,27 @@ Result<std::shared_ptr<Table>> Table::Open(std::unique_ptr<ReadableFile> file, u
   return table;
 }
 
+// Looks for the newest version <= snapshot in the block where it is, or nowhere (T2).
+bool Table::Rep::GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer,
+                         PinnedValue* value) const {
+  const BlockView view(block->view());
+  const uint32_t i = view.LowerBound(key, newest);
+  if (i == view.count() || !view.KeyEquals(i, key)) {
+    if (!tail.filter.empty()) cache->CountFilterFalsePositive();
+    return false;
+  }
+  *trailer = view.trailer(i);
+  if (TrailerKind(*trailer) == ValueKind::kDelete) return true;
+  const std::string_view bytes = view.value(i);
+  if (bytes.size() <= kCopyValueMax) {
+    value->Assign(bytes);
+  } else {
+    block->Ref();
+    value->Pin(bytes, block, [](void* owner) { static_cast<CachedBlock*>(owner)->Unref(); });
+  }
+  return true;
+}
+
 Result<bool> Table::Get(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, ReadTier tier,
                         uint64_t* trailer, PinnedValue* value) const {
   const Rep& r = *rep_;
@@ -219,33 +241,59 @@ Result<bool> Table::Get(std::string_view key, uint64_t key_hash, SequenceNumber 
   const uint32_t block_index = r.tail.index.LowerBound(key, newest);
   if (block_index == r.tail.block_count()) return false;
 
-  // T2: the version is in this block or nowhere.
   BlockCache::Slot* slot = &r.slots[block_index];
-  CachedBlock* block = r.cache->Pin(slot);
-  BlockRef read;
-  if (block == nullptr) {
-    Result<BlockRef> loaded = r.ReadDataBlock(block_index, tier);
-    if (!loaded.ok()) return loaded.status();
-    read = std::move(loaded).value();
-    block = read.get();
+  if (CachedBlock* block = r.cache->Pin(slot); block != nullptr) {
+    const bool found = r.GetFrom(block, key, newest, trailer, value);
+    BlockCache::Unpin(slot);
+    return found;
   }
-  const BlockView view(block->view());
-  const uint32_t i = view.LowerBound(key, newest);
-  const bool found = i < view.count() && view.KeyEquals(i, key);
-  if (found) {
-    *trailer = view.trailer(i);
-    if (TrailerKind(*trailer) != ValueKind::kDelete) {
-      const std::string_view bytes = view.value(i);
-      if (bytes.size() <= kCopyValueMax) {
-        value->Assign(bytes);
-      } else {
-        block->Ref();
-        value->Pin(bytes, block, [](void* owner) { static_cast<CachedBlock*>(owner)->Unref(); });
-      }
+  Result<BlockRef> read = r.ReadDataBlock(block_index, tier);
+  if (!read.ok()) return read.status();
+  return r.GetFrom(read->get(), key, newest, trailer, value);
+}
+
+void Table::PrefetchFilter(uint64_t key_hash) const {
+  rep_->tail.filter.Prefetch(key_hash);
+}
+
+bool Table::Find(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, BlockAhead* ahead) const {
+  const Rep& r = *rep_;
+  if (!r.tail.filter.MayContain(key_hash)) return false;
+  const uint32_t index = r.tail.index.LowerBound(key, MaxTrailer(snapshot));
+  if (index == r.tail.block_count()) return false;
+  ahead->table = this;
+  ahead->index = index;
+  __builtin_prefetch(&r.slots[index]);
+  return true;
+}
+
+void Table::TakeResident(BlockAhead* ahead) {
+  const Rep& r = *ahead->table->rep_;
+  ahead->block = r.cache->Lookup(&r.slots[ahead->index]);
+  if (!ahead->block) return;
+  // What a search reads first lies at the end: the tail, prefixes, trailers.
+  constexpr size_t kNearEnd = 256;
+  const std::string_view bytes = ahead->block->view();
+  const char* end = bytes.data() + bytes.size();
+  for (const char* p = end - std::min(bytes.size(), kNearEnd); p < end; p += 64) __builtin_prefetch(p);
+}
+
+void Table::Read(std::span<BlockAhead*> same_block, ReadTier tier) {
+  const BlockAhead& first = *same_block.front();
+  Result<BlockRef> read = first.table->rep_->ReadDataBlock(first.index, tier);
+  for (BlockAhead* ahead : same_block) {
+    if (!read.ok()) {
+      ahead->table = nullptr;
+    } else {
+      (*read)->Ref();
+      ahead->block = BlockRef(read->get());
     }
   }
-  if (!read) BlockCache::Unpin(slot);
-  return found;
+}
+
+bool Table::Get(const BlockAhead& ahead, std::string_view key, SequenceNumber snapshot, uint64_t* trailer,
+                PinnedValue* value) {
+  return ahead.table->rep_->GetFrom(ahead.block.get(), key, MaxTrailer(snapshot), trailer, value);
 }
 
 const std::shared_ptr<const RangeTombstones>& Table::range_tombstones() const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,16 @@ struct ReadTier {
   bool fill_cache = true;
 };
 
+class Table;
 class TableIterator;
+
+// A data block looked up for a key before the read that wants it: how MultiGet brings the blocks of many keys near, or
+// in from the disk, together. Not beyond the table's life.
+struct BlockAhead {
+  const Table* table = nullptr;
+  uint32_t index = 0;
+  BlockRef block;  // empty: neither in memory nor read yet
+};
 
 class Table : public std::enable_shared_from_this<Table> {
  public:
@@ -44,6 +54,17 @@ class Table : public std::enable_shared_from_this<Table> {
   // for deletes). Point versions only. `key_hash` is FilterHash(key), so that one Get hashes once.
   Result<bool> Get(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, ReadTier tier, uint64_t* trailer,
                    PinnedValue* value) const;
+
+  // The steps of Get for callers that take many keys through each of them together: every step brings near what the
+  // next one touches. Find: false when the table certainly has no version of `key`; else *ahead says which block to
+  // look in. TakeResident: the block, if it is in memory. Read: one block from the disk for all that want it; an error is
+  // left for Get to meet. Get: what Get does, by then; *ahead has its block.
+  void PrefetchFilter(uint64_t key_hash) const;
+  bool Find(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, BlockAhead* ahead) const;
+  static void TakeResident(BlockAhead* ahead);
+  static void Read(std::span<BlockAhead*> same_block, ReadTier tier);
+  static bool Get(const BlockAhead& ahead, std::string_view key, SequenceNumber snapshot, uint64_t* trailer,
+                  PinnedValue* value);
 
   // Null when the table has none.
   const std::shared_ptr<const RangeTombstones>& range_tombstones() const;
@@ -81,6 +102,8 @@ class TableIterator {
   uint64_t trailer() const { return block_iter_.trailer(); }
   std::string_view value() const { return block_iter_.value(); }
   const Status& status() const { return status_; }  // an error makes the iterator not Valid
+
+  void SetMemoryOnly(bool memory_only) { tier_.memory_only = memory_only; }
 
   void SeekToFirst();
   void SeekToLast();

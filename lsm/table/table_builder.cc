@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -207,7 +208,9 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
     // Random bits do not compress, and neither does an index that is searched where it lies.
     VARVE_TRY(AppendStored(filter, Compression::kNone, options.table_id, &footer.filter));
     facts->filter_size = filter.size();
-    properties.filter = "bloom " + std::to_string(options.filter_bits_per_key);
+    char name[32];
+    std::snprintf(name, sizeof(name), "bloom %.3g", options.filter_bits_per_key);
+    properties.filter = name;
   }
   VARVE_TRY(AppendStored(index.Finish(), Compression::kNone, options.table_id, &footer.index));
   VARVE_TRY(AppendStored(properties.Encode(), Compression::kNone, /*seed_id=*/0, &footer.properties));

@@ -57,9 +57,10 @@ void Version::Finish() {
       std::sort(files.begin(), files.end(),
                 [](const TableFileRef& a, const TableFileRef& b) { return a->facts().smallest < b->facts().smallest; });
     }
-    level_bytes_[n] = 0;
+    level_bytes_[n] = level_entries_[n] = 0;
     for (const TableFileRef& file : files) {
       level_bytes_[n] += file->facts().file_size;
+      level_entries_[n] += file->facts().entries;
       if (file->facts().range_deletes > 0) with_range_tombstones_.push_back(file);
     }
     if (!files.empty()) deepest_level_ = static_cast<int>(n);

@@ -32,6 +32,7 @@ class Version {
 
   const std::vector<TableFileRef>& level(int n) const { return levels_[static_cast<size_t>(n)]; }
   uint64_t level_bytes(int n) const { return level_bytes_[static_cast<size_t>(n)]; }
+  uint64_t level_entries(int n) const { return level_entries_[static_cast<size_t>(n)]; }
   // Of level 0, oldest first; each ascends and is disjoint.
   const std::vector<std::vector<TableFileRef>>& sublevels() const { return sublevels_; }
   uint64_t file_count() const;
@@ -53,7 +54,7 @@ class Version {
   void BuildSublevels();
 
   std::array<std::vector<TableFileRef>, kLevels> levels_;
-  std::array<uint64_t, kLevels> level_bytes_{};
+  std::array<uint64_t, kLevels> level_bytes_{}, level_entries_{};
   std::vector<std::vector<TableFileRef>> sublevels_;
   std::vector<TableFileRef> with_range_tombstones_;
   int deepest_level_ = -1;

@@ -3,6 +3,8 @@
 //
 // A failure prints what repeats it: VARVE_SEED=... (and the option set, by --gtest_filter). VARVE_MODEL_STEPS says how
 // many operations each option set runs.
+#include <absl/synchronization/notification.h>
+
 #include <deque>
 #include <optional>
 #include <set>
@@ -145,8 +147,10 @@ class ModelRun {
       Write(RandomChanges(&dice_, 1 + dice_.Below(20), 400, set_.value_size));
     } else if (n < 430) {
       DeleteRange();
-    } else if (n < 620) {
+    } else if (n < 600) {
       Get();
+    } else if (n < 620) {
+      GetAsync();
     } else if (n < 680) {
       MultiGet();
     } else if (n < 820) {
@@ -223,6 +227,20 @@ class ModelRun {
     const Result<bool> quick = db_->TryGet(options, key, &value);
     if (quick.ok() || !quick.status().Is(StatusCode::kWouldBlock)) ExpectValue(quick, value, key, rows);
     ExpectValue(db_->Get(options, key, &value), value, key, rows);
+  }
+
+  void GetAsync() {
+    ReadOptions options;
+    const Rows& rows = PickMoment(&options);
+    const std::string key = RandomKey(&dice_);
+    absl::Notification answered;
+    const Status status = db_->GetAsync(options, key, [&](Result<bool> found, PinnedValue value) {
+      ExpectValue(found, value, key, rows);
+      answered.Notify();
+    });
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    while (!set_.threads && !answered.HasBeenNotified()) ASSERT_TRUE(machine_->executor.RunOne(Lane::kRead));
+    answered.WaitForNotification();
   }
 
   void MultiGet() {

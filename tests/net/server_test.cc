@@ -61,6 +61,9 @@ class GatedDb final : public lsm::Db {
   lsm::Result<bool> TryGet(const lsm::ReadOptions& o, std::string_view k, lsm::PinnedValue* v) override {
     return db_->TryGet(o, k, v);
   }
+  lsm::Status GetAsync(const lsm::ReadOptions& o, std::string_view k, lsm::GetCallback callback) override {
+    return db_->GetAsync(o, k, std::move(callback));
+  }
   std::vector<lsm::Result<bool>> MultiGet(const lsm::ReadOptions& o, std::span<const std::string_view> k,
                                           std::span<lsm::PinnedValue> v) override {
     return db_->MultiGet(o, k, v);

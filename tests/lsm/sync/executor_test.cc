@@ -144,7 +144,7 @@ TEST(ThreadExecutor, ThreadsCarryNames) {
       });
     }
   }
-  EXPECT_EQ(names, (std::set<std::string>{"varve-logsync", "varve-flush", "varve-comp-0"}));
+  EXPECT_EQ(names, (std::set<std::string>{"varve-logsync", "varve-flush", "varve-comp-0", "varve-read-0"}));
 }
 
 TEST(ThreadExecutor, ManyThreadsScheduleAtOnce) {

@@ -85,7 +85,7 @@ TEST(SeededManualExecutor, ExploresAllSchedulesThatKeepTheOrderOfALane) {
     ManualExecutor executor(&clock, seed);
     std::string said;
     for (int i = 0; i < 2; ++i) {
-      for (int lane = 0; lane < kLaneCount; ++lane) {
+      for (int lane = 0; lane < 3; ++lane) {
         executor.Schedule(static_cast<Lane>(lane), [&said, i, lane] { said += "adbecf"[2 * lane + i]; });
       }
     }

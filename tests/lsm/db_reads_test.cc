@@ -1,0 +1,269 @@
+// MultiGet's steps, GetAsync, and what the filters save.
+#include <absl/synchronization/barrier.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "lsm/version/file_names.h"
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+
+std::string KeyOf(uint64_t n) {
+  std::string digits = std::to_string(n);
+  return "key" + std::string(9 - digits.size(), '0') + digits;
+}
+
+class DbReadsTest : public ::testing::Test {
+ protected:
+  static Options Small() {
+    Options options;
+    options.memtable_size = 256 * 1024;
+    options.table_size = 64 * 1024;
+    options.block_size = 1024;
+    options.compression = Compression::kNone;
+    options.wal_sync = WalSync::kNever;
+    options.background_threads = 1;
+    return options;
+  }
+  void Open(const Options& options) {
+    db_.reset();
+    auto db = Db::Open(kDir, options);
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  // Rows 0, step, 2 step ...; each value names its key.
+  void Fill(uint64_t count, uint64_t step = 1) {
+    WriteBatch batch;
+    for (uint64_t i = 0; i < count; ++i) {
+      batch.Clear();
+      batch.Put(KeyOf(i * step), "value of " + KeyOf(i * step));
+      ASSERT_TRUE(db_->Write({}, batch).ok());
+    }
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  uint64_t TableReads() {
+    const auto trace = machine_.fs.Trace();
+    return static_cast<uint64_t>(std::count_if(trace.begin(), trace.end(), [](const std::string& line) {
+      return line.find(" read table ") != std::string::npos;
+    }));
+  }
+  struct Answers {
+    std::vector<std::string> keys;
+    std::vector<PinnedValue> values;
+    std::vector<Result<bool>> found;
+  };
+  Answers MultiGet(std::vector<std::string> keys, const ReadOptions& options = {}) {
+    Answers answers{std::move(keys), {}, {}};
+    answers.values.resize(answers.keys.size());
+    const std::vector<std::string_view> views(answers.keys.begin(), answers.keys.end());
+    answers.found = db_->MultiGet(options, views, answers.values);
+    return answers;
+  }
+
+  Machine machine_{1};
+  std::unique_ptr<Db> db_;
+};
+
+TEST_F(DbReadsTest, MultiGetReadsABlockOnceForAllKeysInIt) {
+  Open(machine_.Setup(Small()));
+  Fill(500);
+  for (const bool fill_cache : {false, true}) {
+    Open(machine_.Setup(Small()));
+    ASSERT_TRUE(*MultiGet({KeyOf(499)}).found[0]);  // opens the table
+    machine_.fs.SetTracing(true);
+    std::vector<std::string> keys;
+    for (uint64_t i = 20; i-- > 0;) keys.push_back(KeyOf(i));  // about 30 bytes each: one block, or two
+    ReadOptions read;
+    read.fill_cache = fill_cache;
+    const Answers answers = MultiGet(keys, read);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_TRUE(answers.found[i].ok() && *answers.found[i]);
+      EXPECT_EQ(answers.values[i].view(), "value of " + keys[i]);
+    }
+    EXPECT_GE(TableReads(), 1u);
+    EXPECT_LE(TableReads(), 2u);
+    machine_.fs.SetTracing(false);
+  }
+}
+
+TEST_F(DbReadsTest, MultiGetReadsBlocksSideBySide) {
+  constexpr int kBlocks = 4;
+  Options options = Small();
+  options.file_system = &machine_.fs;
+  Open(options);
+  Fill(1000);
+  Open(options);
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
+  // Every read of a block waits until all four are there: on one thread this would never return.
+  absl::Barrier barrier(kBlocks);
+  std::atomic<int> reads{0};
+  machine_.fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kReadAt || call.path_class != PathClass::kTable) return;
+    ++reads;
+    barrier.Block();
+  });
+  const Answers answers = MultiGet({KeyOf(200), KeyOf(400), KeyOf(600), KeyOf(800)});
+  machine_.fs.SetHook(nullptr);
+  EXPECT_EQ(reads, kBlocks);
+  for (const auto& found : answers.found) EXPECT_TRUE(found.ok() && *found);
+}
+
+TEST_F(DbReadsTest, ABlockThatCannotBeReadFailsItsKeysOnly) {
+  Open(machine_.Setup(Small()));
+  Fill(1000);
+  Open(machine_.Setup(Small()));
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
+  FaultRule rule;
+  rule.ops = {FileOp::kReadAt};
+  rule.path_classes = {PathClass::kTable};
+  machine_.fs.AddRule(rule);
+  const Answers answers = MultiGet({KeyOf(500), KeyOf(1), "absent", KeyOf(500)});
+  EXPECT_TRUE(answers.found[0].status().Is(StatusCode::kIoError));
+  EXPECT_TRUE(answers.found[1].ok() && *answers.found[1]);
+  EXPECT_TRUE(answers.found[2].ok() && !*answers.found[2]);
+  EXPECT_TRUE(answers.found[3].status().Is(StatusCode::kIoError));
+  machine_.fs.ClearRules();
+  EXPECT_TRUE(*MultiGet({KeyOf(500)}).found[0]);
+}
+
+// More keys than one step takes, over all levels, with deletes, range deletes and a snapshot between.
+TEST_F(DbReadsTest, MultiGetAgreesWithGet) {
+  Open(machine_.Setup(Small()));
+  Fill(9000, 1);
+  const auto snapshot = db_->GetSnapshot();
+  Fill(500, 5);
+  ASSERT_TRUE(db_->DeleteRange({}, KeyOf(600), KeyOf(700)).ok());
+  for (uint64_t i = 0; i < 300; i += 7) ASSERT_TRUE(db_->Delete({}, KeyOf(i)).ok());
+  machine_.executor.RunAll();
+  Fill(30, 2);
+  ASSERT_TRUE(db_->Put({}, KeyOf(1), std::string(3000, 'v')).ok());
+  std::vector<std::string> keys;
+  for (uint64_t i = 0; i < 3000; ++i) keys.push_back(KeyOf(i * 7 % 3000));
+  std::array<ReadOptions, 3> all_options;
+  all_options[1].snapshot = snapshot.get();
+  all_options[2].fill_cache = false;
+  for (const ReadOptions& options : all_options) {
+    const Answers answers = MultiGet(keys, options);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      PinnedValue value;
+      const Result<bool> found = db_->Get(options, keys[i], &value);
+      ASSERT_TRUE(answers.found[i].ok() && found.ok());
+      ASSERT_EQ(*answers.found[i], *found) << keys[i];
+      if (*found) {
+        ASSERT_EQ(answers.values[i].view(), value.view()) << keys[i];
+      }
+    }
+  }
+}
+
+TEST_F(DbReadsTest, GetAsyncAnswersAtOnceFromMemoryAndLaterFromTheDisk) {
+  Open(machine_.Setup(Small()));
+  Fill(1000);
+  Open(machine_.Setup(Small()));
+  ASSERT_TRUE(db_->Put({}, "new", "in memory").ok());
+  std::string said;
+  const GetCallback say = [&](Result<bool> found, PinnedValue value) {
+    said += found.ok() ? (*found ? value.ToString() : "(none)") : found.status().ToString();
+  };
+  ASSERT_TRUE(db_->GetAsync({}, "new", say).ok());
+  EXPECT_EQ(said, "in memory");
+  said.clear();
+  ASSERT_TRUE(db_->GetAsync({}, KeyOf(77), say).ok());
+  EXPECT_EQ(said, "");
+  while (machine_.executor.RunOne(Lane::kRead)) {
+  }
+  EXPECT_EQ(said, "value of " + KeyOf(77));
+  said.clear();
+  ASSERT_TRUE(db_->GetAsync({}, KeyOf(77), say).ok());
+  EXPECT_EQ(said, "value of " + KeyOf(77));
+  said.clear();
+  ASSERT_TRUE(db_->GetAsync({}, KeyOf(900), say).ok());
+  ASSERT_TRUE(db_->Close().ok());  // waits for it
+  EXPECT_EQ(said, "value of " + KeyOf(900));
+  said.clear();
+  ASSERT_TRUE(db_->GetAsync({}, KeyOf(900), say).ok());
+  EXPECT_NE(said.find("closed"), std::string::npos) << said;
+}
+
+TEST_F(DbReadsTest, GetAsyncIsBusyWhenTooManyReadsWait) {
+  Open(machine_.Setup(Small()));
+  Fill(1000);
+  Open(machine_.Setup(Small()));
+  int answers = 0;
+  const GetCallback count = [&](Result<bool> found, PinnedValue) { answers += found.ok() && *found; };
+  for (int i = 0; i < 1024; ++i) ASSERT_TRUE(db_->GetAsync({}, KeyOf(5), count).ok());
+  EXPECT_TRUE(db_->GetAsync({}, KeyOf(5), count).Is(StatusCode::kBusy));
+  EXPECT_EQ(answers, 0);
+  machine_.executor.RunAll();
+  EXPECT_EQ(answers, 1024);
+  ASSERT_TRUE(db_->GetAsync({}, KeyOf(5), count).ok());
+  EXPECT_EQ(answers, 1025);
+}
+
+// Walks with an executor between: whatever is in memory, the rows are the same, and only Resume reads.
+TEST_F(DbReadsTest, AnIteratorParksWhereItWouldTouchTheDisk) {
+  Open(machine_.Setup(Small()));
+  Fill(9000);
+  ASSERT_TRUE(db_->DeleteRange({}, KeyOf(2000), KeyOf(3000)).ok());
+  for (uint64_t i = 4000; i < 4100; ++i) ASSERT_TRUE(db_->Delete({}, KeyOf(i)).ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
+  const Rows want = *ReadAll(db_.get());
+  ASSERT_EQ(want.size(), 7900u);
+  Open(machine_.Setup(Small()));
+  Rows got;
+  int parked = 0;
+  Iterator it = db_->NewIterator({});
+  const auto without_disk = [&](auto step) {
+    const uint64_t calls = machine_.fs.CallCount();
+    const bool moved = step();
+    EXPECT_EQ(machine_.fs.CallCount(), calls);
+    if (moved) return;
+    EXPECT_FALSE(it.Valid());
+    EXPECT_TRUE(it.status().Is(StatusCode::kWouldBlock));
+    ++parked;
+    it.Resume();
+  };
+  for (without_disk([&] { return it.TrySeek(KeyOf(100)); }); it.Valid(); without_disk([&] { return it.TryNext(); })) {
+    got.emplace(it.key(), it.value());
+  }
+  ASSERT_TRUE(it.status().ok()) << it.status().ToString();
+  EXPECT_EQ(Difference(got, {want.lower_bound(KeyOf(100)), want.end()}), "");
+  EXPECT_GT(parked, 50);
+  EXPECT_TRUE(it.TrySeek(KeyOf(100)));  // in memory by now
+  EXPECT_EQ(it.key(), KeyOf(100));
+}
+
+// The promise of docs/engine.md: over a tree of several levels a missing key reads at most 0.02 blocks in vain.
+TEST_F(DbReadsTest, FiltersOfAllLevelsTogetherFailRarely) {
+  Options options = Small();
+  options.memtable_size = 16 * 1024;
+  Open(machine_.Setup(options));
+  Dice dice(7);
+  constexpr uint64_t kKeys = 60'000, kMissing = 50'000;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    ASSERT_TRUE(db_->Put({}, KeyOf(2 * dice.Below(kKeys)), std::string(30, 'v')).ok());
+  }
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
+  const DbStats before = db_->Stats();
+  ASSERT_GE(std::count_if(before.levels.begin(), before.levels.end(), [](auto& level) { return level.files > 0; }), 3);
+  PinnedValue value;
+  for (uint64_t i = 0; i < kMissing; ++i) {
+    const Result<bool> found = db_->Get({}, KeyOf(2 * dice.Below(kKeys) + 1), &value);
+    ASSERT_TRUE(found.ok() && !*found);
+  }
+  const DbStats after = db_->Stats();
+  const double in_vain = static_cast<double>(after.filter_false_positives - before.filter_false_positives);
+  EXPECT_LE(in_vain / kMissing, 0.02);
+  EXPECT_GT(in_vain, 0);
+  EXPECT_GE(after.filter_useful - before.filter_useful, kMissing);
+}
+
+}  // namespace
+}  // namespace varve::lsm
