@@ -40,6 +40,14 @@ class WritableFile {
   // Writes all of `data` at `offset`, extending the file (a hole reads as zeros). On error any part may have been
   // written.
   virtual Status WriteAt(uint64_t offset, std::string_view data) = 0;
+  // Says that [offset, offset + size) is about to be written in many small pieces, from lower to higher: an
+  // implementation may allocate it (the file grows, reading as zeros) and map it, so that a WriteAt inside costs no system
+  // call. Optional, and silent: what is wrong, WriteAt tells. A WriteAt into what is prepared stores its first 16 bytes
+  // last: a reader of the file that sees them sees the rest.
+  virtual void Prepare(uint64_t offset, size_t size) {
+    static_cast<void>(offset);
+    static_cast<void>(size);
+  }
   // Makes every byte written so far (and the size) durable: fdatasync.
   virtual Status Sync() = 0;
   // Closes, reporting what close(2) reports. Idempotent.

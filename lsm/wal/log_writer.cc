@@ -15,6 +15,8 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kOneWriteMax = 1024 * 1024;  // larger payloads are not copied behind their header
+constexpr uint64_t kPrepareMin = 64 * 1024;   // prepared at a time; more in a log that has grown
+constexpr uint64_t kPrepareMax = 1024 * 1024;
 
 void EncodeHeader(char* header, uint32_t crc_seed, uint32_t tag, uint32_t mark, std::string_view payload) {
   EncodeFixed32(header + 4, static_cast<uint32_t>(payload.size()));
@@ -96,6 +98,7 @@ Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
   char header[kLogHeaderSize];
   EncodeHeader(header, crc_seed, LogTag(number_, salt_), mark, payload);
   WriteAhead(end);
+  Prepare(offset, end);
   Status status = WriteRecord(offset, {header, kLogHeaderSize}, payload);
   if (!status.ok()) {
     // All bytes may have arrived in spite of the error; without its header the record cannot come back from the dead.
@@ -132,6 +135,14 @@ void LogWriter::WriteAhead(uint64_t end) {
     if (!file_->WriteAt(at, {zeros.data(), step}).ok()) return;
     at += step;
   }
+}
+
+void LogWriter::Prepare(uint64_t offset, uint64_t end) {
+  if (write_ahead_bytes_ == 0 || end <= prepared_end_ || end - offset > kPrepareMax / 4) return;
+  uint64_t size = std::clamp(offset, kPrepareMin, kPrepareMax);
+  if (ahead_end_ > end) size = std::min(size, ahead_end_ - offset);  // no further than where a sync is cheap
+  file_->Prepare(offset, size);
+  prepared_end_ = offset + size;
 }
 
 Status LogWriter::Sync() {

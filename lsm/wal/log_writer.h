@@ -58,15 +58,17 @@ class LogWriter {
   Status AppendRecord(std::string_view payload, uint32_t crc_seed);
   Status WriteRecord(uint64_t offset, std::string_view header, std::string_view payload);
   void WriteAhead(uint64_t end);
+  void Prepare(uint64_t offset, uint64_t end);
   Status FencedStatus() const;
 
   const std::unique_ptr<WritableFile> file_;
   const uint64_t number_;
   const uint32_t salt_;
   const size_t write_ahead_bytes_;
-  uint64_t ahead_end_;   // appender's: zeros or stale bytes exist up to here
-  bool sealed_ = false;  // appender's
-  std::string buffer_;   // appender's: header and payload go out in one write
+  uint64_t ahead_end_;         // appender's: zeros or stale bytes exist up to here
+  uint64_t prepared_end_ = 0;  // appender's: the file expects small writes up to here
+  bool sealed_ = false;        // appender's
+  std::string buffer_;         // appender's: header and payload go out in one write
   std::atomic<bool> earlier_durable_;
   std::atomic<bool> synced_once_{false};  // Sync() was called: writing ahead pays
   std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender
