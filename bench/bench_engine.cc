@@ -12,6 +12,7 @@
 #include "bench/contenders.h"
 #include "bench/engine_workloads.h"
 #include "bench/harness.h"
+#include "bench/ycsb.h"
 
 namespace varve::bench {
 
@@ -43,7 +44,11 @@ struct Group {
 const std::vector<Group> kGroups = {
     {"fillseq", {"fillseq"}, false},
     {"fillbatch", {"fillrandom, batches of 100"}, false},
+    {"fillthreads", {"fillrandom, batches of 100, 4 threads"}, false},
     {"fillsync", {"fillsync"}, false},
+    {"fillsyncthreads", {"fillsync, 16 threads"}, false},
+    {"paced", {"writes at 70 % of peak"}, false},
+    {"ycsb", {"ycsb A", "ycsb B", "ycsb C", "ycsb D", "ycsb E", "ycsb F"}, false},
     {"fillrandom", {"fillrandom"}, true},
     {"reads", {"readseq", "readreverse", "readrandom", "readmissing", "multiget32", "seekrandom10"}, true},
     {"mutate", {"overwrite", "readwhilewriting"}, false},
@@ -51,10 +56,14 @@ const std::vector<Group> kGroups = {
 
 template <class Engine>
 void RunGroup(const std::string& group, const Setup& setup, const Plan& plan, Sink* sink) {
+  if (group == "ycsb") return Ycsb<Engine>(setup, plan, sink).Run();
   Workloads<Engine> workloads(setup, plan, sink);
   if (group == "fillseq") workloads.FillSeq();
   if (group == "fillbatch") workloads.FillBatch();
+  if (group == "fillthreads") workloads.FillThreads();
   if (group == "fillsync") workloads.FillSync();
+  if (group == "fillsyncthreads") workloads.FillSyncThreads();
+  if (group == "paced") workloads.PacedWrites();
   if (group == "fillrandom") workloads.FillRandom();
   if (group == "reads") workloads.Reads();
   if (group == "mutate") workloads.Mutate();
@@ -110,8 +119,10 @@ std::vector<std::string> AllWorkloads() {
 bool Wanted(const Group& group, const Plan& plan) {
   bool some = std::any_of(group.workloads.begin(), group.workloads.end(), [&](auto& name) { return plan.Wants(name); });
   // The groups after it need what this one writes.
-  bool needed = group.name == std::string_view("fillrandom") && (Wanted(kGroups[4], plan) || Wanted(kGroups[5], plan));
-  return some || needed;
+  if (some || group.name != std::string_view("fillrandom")) return some;
+  return std::any_of(kGroups.begin(), kGroups.end(), [&](const Group& other) {
+    return (other.name == std::string_view("reads") || other.name == std::string_view("mutate")) && Wanted(other, plan);
+  });
 }
 
 // One round: every group of every contender, beginning with another contender each time.
@@ -139,7 +150,8 @@ void PrintSettings(const Flags& flags, const Plan& plan, const std::vector<Conte
                    const Floors& floors) {
   std::printf("# Engine benchmark\n\n");
   std::printf(
-      "%llu entries of 16 + 100 bytes (values half compressible), %llu random reads, one thread (readwhilewriting: "
+      "%llu entries of 16 + 100 bytes (values half compressible), %llu random reads, one thread unless said otherwise "
+      "(readwhilewriting: "
       "two), "
       "%d interleaved rounds, medians; +- is half the range. A ratio above 1 is better for %s.\n\n",
       static_cast<unsigned long long>(plan.num), static_cast<unsigned long long>(plan.reads), flags.rounds,

@@ -41,15 +41,23 @@ class LevelContender {
     Check(db_->Put(options, Slice(key), Slice(value)));
   }
 
-  template <class NextEntry>
-  void PutMany(size_t count, NextEntry next) {
-    batch_.Clear();
-    for (size_t i = 0; i < count; ++i) {
-      auto [key, value] = next();
-      batch_.Put(Slice(key), Slice(value));
+  class Batch {
+   public:
+    explicit Batch(LevelContender* contender) : db_(contender->db_.get()) {}
+    template <class NextEntry>
+    void PutMany(size_t count, NextEntry next) {
+      batch_.Clear();
+      for (size_t i = 0; i < count; ++i) {
+        auto [key, value] = next();
+        batch_.Put(Slice(key), Slice(value));
+      }
+      Check(db_->Write(leveldb::WriteOptions(), &batch_));
     }
-    Check(db_->Write(leveldb::WriteOptions(), &batch_));
-  }
+
+   private:
+    leveldb::DB* const db_;
+    leveldb::WriteBatch batch_;
+  };
 
   class Reader {
    public:
@@ -106,7 +114,6 @@ class LevelContender {
   std::unique_ptr<const leveldb::FilterPolicy> filter_;
   std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<leveldb::DB> db_;  // last, so that it goes first
-  leveldb::WriteBatch batch_;
 };
 
 }  // namespace varve::bench

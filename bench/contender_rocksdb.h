@@ -49,15 +49,23 @@ class RocksContender {
     Check(db_->Put(options, Slice(key), Slice(value)));
   }
 
-  template <class NextEntry>
-  void PutMany(size_t count, NextEntry next) {
-    batch_.Clear();
-    for (size_t i = 0; i < count; ++i) {
-      auto [key, value] = next();
-      Check(batch_.Put(Slice(key), Slice(value)));
+  class Batch {
+   public:
+    explicit Batch(RocksContender* contender) : db_(contender->db_.get()) {}
+    template <class NextEntry>
+    void PutMany(size_t count, NextEntry next) {
+      batch_.Clear();
+      for (size_t i = 0; i < count; ++i) {
+        auto [key, value] = next();
+        Check(batch_.Put(Slice(key), Slice(value)));
+      }
+      Check(db_->Write(rocksdb::WriteOptions(), &batch_));
     }
-    Check(db_->Write(rocksdb::WriteOptions(), &batch_));
-  }
+
+   private:
+    rocksdb::DB* const db_;
+    rocksdb::WriteBatch batch_;
+  };
 
   class Reader {
    public:
@@ -149,7 +157,6 @@ class RocksContender {
   }
 
   std::unique_ptr<rocksdb::DB> db_;
-  rocksdb::WriteBatch batch_;
 };
 
 }  // namespace varve::bench

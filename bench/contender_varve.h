@@ -31,15 +31,23 @@ class VarveContender {
 
   void Put(std::string_view key, std::string_view value, bool sync) { Check(db_->Put({.sync = sync}, key, value)); }
 
-  template <class NextEntry>
-  void PutMany(size_t count, NextEntry next) {
-    batch_.Clear();
-    for (size_t i = 0; i < count; ++i) {
-      auto [key, value] = next();
-      batch_.Put(key, value);
+  class Batch {
+   public:
+    explicit Batch(VarveContender* contender) : db_(contender->db_.get()) {}
+    template <class NextEntry>
+    void PutMany(size_t count, NextEntry next) {
+      batch_.Clear();
+      for (size_t i = 0; i < count; ++i) {
+        auto [key, value] = next();
+        batch_.Put(key, value);
+      }
+      Check(db_->Write({}, batch_));
     }
-    Check(db_->Write({}, batch_));
-  }
+
+   private:
+    lsm::Db* const db_;
+    lsm::WriteBatch batch_;
+  };
 
   class Reader {
    public:
@@ -93,7 +101,6 @@ class VarveContender {
   }
 
   std::unique_ptr<lsm::Db> db_;
-  lsm::WriteBatch batch_;
 };
 
 }  // namespace varve::bench

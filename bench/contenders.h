@@ -2,10 +2,11 @@
 //
 // Each is a class with the same members, used by the templates of engine_workloads.h: no virtual call stands between a
 // workload and the engine. Every method ends the process on an error. Threads: as the engine itself; Put and Get may be
-// called by different threads at once, each with a Reader of its own.
+// called by different threads at once, each with a Reader or Batch of its own.
 //
 //   explicit X(const Setup&)            opens or creates
-//   Put, PutMany(keys, value source)    one write, one batch
+//   Put                                 one write
+//   Batch: PutMany(count, entries)      one batch, used again and again
 //   Reader: Get -> found, MultiGet -> how many were found
 //   Cursor: First, Last, Seek, Valid, Next, Prev, key, value
 //   Settle()                            memtable flushed where the engine offers it, no background work left

@@ -68,6 +68,7 @@ class Workloads {
   // The same in batches.
   void FillBatch() {
     Engine engine(setup_);
+    typename Engine::Batch batch(&engine);
     Permutation order(plan_.num, plan_.seed);
     Values values(kValueSize);
     KeyBuffer key;
@@ -75,25 +76,60 @@ class Workloads {
     Timed("fillrandom, batches of 100", &engine, plan_.num / kBatchEntries * kBatchEntries, [&](Histogram* latencies) {
       uint64_t before = NowNanos();
       while (next + kBatchEntries <= plan_.num) {
-        engine.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
+        batch.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
         before = Lap(before, latencies);
       }
     });
   }
 
-  void FillSync() {
+  // Several threads, each with its own part of the numbers.
+  void FillThreads() {
+    constexpr uint64_t kThreads = 4;
+    Engine engine(setup_);
+    const Permutation order(plan_.num, plan_.seed);
+    const uint64_t part = plan_.num / kThreads / kBatchEntries * kBatchEntries;
+    Timed("fillrandom, batches of 100, 4 threads", &engine, part * kThreads, [&](Histogram* latencies) {
+      InThreads(kThreads, latencies, [&](uint64_t thread, Histogram* mine) {
+        typename Engine::Batch batch(&engine);
+        Values values(kValueSize);
+        KeyBuffer key;
+        uint64_t next = thread * part, before = NowNanos();
+        for (const uint64_t end = next + part; next < end;) {
+          batch.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
+          before = Lap(before, mine);
+        }
+      });
+    });
+  }
+
+  void FillSync() { FillSync("fillsync", 1); }
+  void FillSyncThreads() { FillSync("fillsync, 16 threads", 16); }
+
+  // Peak, then writes at 70 % of it, each due at its own moment: what a write waits then is the engine's doing.
+  void PacedWrites() {
+    constexpr const char* kName = "writes at 70 % of peak";
     Engine engine(setup_);
     Values values(kValueSize);
     KeyBuffer key;
-    Random random(plan_.seed);
-    Histogram latencies;
-    uint64_t start = NowNanos(), before = start;
-    for (uint64_t i = 0; i < plan_.syncs; ++i) {
-      engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/true);
-      before = Lap(before, &latencies);
+    Random random(plan_.seed + 9);
+    const auto put = [&] { engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false); };
+    uint64_t count = 0, start = NowNanos();
+    const uint64_t span = static_cast<uint64_t>(plan_.mixed_seconds * 1e9);
+    while (NowNanos() - start < span) {
+      for (int i = 0; i < 16; ++i, ++count) put();
     }
-    AddRate("fillsync", plan_.syncs, start);
-    sink_.AddLatencies("fillsync", latencies);
+    const double interval = static_cast<double>(NowNanos() - start) / static_cast<double>(count) / 0.7;
+    Histogram latencies;
+    start = NowNanos();
+    for (uint64_t i = 0; i < static_cast<uint64_t>(static_cast<double>(span) / interval); ++i) {
+      const uint64_t due = start + static_cast<uint64_t>(static_cast<double>(i) * interval);
+      while (NowNanos() < due) {
+      }
+      put();
+      latencies.Add(NowNanos() - due);
+    }
+    sink_.Add(kName, "ops/s", Better::kHigher, 1e9 / interval);
+    sink_.AddLatencies(kName, latencies);
   }
 
   void Reads() {
@@ -124,6 +160,33 @@ class Workloads {
     uint64_t now = NowNanos();
     latencies->Add(now - before);
     return now;
+  }
+
+  template <class Body>
+  static void InThreads(uint64_t count, Histogram* latencies, Body body) {
+    std::vector<Histogram> each(count);
+    std::vector<std::thread> threads;
+    for (uint64_t i = 0; i < count; ++i) threads.emplace_back([&, i] { body(i, &each[i]); });
+    for (std::thread& thread : threads) thread.join();
+    for (const Histogram& histogram : each) latencies->Merge(histogram);
+  }
+
+  void FillSync(const std::string& workload, uint64_t threads) {
+    Engine engine(setup_);
+    Histogram latencies;
+    const uint64_t start = NowNanos();
+    InThreads(threads, &latencies, [&](uint64_t thread, Histogram* mine) {
+      Values values(kValueSize);
+      KeyBuffer key;
+      Random random(plan_.seed + thread);
+      uint64_t before = NowNanos();
+      for (uint64_t i = 0; i < plan_.syncs; ++i) {
+        engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/true);
+        before = Lap(before, mine);
+      }
+    });
+    AddRate(workload, plan_.syncs * threads, start);
+    sink_.AddLatencies(workload, latencies);
   }
 
   void AddRate(const std::string& workload, uint64_t operations, uint64_t start) {

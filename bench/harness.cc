@@ -81,7 +81,7 @@ Usage ReadUsage() {
   Usage result;
   result.wall_s = static_cast<double>(NowNanos()) / 1e9;
   result.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
-  result.written_bytes = ProcField("/proc/self/io", "wchar: ");
+  result.written_bytes = ProcField("/proc/self/io", "write_bytes: ");
   result.device_read_bytes = ProcField("/proc/self/io", "read_bytes: ");
   return result;
 }

@@ -81,8 +81,9 @@ class Values {
 // What this process has used since it began.
 struct Usage {
   double wall_s = 0;
-  double cpu_s = 0;            // all threads, user and system
-  uint64_t written_bytes = 0;  // handed to the kernel by write() and friends (not by mapped pages)
+  double cpu_s = 0;  // all threads, user and system
+  uint64_t written_bytes =
+      0;  // pages made dirty, by write() or through a mapping: what goes to the device, but for deletions
   uint64_t device_read_bytes = 0;
 };
 Usage ReadUsage();
