@@ -1,6 +1,7 @@
 #include "lsm/wal/wal.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "lsm/wal/log_format.h"
@@ -51,7 +52,7 @@ void Wal::GiveUp(const std::string& path) {
 
 Status Wal::Append(std::string_view payload) {
   VARVE_TRY(current_->Append(payload));
-  appended_bytes_.fetch_add(payload.size() + kLogHeaderSize, std::memory_order_relaxed);
+  appended_bytes_.fetch_add(payload.size() + kLogHeaderSize, std::memory_order_release);
   return Status::Ok();
 }
 
@@ -68,7 +69,47 @@ Status Wal::Rotate() {
   return Status::Ok();
 }
 
+// Callers that come while a sync runs wait for its end; what they wrote is in the next one, which the first of them runs
+// for all. A mutex held across the sync would not do: whoever has just been served takes it again before those it kept
+// waiting. Figures: docs/experiments.md.
 Status Wal::Sync() {
+  const uint64_t wanted = appended_bytes_.load(std::memory_order_acquire);
+  sync_mu_.Lock();
+  arrived_.fetch_add(1, std::memory_order_relaxed);
+  while (syncing_) {
+    sync_ended_.Wait(&sync_mu_);
+    if (durable_bytes_ >= wanted) {
+      sync_mu_.Unlock();
+      return Status::Ok();
+    }
+  }
+  syncing_ = true;
+  const uint64_t patience_us = expected_ > 0 ? sync_us_ / 4 : 0;
+  const uint64_t expected = expected_;
+  sync_mu_.Unlock();
+
+  const uint64_t called_us = SystemClock()->MonotonicMicros();
+  uint64_t begun_us = called_us;
+  while (arrived_.load(std::memory_order_relaxed) < expected && begun_us - called_us < patience_us) {
+    std::this_thread::yield();
+    begun_us = SystemClock()->MonotonicMicros();
+  }
+  const uint64_t served = arrived_.exchange(0, std::memory_order_relaxed);
+  const uint64_t covered = appended_bytes_.load(std::memory_order_acquire);
+  Status status = SyncSegments();
+
+  MutexLock lock(&sync_mu_);
+  syncing_ = false;
+  if (status.ok()) durable_bytes_ = covered;
+  sync_us_ = SystemClock()->MonotonicMicros() - begun_us;
+  // Those who waited meanwhile, and those served now: they will soon be back.
+  const uint64_t waiting = arrived_.load(std::memory_order_relaxed);
+  expected_ = waiting > 0 ? waiting + served : 0;
+  sync_ended_.SignalAll();
+  return status;
+}
+
+Status Wal::SyncSegments() {
   struct Target {
     std::shared_ptr<LogWriter> segment;
     uint64_t size;
@@ -78,10 +119,9 @@ Status Wal::Sync() {
     MutexLock lock(&mu_);
     for (const auto& segment : segments_) targets.push_back({segment, segment->size()});
   }
-  MutexLock sync_lock(&sync_mu_);
   for (const Target& target : targets) {
-    target.segment->set_earlier_durable();                       // all before it are synced by now
-    if (target.segment->synced_size() >= target.size) continue;  // a caller before us did it
+    target.segment->set_earlier_durable();  // all before it are synced by now
+    if (target.segment->synced_size() >= target.size) continue;
     VARVE_TRY(target.segment->Sync());
     syncs_.fetch_add(1, std::memory_order_relaxed);
   }

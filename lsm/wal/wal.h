@@ -6,6 +6,7 @@
 // by one thread at a time (the commit leader); Sync, Release and the getters by any, beside them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -55,12 +56,21 @@ class Wal {
   explicit Wal(Setup setup) : setup_(std::move(setup)) {}
   Result<std::shared_ptr<LogWriter>> Begin(bool earlier_durable);
   void GiveUp(const std::string& path);
+  Status SyncSegments();
 
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> syncs_{0};
-  Mutex sync_mu_;     // held across a Sync: segments are synced in order
-  mutable Mutex mu_;  // held for moments only
+  Mutex sync_mu_;
+  CondVar sync_ended_;
+  bool syncing_ VARVE_GUARDED_BY(sync_mu_) = false;        // one at a time: segments are synced in order
+  uint64_t durable_bytes_ VARVE_GUARDED_BY(sync_mu_) = 0;  // of appended_bytes_
+  // When several threads sync, half of them would always just miss a sync that another begins. So it waits for whom the last
+  // one served, at most a quarter of what a sync takes.
+  std::atomic<uint64_t> arrived_{0};                  // callers since the last sync began; added to under sync_mu_
+  uint64_t expected_ VARVE_GUARDED_BY(sync_mu_) = 0;  // callers worth waiting for; 0: there is only one
+  uint64_t sync_us_ VARVE_GUARDED_BY(sync_mu_) = 0;   // what the last one took
+  mutable Mutex mu_;                                  // held for moments only
   std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
   std::vector<uint64_t> recycled_ VARVE_GUARDED_BY(mu_);
   std::shared_ptr<LogWriter> current_;  // the appender's copy of segments_.back()

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <thread>
 
+#include "lsm/io/fault_file_system.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -52,6 +53,37 @@ class DbThreadsTest : public ::testing::Test {
   MemoryFileSystem disk_;
   std::unique_ptr<Db> db_;
 };
+
+// While one thread's sync runs, seven others write; one more sync makes them all durable.
+TEST(DbSyncTest, WhoeverComesWhileASyncRunsSharesTheNext) {
+  constexpr uint64_t kThreads = 8;
+  MemoryFileSystem disk;
+  FaultFileSystem file_system(&disk);
+  Options options = SmallOptions();
+  options.file_system = &file_system;
+  options.wal_sync = WalSync::kNever;
+  auto db = Db::Open(kDir, options);
+  ASSERT_TRUE(db.ok()) << db.status().ToString();
+  std::atomic<uint64_t> syncs{0};
+  file_system.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kSync || call.path_class != PathClass::kWal || syncs.fetch_add(1) != 0) return;
+    while ((*db)->Stats().writes < kThreads) std::this_thread::yield();
+  });
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] { EXPECT_TRUE((*db)->Put({.sync = true}, std::to_string(t), "v").ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(syncs.load(), 2u);
+  file_system.SetHook(nullptr);
+
+  std::unique_ptr<MemoryFileSystem> left = disk.CrashClone(CrashPlan::DropUnsynced());
+  options.file_system = left.get();
+  auto after = Db::Open(kDir, options);
+  ASSERT_TRUE(after.ok()) << after.status().ToString();
+  PinnedValue value;
+  for (uint64_t t = 0; t < kThreads; ++t) EXPECT_TRUE(*(*after)->Get({}, std::to_string(t), &value)) << t;
+}
 
 // Each batch writes or deletes two keys alike. Nobody may ever see one without the other.
 TEST_F(DbThreadsTest, PairsAreAlwaysEqual) {
