@@ -62,6 +62,9 @@ struct DbStats {
   uint64_t wal_bytes = 0, wal_syncs = 0;
   uint64_t flushes = 0, flush_bytes = 0;
   uint64_t compactions = 0, compaction_read_bytes = 0, compaction_write_bytes = 0;
+  // Files that hold large values, the bytes of their records, how many of these no table refers to any more, and bytes
+  // copied since opening to get rid of such (part of compaction_write_bytes).
+  uint64_t value_log_files = 0, value_log_bytes = 0, value_log_garbage_bytes = 0, value_log_moved_bytes = 0;
   uint64_t stall_us = 0;            // time Write() callers were held
   uint64_t wal_tail_cut_bytes = 0;  // torn bytes dropped by the last recovery
   bool fenced = false;
@@ -88,6 +91,7 @@ struct TableFileFacts {
 
 struct VerifyReport {
   uint64_t tables = 0, blocks = 0, entries = 0;
+  uint64_t values = 0;                // in value-log files
   std::vector<std::string> problems;  // one line each, naming file and offset; empty means sound
 };
 
@@ -143,17 +147,18 @@ class Db {
   virtual Status CompactRange(std::string_view begin, std::string_view end) = 0;
   // Waits until no flush or compaction is due.
   virtual Status WaitForBackgroundWork() = 0;
-  // A second database in `dir` (which must not exist) that shares the table files by hard link: cheap, and writers go
+  // A second database in `dir` (which must not exist) that shares the tables and value-log files by hard link: cheap, and writers go
   // on.
   virtual Status Checkpoint(const std::string& dir) = 0;
-  // Reads every block of every table, checks checksums, order and the level invariants.
+  // Reads every block of every table and every value they point to, checks checksums, order and the level invariants.
   virtual Result<VerifyReport> Verify() = 0;
   virtual DbStats Stats() const = 0;
   // The last kJobHistoryMax jobs that changed the tables, oldest first; they are kept in the manifest.
   virtual std::vector<Job> JobHistory() const = 0;
   // Every live table file, level by level, in each as reads meet them.
   virtual std::vector<TableFileFacts> TableFiles() const = 0;
-  // Approximate bytes of table files that hold keys in [begin, end) (empty end: to the last).
+  // Approximate bytes of tables and of values in value-log files that hold keys in [begin, end) (empty end: to the
+  // last).
   virtual uint64_t ApproximateSize(std::string_view begin, std::string_view end) const = 0;
   // Followers: moves the view to what the owner has written by now. Others: OK, nothing to do.
   virtual Status CatchUp() = 0;

@@ -96,7 +96,7 @@ Status DbImpl::OpenDirectory() {
     auto before = ListDirectory(fs, dir_);
     if (!before.ok()) return before.status();
     if (!before->has_current) {
-      if (!before->tables.empty() || !before->wals.empty()) {
+      if (!before->tables.empty() || !before->value_logs.empty() || !before->wals.empty()) {
         return Status::Corruption(CurrentFileName(dir_) +
                                   ": missing, but the directory holds tables or log segments of a database");
       }
@@ -134,6 +134,12 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
         if (!std::binary_search(listing.tables.begin(), listing.tables.end(), file->number())) {
           return Status::Corruption(file->path() + ": " + reader.name() + " names this table, but the file is missing");
         }
+      }
+    }
+    for (const ValueLogFileRef& file : state.version->value_logs()) {
+      if (!std::binary_search(listing.value_logs.begin(), listing.value_logs.end(), file->number())) {
+        return Status::Corruption(file->path() + ": " + reader.name() +
+                                  " names this value-log file, but it is missing");
       }
     }
   }
@@ -207,6 +213,9 @@ void DbImpl::RemoveUnused(const DirectoryListing& listing, const ManifestState& 
   }
   for (uint64_t number : listing.tables) {
     if (!live.contains(number)) unused.push_back(TableFileName(dir_, number));
+  }
+  for (uint64_t number : listing.value_logs) {
+    if (FindValueLog(state.version->value_logs(), number) == nullptr) unused.push_back(ValueLogFileName(dir_, number));
   }
   for (uint64_t number : listing.wals) {
     if (number < state.wal_number) unused.push_back(WalFileName(dir_, number));

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "lsm/compact/collection.h"
 #include "lsm/compact/picker.h"
 #include "lsm/compact/table_output.h"
 #include "lsm/db.h"
@@ -262,7 +263,7 @@ class DbImpl final : public Db {
 
   Mutex manifest_mu_;  // held across the manifest's I/O
   std::unique_ptr<ManifestWriter> manifest_ VARVE_GUARDED_BY(manifest_mu_);
-  std::vector<TableFileRef> unplaced_ VARVE_GUARDED_BY(manifest_mu_);  // of edits that the manifest had no space for
+  VersionEdit unplaced_ VARVE_GUARDED_BY(manifest_mu_);  // files of edits that the manifest had no space for
 
   Mutex durable_mu_;
   std::vector<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);
@@ -272,6 +273,7 @@ class DbImpl final : public Db {
   struct Counters {
     std::atomic<uint64_t> writes{0}, write_bytes{0}, flushes{0}, flush_bytes{0};
     std::atomic<uint64_t> compactions{0}, compaction_read_bytes{0}, compaction_write_bytes{0}, stall_us{0};
+    std::atomic<uint64_t> value_log_moved_bytes{0};
   };
   Counters counters_;
 };

@@ -74,6 +74,9 @@ Status DbImpl::FillCheckpoint(const std::string& temporary, ManifestState state)
       VARVE_TRY(fs->Link(file->path(), TableFileName(temporary, file->number())));
     }
   }
+  for (const ValueLogFileRef& file : state.version->value_logs()) {
+    VARVE_TRY(fs->Link(file->path(), ValueLogFileName(temporary, file->number())));
+  }
   auto manifest = ManifestWriter::Create(fs, env_.random, temporary, state.next_number - 1, state);
   return manifest.ok() ? Status::Ok() : manifest.status();
 }
@@ -110,6 +113,7 @@ DbStats DbImpl::Stats() const {
   stats.compactions = counters_.compactions.load(std::memory_order_relaxed);
   stats.compaction_read_bytes = counters_.compaction_read_bytes.load(std::memory_order_relaxed);
   stats.compaction_write_bytes = counters_.compaction_write_bytes.load(std::memory_order_relaxed);
+  stats.value_log_moved_bytes = counters_.value_log_moved_bytes.load(std::memory_order_relaxed);
   stats.stall_us = counters_.stall_us.load(std::memory_order_relaxed);
   stats.wal_tail_cut_bytes = wal_tail_cut_bytes_;
   stats.fenced = fenced_.load(std::memory_order_acquire);

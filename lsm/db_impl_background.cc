@@ -11,6 +11,7 @@ namespace varve::lsm {
 namespace {
 constexpr uint64_t kRetryDelayUs = 1'000'000;  // after an error of background work
 constexpr int kZstdLevel = 1;
+constexpr uint64_t kValueLogTables = 2;                   // a value-log file is as large as so many tables
 constexpr size_t kMemTableOvershoot = size_t{256} << 10;  // of the arena's last block
 constexpr size_t kCacheShareMin = 16;                     // the cache keeps this part of the budget, come what may
 }  // namespace
@@ -44,8 +45,16 @@ PickerOptions DbImpl::picker_options() const {
 
 std::optional<CompactionPlan> DbImpl::PickLocked() const {
   if (StoppedLocked() || manual_waiting_) return std::nullopt;
-  if (auto plan = PickCompaction(*state_.version, picker_options(), running_plans_)) return plan;
-  return PickReclaim(*state_.version, picker_options(), running_plans_, OldestSnapshotLocked(), IdleLocked());
+  const PickerOptions options = picker_options();
+  std::optional<CompactionPlan> plan;
+  const bool urgent = GarbageShare(*state_.version, options) >= kGarbageUrgent;
+  if (urgent) plan = PickCollection(*state_.version, options, running_plans_);
+  if (!plan) plan = PickCompaction(*state_.version, options, running_plans_);
+  if (!plan && !urgent) plan = PickCollection(*state_.version, options, running_plans_);
+  if (!plan) {
+    plan = PickReclaim(*state_.version, options, running_plans_, OldestSnapshotLocked(), IdleLocked());
+  }
+  return plan;
 }
 
 void DbImpl::ScheduleWorkLocked() {
@@ -89,9 +98,12 @@ Status DbImpl::BackgroundErrorLocked() const {
   return compaction_error_.ok() ? quarantine_error_ : compaction_error_;
 }
 
-// What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 is full.
+// What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 or the
+// value log is full.
 Status DbImpl::BlockingErrorLocked() const {
-  return Level0Debt(*state_.version, picker_options()) >= kLevel0Stop ? BackgroundErrorLocked() : flush_error_;
+  const bool full = Level0Debt(*state_.version, picker_options()) >= kLevel0Stop ||
+                    GarbageShare(*state_.version, picker_options()) >= kGarbageStop;
+  return full ? BackgroundErrorLocked() : flush_error_;
 }
 
 void DbImpl::RetryWork() {
@@ -125,10 +137,16 @@ TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> border
   setup.builder.compression = level == 0 ? Compression::kNone : env_.options.compression;
   setup.builder.zstd_level = kZstdLevel;
   setup.grandparents = std::move(borders);
+  setup.values.threshold = env_.options.value_log_threshold;
+  setup.values.file_bytes = kValueLogTables * env_.options.table_size;
+  setup.values.compression = env_.options.compression;  // values are written once: it pays in level 0 too
+  setup.values.zstd_level = kZstdLevel;
+  setup.values.bytes_moved = &counters_.value_log_moved_bytes;
   setup.next_number = [this] { return NextNumber(); };
   setup.cancelled = &closing_;
   setup.meter = &job->meter;
   setup.builder.before_write = [this, job](size_t bytes) { return BeforeTableWrite(job, bytes); };
+  setup.values.before_write = setup.builder.before_write;
   return setup;
 }
 
@@ -197,6 +215,7 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   if (!files.ok()) return files.status();
 
   VersionEdit edit;
+  edit.value_logs = output.TakeValueLogs();
   edit.wal_number = sealed.next_wal_number;
   edit.flushed_sequence = sealed.last_sequence;
   for (TableFileRef& file : *files) edit.added.push_back({0, std::move(file)});
@@ -221,12 +240,14 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
     for (const VersionEdit::Added& added : edit->added) {
       const bool moved = std::any_of(edit->removed.begin(), edit->removed.end(),
                                      [&](const auto& removed) { return removed.number == added.file->number(); });
-      if (!moved) unplaced_.push_back(added.file);
+      if (!moved) unplaced_.added.push_back(added);
     }
+    unplaced_.value_logs.insert(unplaced_.value_logs.end(), edit->value_logs.begin(), edit->value_logs.end());
     return s;
   }
-  for (const TableFileRef& file : unplaced_) file->MarkObsolete();
-  unplaced_.clear();
+  for (const VersionEdit::Added& added : unplaced_.added) added.file->MarkObsolete();
+  for (const ValueLogFileRef& file : unplaced_.value_logs) file->MarkObsolete();
+  unplaced_ = {};
   std::set<uint64_t> kept;  // a moved table is removed and added
   for (const VersionEdit::Added& added : edit->added) kept.insert(added.file->number());
   MutexLock lock(&mu_);
@@ -235,6 +256,9 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
     for (const TableFileRef& file : state_.version->level(removed.level)) {
       if (file->number() == removed.number) file->MarkObsolete();
     }
+  }
+  for (const ValueLogFileRef& file : state_.version->value_logs()) {
+    if (FindValueLog(next.version->value_logs(), file->number()) == nullptr) file->MarkObsolete();
   }
   state_ = std::move(next);
   if (!edit->added.empty() && !state_.version->with_range_tombstones().empty()) drop_due_ = true;
@@ -272,11 +296,12 @@ Status DbImpl::RewriteManifest(ManifestState state) {
 }
 
 void DbImpl::RemoveBuried() {
-  for (uint64_t number : context_->graveyard->TakeAll()) {
+  for (const std::string& path : context_->graveyard->TakeAll()) {
     // What cannot be removed now goes at the next open.
-    const std::string path = TableFileName(dir_, number);
     const bool removed = env_.file_system->Remove(path).ok();
-    if (removed && env_.options.listener != nullptr) env_.options.listener->OnTableDeleted(number, path);
+    if (!removed || env_.options.listener == nullptr) continue;
+    const ParsedName parsed = ParseFileName(std::string_view(path).substr(dir_.size() + 1));
+    if (parsed.kind == FileKind::kTable) env_.options.listener->OnTableDeleted(parsed.number, path);
   }
 }
 
@@ -419,15 +444,17 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   if (!plan.below.empty()) sources.emplace_back(LevelIterator(plan.below, tier));
   std::vector<SequenceNumber> snapshots;
+  TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
   {
     MutexLock lock(&mu_);
     snapshots = SnapshotListLocked();
+    setup.values.version = state_.version;
+    setup.values.collected = FilesToCollect(*state_.version, picker_options());
   }
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
   uint64_t keys = 0;
   for (const TableFileRef& file : plan.inputs) keys += file->facts().entries;
-  TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
   setup.table_bytes = plan.TableBytes(picker_options());
   if (plan.level > 0) setup.yield = [this] { RunUrgent(); };
   setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
@@ -435,6 +462,7 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   auto files = output.Run(&input, &filter);
   if (!files.ok()) return files.status();
   VersionEdit edit;
+  edit.value_logs = output.TakeValueLogs();
   for (TableFileRef& file : *files) edit.added.push_back({plan.output_level, std::move(file)});
   return edit;
 }

@@ -115,6 +115,7 @@ Status Follower::OpenTables(const Version& version) const {
       if (!table.ok()) return table.status();
     }
   }
+  for (const ValueLogFileRef& file : version.value_logs()) VARVE_TRY(file->Open());
   return Status::Ok();
 }
 

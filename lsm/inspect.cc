@@ -1,8 +1,43 @@
 #include "lsm/inspect.h"
 
+#include <map>
+
 #include "lsm/table/filter.h"
 
 namespace varve::lsm {
+
+namespace {
+
+// Reads every value that `file` points to. Pointers that lie in damaged blocks were reported before.
+void VerifyValues(const Version& version, const TableFile& file, VerifyReport* report) {
+  if (file.facts().value_logs.empty()) return;
+  std::map<uint64_t, uint64_t> seen;
+  TableIterator it(file.shared_table(), {.memory_only = false, .fill_cache = false});
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    if (TrailerKind(it.trailer()) != ValueKind::kValuePointer) continue;
+    ValuePointer pointer;
+    if (!ValuePointer::Decode(it.value(), &pointer)) {
+      report->problems.push_back(file.path() + ": holds a value pointer that cannot be read");
+      continue;
+    }
+    seen[pointer.file_number] += pointer.record_bytes();
+    ++report->values;
+    const ValueLogFile* log = FindValueLog(version.value_logs(), pointer.file_number);
+    if (log == nullptr) continue;  // W4 was reported
+    if (Status s = log->Verify(pointer); !s.ok()) {
+      report->problems.push_back(std::string(s.message()) + " (referred to by " + file.path() + ")");
+    }
+  }
+  if (!it.status().ok()) return;
+  for (const ValueLogReference& reference : file.facts().value_logs) {
+    if (seen[reference.file_number] == reference.bytes) continue;
+    report->problems.push_back(file.path() + ": refers to " + std::to_string(seen[reference.file_number]) +
+                               " bytes of value-log file " + std::to_string(reference.file_number) +
+                               ", the manifest says " + std::to_string(reference.bytes));
+  }
+}
+
+}  // namespace
 
 VerifyReport VerifyVersion(const Version& version) {
   VerifyReport report;
@@ -22,6 +57,7 @@ VerifyReport VerifyVersion(const Version& version) {
         report.problems.push_back(file->path() + ": holds " + std::to_string(entries) + " entries, the manifest says " +
                                   std::to_string(file->facts().entries));
       }
+      VerifyValues(version, *file, &report);
     }
   }
   return report;
@@ -32,17 +68,24 @@ uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::s
   for (int n = 0; n < kLevels; ++n) {
     for (const TableFileRef& file : version.level(n)) {
       const uint64_t size = file->facts().file_size;
+      uint64_t values = 0;
+      for (const ValueLogReference& reference : file->facts().value_logs) values += reference.bytes;
+      // Values count with the table, as if they were spread over it evenly.
+      auto with_values = [&](uint64_t part) {
+        return part + static_cast<uint64_t>(static_cast<double>(values) * static_cast<double>(part) /
+                                            static_cast<double>(size));
+      };
       if (file->EndsBefore(begin) || (!end.empty() && std::string_view(file->facts().smallest) >= end)) continue;
       const bool begins_inside = std::string_view(file->facts().smallest) < begin;
       const bool ends_inside = !end.empty() && !file->EndsBefore(end);
       const Table* table = file->opened();
       if (table == nullptr) {  // not worth a disk read: half of a table that is cut
-        bytes += begins_inside || ends_inside ? size / 2 : size;
+        bytes += with_values(begins_inside || ends_inside ? size / 2 : size);
         continue;
       }
       const uint64_t from = begins_inside ? table->ApproximateOffset(begin) : 0;
       const uint64_t to = ends_inside ? table->ApproximateOffset(end) : size;
-      bytes += to > from ? to - from : 0;
+      bytes += with_values(to > from ? to - from : 0);
     }
   }
   return bytes;
@@ -51,6 +94,9 @@ uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::s
 void CountLevels(const Version& version, DbStats* stats) {
   for (int n = 0; n < kLevels; ++n)
     stats->levels[static_cast<size_t>(n)] = {version.level(n).size(), version.level_bytes(n)};
+  stats->value_log_files = version.value_logs().size();
+  stats->value_log_bytes = version.value_log_bytes();
+  stats->value_log_garbage_bytes = version.value_log_bytes() - version.value_log_live_bytes();
 }
 
 std::vector<TableFileFacts> ListTables(const Version& version) {

@@ -4,7 +4,9 @@
 //   for (it.SeekToFirst(); it.Valid(); it.Next()) use(it.key(), it.value());
 //   if (!it.status().ok()) ...;      // a loop also ends on an error: always look
 //
-// key() and value() stay valid until the iterator moves. An iterator pins the memtables and tables it reads; long-lived
+// key() and value() stay valid until the iterator moves. A large value is read from its value-log file when value() is
+// called, so a walk over keys alone does not read it; should that fail, value() is empty, status() says why, and the next
+// step ends the walk. (Reading it is also what TrySeek and TryNext leave to value().) An iterator pins the memtables and tables it reads; long-lived
 // ones hold disk space. Not valid before the first Seek. All positions respect the bounds: Seek below the lower bound
 // lands on the first key inside; Seek at or above the upper bound is not Valid. Threads: one thread at a time. It must
 // be destroyed before its database is closed.

@@ -20,8 +20,9 @@ constexpr size_t kMultiGetStep = 64;
 // A point read on its way from the newest source to the oldest.
 class PointRead {
  public:
-  PointRead(std::string_view key, SequenceNumber snapshot, ReadTier tier, PinnedValue* value)
-      : key_(key), snapshot_(snapshot), tier_(tier), value_(value) {}
+  PointRead(std::string_view key, SequenceNumber snapshot, ReadTier tier, const ValueLogFiles& value_logs,
+            PinnedValue* value)
+      : key_(key), snapshot_(snapshot), tier_(tier), value_logs_(value_logs), value_(value) {}
 
   std::string_view key() const { return key_; }
   uint64_t hash() {
@@ -64,7 +65,14 @@ class PointRead {
                            : (*table)->Get(key_, hash(), snapshot_, tier_, &trailer, value_);
     if (!hit.ok()) return Fail(hit.status());
     if (*hit) {
-      if (!Decide(trailer)) value_->Reset();
+      if (!Decide(trailer)) {
+        value_->Reset();
+      } else if (TrailerKind(trailer) == ValueKind::kValuePointer) [[unlikely]] {
+        if (Status s = ReadPointedValue(value_logs_, value_->view(), tier_, value_); !s.ok()) {
+          value_->Reset();
+          Fail(std::move(s));
+        }
+      }
     } else {
       done_ = covered_ != 0;
     }
@@ -76,7 +84,7 @@ class PointRead {
   }
   bool Decide(uint64_t trailer) {
     done_ = true;
-    found_ = TrailerKind(trailer) == ValueKind::kPut && TrailerSequence(trailer) >= covered_;
+    found_ = TrailerKind(trailer) != ValueKind::kDelete && TrailerSequence(trailer) >= covered_;
     return found_;
   }
   void Fail(Status status) {
@@ -87,6 +95,7 @@ class PointRead {
   const std::string_view key_;
   const SequenceNumber snapshot_;
   const ReadTier tier_;
+  const ValueLogFiles& value_logs_;
   PinnedValue* const value_;
   SequenceNumber covered_ = 0;  // newest range tombstone over key_ so far
   uint64_t hash_ = 0;
@@ -127,7 +136,7 @@ class MultiRead {
     }
     reads_.reserve(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
-      reads_.push_back({PointRead(keys[i], snapshot_, tier_, &values[i])});
+      reads_.push_back({PointRead(keys[i], snapshot_, tier_, view_.version->value_logs(), &values[i])});
       reads_.back().point.LookInMemory(view_);
     }
     ListTables();
@@ -264,7 +273,8 @@ Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceN
       case IndexedBatch::Lookup::kAbsent: break;
     }
   }
-  PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
+  PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache},
+                 view.version->value_logs(), value);
   read.LookInMemory(view);
   if (!read.done()) {
     ForEachTable(*view.version, key, [&](const TableFile& file) {
@@ -317,6 +327,8 @@ Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& op
   setup.snapshot = snapshot;
   setup.lower_bound = options.lower_bound;
   setup.upper_bound = options.upper_bound;
+  setup.value_logs = &view->version->value_logs();
+  setup.fill_cache = options.fill_cache;
   pin->view = std::move(view);
   setup.pin = std::move(pin);
   return Iterator(std::make_unique<DbIterator>(std::move(setup)));

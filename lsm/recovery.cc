@@ -21,13 +21,14 @@ Result<DirectoryListing> ListDirectory(FileSystem* fs, const std::string& dir) {
       case FileKind::kManifest: listing.manifests.push_back(parsed.number); break;
       case FileKind::kWal: listing.wals.push_back(parsed.number); break;
       case FileKind::kTable: listing.tables.push_back(parsed.number); break;
+      case FileKind::kValueLog: listing.value_logs.push_back(parsed.number); break;
       case FileKind::kTemporary: listing.temporaries.push_back(name); break;
       case FileKind::kLock: break;
       case FileKind::kForeign: listing.foreign.push_back(name); break;
     }
     listing.largest_number = std::max(listing.largest_number, parsed.number);
   }
-  for (auto* numbers : {&listing.manifests, &listing.wals, &listing.tables})
+  for (auto* numbers : {&listing.manifests, &listing.wals, &listing.tables, &listing.value_logs})
     std::sort(numbers->begin(), numbers->end());
   return listing;
 }

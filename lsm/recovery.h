@@ -22,7 +22,7 @@ namespace varve::lsm {
 // What lies in a directory, by kind.
 struct DirectoryListing {
   bool has_current = false;
-  std::vector<uint64_t> manifests, wals, tables;  // ascending
+  std::vector<uint64_t> manifests, wals, tables, value_logs;  // ascending
   std::vector<std::string> temporaries, foreign;
   uint64_t largest_number = 0;
 };

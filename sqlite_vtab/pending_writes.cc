@@ -24,6 +24,7 @@ void Replay(const WriteBatch& from, uint32_t count, IndexedBatch* to) {
       case lsm::ValueKind::kPut: to->Put(operation.key, operation.value); break;
       case lsm::ValueKind::kDelete: to->Delete(operation.key); break;
       case lsm::ValueKind::kRangeDelete: to->DeleteRange(operation.key, operation.value); break;
+      case lsm::ValueKind::kValuePointer: break;  // never in a batch
     }
   }
 }

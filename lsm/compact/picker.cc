@@ -496,6 +496,17 @@ std::optional<CompactionPlan> PickRange(const Version& version, const PickerOpti
   return std::nullopt;
 }
 
+std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOptions& options, RunningPlans running,
+                                          int level, const TableFileRef& file, std::string reason) {
+  CompactionPlan plan;
+  plan.level = plan.output_level = level;
+  plan.inputs = {file};
+  plan.reason = std::move(reason);
+  if (!Complete(version, options, running, &plan)) return std::nullopt;
+  if (level == 0) plan.bottommost = false;  // older versions may lie in its neighbours
+  return plan;
+}
+
 std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options) {
   if (!version.sublevels().empty() && version.sublevels().front().size() > 1) return version.sublevels().front();
   return version.level(Level0Output(version, ComputeTargets(version, options)));

@@ -99,6 +99,10 @@ struct RangeProgress {
 std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
                                         RangeProgress* progress, bool* busy);
 
+// Rewrites one table where it lies; none when it is busy.
+std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOptions& options, RunningPlans running,
+                                          int level, const TableFileRef& file, std::string reason);
+
 // What the write controller goes by: sublevels of level 0, or what they would be if every flush made one, but for small
 // ones. At kLevel0Slow writers are slowed.
 size_t Level0Debt(const Version& version, const PickerOptions& options);

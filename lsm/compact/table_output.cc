@@ -13,12 +13,15 @@ constexpr int kVersionsBetweenChecks = 1024;  // of `cancelled`
 }  // namespace
 
 TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombstones)
-    : setup_(std::move(setup)), tombstones_(tombstones) {}
+    : setup_(std::move(setup)),
+      tombstones_(tombstones),
+      values_(setup_.values, setup_.file_system, setup_.random, setup_.context, setup_.next_number) {}
 
 TableOutput::~TableOutput() = default;
 
 Result<std::vector<TableFileRef>> TableOutput::Run(MergeIterator* input, VersionFilter* filter) {
   Status s = Pump(input, filter);
+  if (s.ok()) s = values_.Finish(&value_logs_);
   if (s.ok() && !finished_.empty()) s = setup_.file_system->SyncDir(setup_.context->dir);
   if (!s.ok()) {
     RemoveFiles();
@@ -59,7 +62,9 @@ Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
       cut = false;
     }
     if (builder_ == nullptr) VARVE_TRY(OpenTable());
-    VARVE_TRY(builder_->Add(key, trailer, input->value()));
+    std::string_view value = input->value();
+    if (values_.Wants(trailer, value)) VARVE_TRY(values_.Place(&trailer, &value));
+    VARVE_TRY(builder_->Add(key, trailer, value));
     if (!cut && setup_.table_bytes != 0 && builder_->size_estimate() >= setup_.table_bytes) {
       cut = true;
       cut_behind.assign(key);
@@ -135,6 +140,7 @@ Status TableOutput::FinishTable(std::string_view upper, const VersionFilter& fil
 void TableOutput::RemoveFiles() {
   builder_.reset();
   finished_.clear();
+  values_.Remove();
   for (uint64_t number : numbers_) {
     // What cannot be removed now is no part of any version and goes at the next open.
     Status ignored = setup_.file_system->Remove(TableFileName(setup_.context->dir, number));

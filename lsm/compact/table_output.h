@@ -3,10 +3,11 @@
 //
 // Output tables are cut where a new user key begins: once they have their size, and before that where a table of the
 // level below the output ends, if they have half of it or touch too much. So tables of neighbouring levels have their
-// borders in the same places, and compacting one seldom needs a table of which it touches only a corner. A range tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's
-// first key). Files are written and synced, then the directory is synced: on return they may be named in the manifest.
-// On an error every file made here is removed again. Touches only files nobody else can see: no lock is held. Threads:
-// one thread at a time.
+// borders in the same places, and compacting one seldom needs a table of which it touches only a corner. A range
+// tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's first key). Large
+// values go to value-log files (value_output.h). Files are written and synced, then the directory is synced: on return
+// they may be named in the manifest. On an error every file made here is removed again. Touches only files nobody else
+// can see: no lock is held. Threads: one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "lsm/compact/value_output.h"
 #include "lsm/compact/version_filter.h"
 #include "lsm/io/clock.h"
 #include "lsm/iter/merge_iterator.h"
@@ -37,11 +39,12 @@ struct TableOutputSetup {
   uint64_t table_bytes = 0;                // 0: no bound
   uint64_t border_bytes = 0;               // cut at a border from this size on; 0: half of table_bytes
   std::vector<TableFileRef> grandparents;  // ascending; where one ends is a border
+  ValueOutputSetup values;
   // Looked at now and then, with no lock held: work that cannot wait may run inside it. May be empty.
   std::function<void()> yield;
   std::function<uint64_t()> next_number;         // file numbers; any thread
   const std::atomic<bool>* cancelled = nullptr;  // looked at now and then; gives kClosed
-  OutputMeter* meter = nullptr;                  // its bytes_written is the business of builder.before_write
+  OutputMeter* meter = nullptr;                  // its bytes_written is the business of before_write
 };
 
 class TableOutput {
@@ -51,6 +54,8 @@ class TableOutput {
 
   // Reads `input` from its start to its end. Call once.
   Result<std::vector<TableFileRef>> Run(MergeIterator* input, VersionFilter* filter);
+  // The value-log files made by Run, to be named in the same edit as its tables.
+  ValueLogFiles TakeValueLogs() { return std::move(value_logs_); }
 
  private:
   Status Pump(MergeIterator* input, VersionFilter* filter);
@@ -69,6 +74,8 @@ class TableOutput {
   uint64_t table_id_ = 0;
   std::vector<uint64_t> numbers_;  // of all tables begun
   std::vector<TableFileRef> finished_;
+  ValueOutput values_;
+  ValueLogFiles value_logs_;
   std::string lower_;           // where the open (or next) table's share begins; empty for the first
   size_t grandparent_ = 0;      // first that does not end before the current key
   uint64_t touched_bytes_ = 0;  // of grandparents, by the open table

@@ -42,7 +42,7 @@ bool VersionFilter::Keep(std::string_view key, uint64_t* trailer) {
   const bool oldest = bottommost_ && (snapshots_.empty() || seq <= snapshots_.front());
   if (!oldest) return true;
   if (TrailerKind(*trailer) == ValueKind::kDelete) return false;  // F3
-  *trailer = PackTrailer(0, ValueKind::kPut);                     // F4
+  *trailer = PackTrailer(0, TrailerKind(*trailer));               // F4
   return true;
 }
 

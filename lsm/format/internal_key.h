@@ -19,7 +19,8 @@ inline constexpr SequenceNumber kSequenceMax = (uint64_t{1} << 56) - 1;
 enum class ValueKind : uint8_t {
   kDelete = 0,
   kPut = 1,
-  kRangeDelete = 2,  // WAL and batches only; tables keep range tombstones in a block of their own
+  kRangeDelete = 2,   // WAL and batches only; tables keep range tombstones in a block of their own
+  kValuePointer = 5,  // tables only: a put whose value lies in a value-log file (value_pointer.h)
 };
 
 inline constexpr uint64_t PackTrailer(SequenceNumber seq, ValueKind kind) {

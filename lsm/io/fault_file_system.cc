@@ -83,6 +83,7 @@ std::string_view PathClassName(PathClass path_class) {
   switch (path_class) {
     case PathClass::kWal: return "wal";
     case PathClass::kTable: return "table";
+    case PathClass::kValueLog: return "value log";
     case PathClass::kManifest: return "manifest";
     case PathClass::kCurrent: return "current";
     case PathClass::kLock: return "lock";
@@ -97,6 +98,7 @@ PathClass ClassifyPath(FileOp op, std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);  // npos + 1 is 0
   if (name.ends_with(".wal")) return PathClass::kWal;
   if (name.ends_with(".sst")) return PathClass::kTable;
+  if (name.ends_with(".vlog")) return PathClass::kValueLog;
   if (name.starts_with("MANIFEST-")) return PathClass::kManifest;
   if (name == "CURRENT" || name == "CURRENT.tmp") return PathClass::kCurrent;
   if (name == "LOCK") return PathClass::kLock;

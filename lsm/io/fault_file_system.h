@@ -54,6 +54,7 @@ std::string_view FileOpName(FileOp op);  // "write"
 enum class PathClass : uint8_t {
   kWal,       // 000001.wal
   kTable,     // 000001.sst
+  kValueLog,  // 000001.vlog
   kManifest,  // MANIFEST-000001
   kCurrent,   // CURRENT, and CURRENT.tmp on its way there
   kLock,      // LOCK

@@ -44,9 +44,25 @@ DbIterator::DbIterator(Setup setup)
       snapshot_(setup.snapshot),
       batch_limit_(kBatchSequenceBase + setup.batch_count),
       lower_bound_(std::move(setup.lower_bound)),
-      upper_bound_(std::move(setup.upper_bound)) {}
+      upper_bound_(std::move(setup.upper_bound)),
+      value_logs_(setup.value_logs),
+      value_tier_{.memory_only = false, .fill_cache = setup.fill_cache} {}
+
+std::string_view DbIterator::PointedValue(std::string_view pointer) const {
+  if (pointer != std::string_view(pointer_)) {
+    if (Status s = ReadPointedValue(*value_logs_, pointer, value_tier_, &pointed_value_); !s.ok()) {
+      value_status_ = std::move(s);
+      pointed_value_.Reset();
+      pointer_.clear();
+      return {};
+    }
+    pointer_.assign(pointer);
+  }
+  return pointed_value_.view();
+}
 
 void DbIterator::SeekToFirst() {
+  value_status_ = Status::Ok();
   forward_ = true;
   if (lower_bound_.empty()) {
     merge_.SeekToFirst();
@@ -58,12 +74,14 @@ void DbIterator::SeekToFirst() {
 
 void DbIterator::Seek(std::string_view key) {
   if (key <= std::string_view(lower_bound_)) return SeekToFirst();
+  value_status_ = Status::Ok();
   forward_ = true;
   merge_.Seek(key, MaxTrailer(kSequenceMax));
   FindForward(false);
 }
 
 void DbIterator::SeekToLast() {
+  value_status_ = Status::Ok();
   forward_ = false;
   if (upper_bound_.empty()) {
     merge_.SeekToLast();
@@ -75,12 +93,17 @@ void DbIterator::SeekToLast() {
 
 void DbIterator::SeekForPrev(std::string_view key) {
   if (PastUpper(key)) return SeekToLast();
+  value_status_ = Status::Ok();
   forward_ = false;
   merge_.SeekBefore(key, 0);  // 0 is below every trailer: all versions of `key` itself are included
   FindBackward();
 }
 
 void DbIterator::Next() {
+  if (!value_status_.ok()) [[unlikely]] {
+    valid_ = false;
+    return;
+  }
   if (!forward_) {
     // The merge stands below shown_key_: go back to behind all its versions.
     forward_ = true;
@@ -88,7 +111,7 @@ void DbIterator::Next() {
     merge_.Seek(skip_key_, 0);
     return FindForward(true);
   }
-  if (merge_.trailer() == PackTrailer(0, ValueKind::kPut)) {
+  if (TrailerSequence(merge_.trailer()) == 0) {
     merge_.Next();  // the only version of its key left
     return FindForward(false);
   }
@@ -160,7 +183,7 @@ void DbIterator::FindForward(bool skip_key) {
         continue;
       }
     }
-    if (TrailerKind(trailer) == ValueKind::kPut) {
+    if (TrailerKind(trailer) != ValueKind::kDelete) {
       valid_ = true;
       return;
     }
@@ -172,6 +195,10 @@ void DbIterator::FindForward(bool skip_key) {
 }
 
 void DbIterator::Prev() {
+  if (!value_status_.ok()) [[unlikely]] {
+    valid_ = false;
+    return;
+  }
   if (forward_) {
     forward_ = false;
     std::string current(merge_.key());
@@ -212,8 +239,11 @@ bool DbIterator::TakeKeyBackward() {
       merge_.SkipBackward(cover->begin, cover->seq);
       continue;
     }
-    live = TrailerKind(trailer) == ValueKind::kPut;
-    if (live) shown_value_.assign(merge_.value());
+    live = TrailerKind(trailer) != ValueKind::kDelete;
+    if (live) {
+      shown_value_.assign(merge_.value());
+      shown_trailer_ = trailer;
+    }
     merge_.Prev();
   }
   return live;

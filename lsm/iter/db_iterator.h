@@ -6,7 +6,8 @@
 //
 // Forward, the merge stands on the version shown. Backward, versions of a key come oldest first, so the newest visible
 // one is copied aside while the merge moves on to the key before: there the merge stands below the key shown. Changing
-// direction seeks again. Long runs of hidden versions of one key, and of keys under one range tombstone, are jumped.
+// direction seeks again. A value that lies in a value-log file is read when it is asked for; if that fails, value() is
+// empty, status() says why, and the next step ends the walk. Long runs of hidden versions of one key, and of keys under one range tombstone, are jumped.
 // Threads: one thread at a time.
 #pragma once
 
@@ -16,7 +17,9 @@
 #include <vector>
 
 #include "lsm/iter/merge_iterator.h"
+#include "lsm/pinned_value.h"
 #include "lsm/status.h"
+#include "lsm/vlog/value_log_file.h"
 
 namespace varve::lsm {
 
@@ -48,14 +51,22 @@ class DbIterator {
     SequenceNumber snapshot = 0;
     SequenceNumber batch_count = 0;
     std::string lower_bound, upper_bound;
+    const ValueLogFiles* value_logs = nullptr;  // lives as long as the pin
+    bool fill_cache = true;
     std::shared_ptr<const void> pin;  // keeps memtables and tables alive
   };
   explicit DbIterator(Setup setup);
 
   bool Valid() const { return valid_; }
   std::string_view key() const { return forward_ ? merge_.key() : std::string_view(shown_key_); }
-  std::string_view value() const { return forward_ ? merge_.value() : std::string_view(shown_value_); }
-  Status status() const { return merge_.status(); }
+  std::string_view value() const {
+    const uint64_t trailer = forward_ ? merge_.trailer() : shown_trailer_;
+    const std::string_view value = forward_ ? merge_.value() : std::string_view(shown_value_);
+    if (TrailerKind(trailer) == ValueKind::kValuePointer) [[unlikely]]
+      return PointedValue(value);
+    return value;
+  }
+  Status status() const { return value_status_.ok() ? merge_.status() : value_status_; }
 
   void SeekToFirst();
   void SeekToLast();
@@ -80,6 +91,8 @@ class DbIterator {
   void FindBackward();
   // Backward: walks all versions of the key under the merge; true when the key is live.
   bool TakeKeyBackward();
+  // Of a pointer; remembered, since it may be asked for twice.
+  std::string_view PointedValue(std::string_view pointer) const;
 
   std::shared_ptr<const void> pin_;  // first: destroyed last
   MergeIterator merge_;
@@ -93,6 +106,13 @@ class DbIterator {
   std::string resume_key_;
   std::string skip_key_;
   std::string shown_key_, shown_value_;
+  uint64_t shown_trailer_ = 0;
+
+  const ValueLogFiles* const value_logs_;
+  const ReadTier value_tier_;
+  mutable std::string pointer_;  // of pointed_value_
+  mutable PinnedValue pointed_value_;
+  mutable Status value_status_;
 };
 
 }  // namespace varve::lsm

@@ -139,15 +139,22 @@ Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_
   return out;
 }
 
-Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id) {
+Result<BlockBytes> ReadStoredBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id,
+                                   Compression* compression) {
   const size_t stored_size = size_t{handle.size} + kBlockTrailerSize;
   auto buffer = std::make_unique_for_overwrite<char[]>(stored_size);
   VARVE_TRY(ReadExactly(file, handle.offset, stored_size, buffer.get()));
-  const std::string_view stored(buffer.get(), stored_size);
-  Result<Compression> compression = CheckStored(stored, handle.offset, table_id, file.path());
-  if (!compression.ok()) return compression.status();
-  if (*compression == Compression::kZstd) return Uncompress(stored.substr(0, handle.size), handle.offset, file.path());
+  Result<Compression> checked = CheckStored({buffer.get(), stored_size}, handle.offset, table_id, file.path());
+  if (!checked.ok()) return checked.status();
+  *compression = *checked;
   return BlockBytes{std::move(buffer), handle.size};
+}
+
+Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id) {
+  Compression compression = Compression::kNone;
+  Result<BlockBytes> stored = ReadStoredBlock(file, handle, table_id, &compression);
+  if (!stored.ok() || compression == Compression::kNone) return stored;
+  return Uncompress(stored->view(), handle.offset, file.path());
 }
 
 Status ReadExactly(const ReadableFile& file, uint64_t offset, size_t size, char* buffer) {

@@ -70,6 +70,9 @@ struct BlockBytes {
 Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_t table_id, const std::string& path);
 // Reads it first; plain contents stay where they were read to.
 Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id);
+// Reads and checks it, and leaves the contents as they are stored.
+Result<BlockBytes> ReadStoredBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id,
+                                   Compression* compression);
 // Exactly `size` bytes; kCorruption when the file ends earlier.
 Status ReadExactly(const ReadableFile& file, uint64_t offset, size_t size, char* buffer);
 

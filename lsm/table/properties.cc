@@ -39,6 +39,7 @@ constexpr BytesField kBytes[] = {
 
 constexpr std::string_view kLargestExclusive = "largest_exclusive";
 constexpr std::string_view kRangeTombstones = "range_tombstones";
+constexpr std::string_view kValueLogs = "value_logs";
 
 std::string Varints(std::initializer_list<uint64_t> numbers) {
   std::string out;
@@ -83,6 +84,7 @@ bool SetProperty(std::string_view name, std::string_view value, TableProperties*
     return true;
   }
   if (name == kRangeTombstones) return ParseHandle(value, &out->range_tombstones);
+  if (name == kValueLogs) return DecodeReferences(value, &out->value_logs);
   return true;  // from a later writer
 }
 
@@ -102,6 +104,7 @@ std::string TableProperties::Encode() const {
   for (const BytesField& field : kBytes) put(field.name, this->*field.member);
   if (largest_exclusive) put(kLargestExclusive, Varints({1}));
   if (range_tombstones.size != 0) put(kRangeTombstones, Varints({range_tombstones.offset, range_tombstones.size}));
+  if (!value_logs.empty()) put(kValueLogs, EncodeReferences(value_logs));
   return out;
 }
 

@@ -10,6 +10,7 @@
 //   smallest*  largest*                                                                               bytes
 //   largest_exclusive (1: `largest` is the end of a range tombstone, not a key of the table)          varint64
 //   range_tombstones (absent: there are none)                                                         handle
+//   value_logs (absent: no value pointers)                               references, lsm/format/value_pointer.h
 //   compression  filter (what the writer was asked for; for people)                                   bytes
 #pragma once
 
@@ -18,6 +19,7 @@
 #include <string_view>
 
 #include "lsm/format/internal_key.h"
+#include "lsm/format/value_pointer.h"
 #include "lsm/status.h"
 #include "lsm/table/format.h"
 
@@ -35,6 +37,7 @@ struct TableProperties {
   bool largest_exclusive = false;
   BlockHandle range_tombstones;  // size 0: none
   std::string compression, filter;
+  ValueLogReferences value_logs;
 
   std::string Encode() const;
   // The message of an error lacks the file; the caller knows it.

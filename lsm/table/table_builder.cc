@@ -1,15 +1,15 @@
 #include "lsm/table/table_builder.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstdio>
+#include <map>
 #include <utility>
 #include <vector>
 
 #include "lsm/format/coding.h"
 #include "lsm/table/block.h"
+#include "lsm/table/compressor.h"
 #include "lsm/table/filter.h"
 #include "lsm/table/format.h"
 #include "lsm/table/properties.h"
@@ -56,33 +56,6 @@ std::string_view Separator(std::string_view last, std::string_view next, std::st
   return last;
 }
 
-class Compressor {
- public:
-  explicit Compressor(int level) : context_(ZSTD_createCCtx()) {
-    ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level);
-    ZSTD_CCtx_setParameter(context_, ZSTD_c_contentSizeFlag, 0);  // we store the size ourselves
-  }
-  ~Compressor() { ZSTD_freeCCtx(context_); }
-  Compressor(const Compressor&) = delete;
-  Compressor& operator=(const Compressor&) = delete;
-
-  // Size and frame; empty when that saves less than an eighth.
-  std::string_view Compress(std::string_view contents) {
-    const size_t limit = contents.size() - contents.size() / 8;
-    buffer_.clear();
-    PutFixed32(&buffer_, static_cast<uint32_t>(contents.size()));
-    buffer_.resize(std::max(limit, buffer_.size()));
-    const size_t size =
-        ZSTD_compress2(context_, buffer_.data() + 4, buffer_.size() - 4, contents.data(), contents.size());
-    if (ZSTD_isError(size)) return {};  // does not fit below the limit, or no memory: plain is always right
-    return {buffer_.data(), size + 4};
-  }
-
- private:
-  ZSTD_CCtx* const context_;
-  std::string buffer_;
-};
-
 }  // namespace
 
 struct TableBuilder::Rep {
@@ -95,6 +68,7 @@ struct TableBuilder::Rep {
   Status AppendStored(std::string_view contents, Compression compression, uint64_t seed_id, BlockHandle* handle);
   Status AppendBlock(std::string_view contents, uint64_t seed_id, BlockHandle* handle);
   Status WritePending();
+  Status CountPointer(std::string_view bytes);
   Status FinishBlock();
   void AddIndexEntry(std::string_view next_key, bool has_next);
   Status FinishTail(TableFacts* facts);
@@ -117,6 +91,7 @@ struct TableBuilder::Rep {
   uint64_t last_trailer = 0;
   std::vector<uint64_t> hashes;  // one for each user key
   std::vector<RangeTombstone> tombstones;
+  std::map<uint64_t, uint64_t> value_log_bytes;  // by file number
   TableProperties properties;
 };
 
@@ -146,6 +121,15 @@ Status TableBuilder::Rep::AppendBlock(std::string_view contents, uint64_t seed_i
     if (!compressed.empty()) return AppendStored(compressed, Compression::kZstd, seed_id, handle);
   }
   return AppendStored(contents, Compression::kNone, seed_id, handle);
+}
+
+Status TableBuilder::Rep::CountPointer(std::string_view bytes) {
+  ValuePointer pointer;
+  if (!ValuePointer::Decode(bytes, &pointer)) {
+    return Status::Corruption(file->path() + ": a value pointer among the input cannot be read");
+  }
+  value_log_bytes[pointer.file_number] += pointer.record_bytes();
+  return Status::Ok();
 }
 
 Status TableBuilder::Rep::FinishBlock() {
@@ -197,6 +181,7 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
   CoverTombstones();
   properties.table_id = options.table_id;
   properties.range_deletes = tombstones.size();
+  for (const auto& [number, bytes] : value_log_bytes) properties.value_logs.push_back({number, bytes});
   properties.compression = compressor != nullptr ? "zstd " + std::to_string(options.zstd_level) : "none";
 
   Footer footer;
@@ -240,6 +225,10 @@ Status TableBuilder::Add(std::string_view key, uint64_t trailer, std::string_vie
     r.status = r.FinishBlock();
     if (!r.status.ok()) [[unlikely]]
       return r.status;
+  }
+  if (TrailerKind(trailer) == ValueKind::kValuePointer) [[unlikely]] {
+    r.status = r.CountPointer(value);
+    if (!r.status.ok()) return r.status;
   }
   if (r.index_entry_due) r.AddIndexEntry(key, true);
   r.block.Add(key, trailer, value);
@@ -295,6 +284,7 @@ Result<TableFacts> TableBuilder::Finish() {
   facts.smallest = p.smallest;
   facts.largest = p.largest;
   facts.largest_exclusive = p.largest_exclusive;
+  facts.value_logs = p.value_logs;
   return facts;
 }
 

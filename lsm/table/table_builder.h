@@ -13,6 +13,7 @@
 
 #include "lsm/format/internal_key.h"
 #include "lsm/format/range_tombstones.h"
+#include "lsm/format/value_pointer.h"
 #include "lsm/io/file_system.h"
 #include "lsm/options.h"
 #include "lsm/status.h"
@@ -40,8 +41,9 @@ struct TableFacts {
   std::string smallest, largest;  // user keys; with range tombstones included
   // `largest` is the exclusive end of a range tombstone, not a key of the table.
   bool largest_exclusive = false;
-  int64_t created_ms = 0;    // Unix time
-  uint64_t filter_size = 0;  // bytes; 0: no filter
+  int64_t created_ms = 0;         // Unix time
+  uint64_t filter_size = 0;       // bytes; 0: no filter
+  ValueLogReferences value_logs;  // where its kValuePointer entries point
 };
 
 class TableBuilder {

@@ -5,14 +5,14 @@
 
 namespace varve::lsm {
 
-void TableGraveyard::Bury(uint64_t number) {
+void Graveyard::Bury(std::string path) {
   MutexLock lock(&mu_);
-  numbers_.push_back(number);
+  paths_.push_back(std::move(path));
 }
 
-std::vector<uint64_t> TableGraveyard::TakeAll() {
+std::vector<std::string> Graveyard::TakeAll() {
   MutexLock lock(&mu_);
-  return std::exchange(numbers_, {});
+  return std::exchange(paths_, {});
 }
 
 std::string TableFileName(const std::string& dir, uint64_t number) {
@@ -30,7 +30,7 @@ TableFile::TableFile(uint64_t number, uint64_t table_id, TableFacts facts, std::
       context_(std::move(context)) {}
 
 TableFile::~TableFile() {
-  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(number_);
+  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path());
 }
 
 Result<const Table*> TableFile::OpenSlow() const {

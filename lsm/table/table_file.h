@@ -17,15 +17,15 @@
 
 namespace varve::lsm {
 
-// Numbers of table files that may be removed from the disk. Outlives every TableFile (shared_ptr).
-class TableGraveyard {
+// Paths of files that may be removed from the disk. Outlives every file that may be buried (shared_ptr).
+class Graveyard {
  public:
-  void Bury(uint64_t number);
-  std::vector<uint64_t> TakeAll();
+  void Bury(std::string path);
+  std::vector<std::string> TakeAll();
 
  private:
   Mutex mu_;
-  std::vector<uint64_t> numbers_ VARVE_GUARDED_BY(mu_);
+  std::vector<std::string> paths_ VARVE_GUARDED_BY(mu_);
 };
 
 // What every file of one database needs to open its reader. Outlives the files (shared_ptr).
@@ -33,7 +33,7 @@ struct TableContext {
   FileSystem* file_system = nullptr;
   BlockCache* cache = nullptr;
   std::string dir;
-  std::shared_ptr<TableGraveyard> graveyard = std::make_shared<TableGraveyard>();
+  std::shared_ptr<Graveyard> graveyard = std::make_shared<Graveyard>();
 };
 
 // "<dir>/000012.sst"

@@ -34,6 +34,8 @@ ParsedName ParseFileName(std::string_view name) {
     parsed.kind = FileKind::kWal;
   } else if (name.ends_with(".sst") && ParseNumber(name.substr(0, name.size() - 4), &parsed.number)) {
     parsed.kind = FileKind::kTable;
+  } else if (name.ends_with(".vlog") && ParseNumber(name.substr(0, name.size() - 5), &parsed.number)) {
+    parsed.kind = FileKind::kValueLog;
   }
   return parsed;
 }

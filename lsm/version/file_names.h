@@ -4,6 +4,7 @@
 //   MANIFEST-000005    a log of version edits (manifest.h)
 //   000012.wal         a write-ahead log segment (lsm/wal/log_format.h)
 //   000013.sst         a table (lsm/table/format.h)
+//   000014.vlog        a value-log file (lsm/vlog/value_log_writer.h)
 //   LOCK               held by the owner's process
 //   *.tmp              being written; of no meaning after a crash
 // Numbers are decimal, at least six digits, unique over all kinds, and never used twice.
@@ -15,11 +16,11 @@
 
 namespace varve::lsm {
 
-enum class FileKind : uint8_t { kCurrent, kManifest, kWal, kTable, kLock, kTemporary, kForeign };
+enum class FileKind : uint8_t { kCurrent, kManifest, kWal, kTable, kValueLog, kLock, kTemporary, kForeign };
 
 struct ParsedName {
   FileKind kind = FileKind::kForeign;
-  uint64_t number = 0;  // kManifest, kWal, kTable
+  uint64_t number = 0;  // kManifest, kWal, kTable, kValueLog
 };
 
 ParsedName ParseFileName(std::string_view name);

@@ -1,6 +1,7 @@
 #include "lsm/version/version.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 namespace varve::lsm {
@@ -37,6 +38,7 @@ Result<std::shared_ptr<const Version>> Version::Apply(const Version& base, const
   }
   for (const VersionEdit::Added& added : edit.added)
     next->levels_[static_cast<size_t>(added.level)].push_back(added.file);
+  next->value_logs_.insert(next->value_logs_.end(), edit.value_logs.begin(), edit.value_logs.end());
   next->Finish();
   if (std::vector<std::string> problems = next->CheckInvariants(); !problems.empty()) {
     return Status::Corruption(std::string(source) + ": " + problems.front());
@@ -65,6 +67,38 @@ void Version::Finish() {
     }
     if (!files.empty()) deepest_level_ = static_cast<int>(n);
   }
+  CountReferences();
+}
+
+// Sums up what the tables refer to, and lets go of files that none refers to.
+void Version::CountReferences() {
+  std::sort(value_logs_.begin(), value_logs_.end(),
+            [](const ValueLogFileRef& a, const ValueLogFileRef& b) { return a->number() < b->number(); });
+  std::unordered_map<uint64_t, uint64_t> live;
+  for (const auto& files : levels_) {
+    for (const TableFileRef& file : files) {
+      for (const ValueLogReference& reference : file->facts().value_logs)
+        live[reference.file_number] += reference.bytes;
+    }
+  }
+  std::erase_if(value_logs_, [&](const ValueLogFileRef& file) { return !live.contains(file->number()); });
+  value_log_live_.clear();
+  value_log_bytes_ = value_log_live_bytes_ = 0;
+  dangling_.clear();
+  for (const ValueLogFileRef& file : value_logs_) {
+    const uint64_t bytes = live[file->number()];
+    live.erase(file->number());
+    value_log_live_.push_back(bytes);
+    value_log_live_bytes_ += bytes;
+    value_log_bytes_ += file->facts().record_bytes();
+    if (bytes > file->facts().record_bytes()) {
+      dangling_ = "W4: tables refer to " + std::to_string(bytes) + " bytes of value-log file " +
+                  std::to_string(file->number()) + ", which holds " + std::to_string(file->facts().record_bytes());
+    }
+  }
+  if (!live.empty()) {
+    dangling_ = "W4: a table refers to value-log file " + std::to_string(live.begin()->first) + ", which is not there";
+  }
 }
 
 void Version::BuildSublevels() {
@@ -84,6 +118,7 @@ void Version::BuildSublevels() {
 
 std::vector<std::string> Version::CheckInvariants() const {
   std::vector<std::string> problems;
+  if (!dangling_.empty()) problems.push_back(dangling_);
   for (size_t i = 0; i < levels_[0].size(); ++i) {
     const TableFile& newer = *levels_[0][i];
     for (size_t k = i + 1; k < levels_[0].size(); ++k) {  // sorted: ends at the first that is older as a whole
@@ -139,6 +174,7 @@ bool Version::AnyOverlap(int n, std::string_view smallest, std::string_view larg
 VersionEdit Version::Snapshot() const {
   VersionEdit edit;
   edit.names_format = true;
+  edit.value_logs = value_logs_;
   for (int n = 0; n < kLevels; ++n) {
     for (const TableFileRef& file : level(n)) edit.added.push_back({n, file});
   }

@@ -3,10 +3,12 @@
 // Level 0 holds flushed memtables, newest first; they may overlap. Readers see it as a stack of sublevels, each a sorted
 // run of disjoint tables: a table lies one above the highest older table that it overlaps, so a point read looks into at
 // most one table of each sublevel, however many tables level 0 has. Sublevels follow from the tables; they are not
-// written to the manifest. Levels 1 and up are sorted runs of disjoint tables.
+// written to the manifest. Levels 1 and up are sorted runs of disjoint tables. Value-log files stand beside the levels:
+// the pointers in the tables lead there.
 // W1  In levels >= 1 tables ascend and are disjoint in user keys.   W2  Tables of level 0 that overlap in user keys are
-// disjoint in sequences. W3  For one user key, nothing newer lies below anything older. Immutable; shared by readers; a
-// table lives as long as a version (or an iterator) holds it.
+// disjoint in sequences. W3  For one user key, nothing newer lies below anything older.
+// W4  Every value-log file that a table refers to is there, is referred to by some table, and has room for it all.
+// Immutable; shared by readers; a file lives as long as a version (or an iterator) holds it.
 #pragma once
 
 #include <array>
@@ -39,6 +41,11 @@ class Version {
   // Tables with range tombstones; usually none.
   const std::vector<TableFileRef>& with_range_tombstones() const { return with_range_tombstones_; }
   int deepest_level() const { return deepest_level_; }  // -1: no tables
+  const ValueLogFiles& value_logs() const { return value_logs_; }
+  // Bytes of value_logs()[i] that tables refer to; the rest is garbage.
+  uint64_t value_log_live(size_t i) const { return value_log_live_[i]; }
+  uint64_t value_log_bytes() const { return value_log_bytes_; }  // of records, over all files
+  uint64_t value_log_live_bytes() const { return value_log_live_bytes_; }
   // Tables of level n that touch [smallest, largest], both inclusive.
   std::vector<TableFileRef> Overlapping(int n, std::string_view smallest, std::string_view largest) const;
   // The same without copying; n >= 1.
@@ -52,11 +59,16 @@ class Version {
  private:
   void Finish();
   void BuildSublevels();
+  void CountReferences();
 
   std::array<std::vector<TableFileRef>, kLevels> levels_;
   std::array<uint64_t, kLevels> level_bytes_{}, level_entries_{};
   std::vector<std::vector<TableFileRef>> sublevels_;
   std::vector<TableFileRef> with_range_tombstones_;
+  ValueLogFiles value_logs_;
+  std::vector<uint64_t> value_log_live_;  // parallel to value_logs_
+  uint64_t value_log_bytes_ = 0, value_log_live_bytes_ = 0;
+  std::string dangling_;  // what breaks W4; empty: nothing
   int deepest_level_ = -1;
 };
 

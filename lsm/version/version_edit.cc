@@ -20,6 +20,7 @@ enum Tag : uint32_t {
   kTagRemoved = 5,
   kTagAdded = 6,
   kTagJob = 7,
+  kTagValueLog = 8,
 };
 
 void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
@@ -37,6 +38,15 @@ void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
   out->push_back(facts.largest_exclusive ? 1 : 0);
   PutVarint64(out, static_cast<uint64_t>(std::max<int64_t>(facts.created_ms, 0)));
   PutVarint64(out, facts.filter_size);
+  PutLengthPrefixed(out, EncodeReferences(facts.value_logs));
+}
+
+void EncodeValueLog(const ValueLogFile& file, std::string* out) {
+  PutVarint32(out, kTagValueLog);
+  PutVarint64(out, file.number());
+  PutFixed64(out, file.facts().file_id);
+  PutVarint64(out, file.facts().file_size);
+  PutVarint64(out, file.facts().records);
 }
 
 void EncodeJob(const Job& job, std::string* out) {
@@ -81,11 +91,26 @@ bool DecodeAdded(std::string_view* in, const std::shared_ptr<const TableContext>
   if (smallest > largest || facts.tail_offset >= facts.file_size || facts.largest_seq > kSequenceMax) return false;
   uint64_t created;
   if (!GetVarint64(in, &created) || created > kMillisMax || !GetVarint64(in, &facts.filter_size)) return false;
+  std::string_view references;
+  if (!GetLengthPrefixed(in, &references) || !DecodeReferences(references, &facts.value_logs)) return false;
   facts.created_ms = static_cast<int64_t>(created);
   facts.smallest = smallest;
   facts.largest = largest;
   facts.largest_exclusive = exclusive == 1;
   added->file = std::make_shared<TableFile>(number, table_id, std::move(facts), context);
+  return true;
+}
+
+bool DecodeValueLog(std::string_view* in, const std::shared_ptr<const TableContext>& context, ValueLogFileRef* file) {
+  uint64_t number;
+  ValueLogFacts facts;
+  if (!GetVarint64(in, &number) || !GetFixed64(in, &facts.file_id) || !GetVarint64(in, &facts.file_size) ||
+      !GetVarint64(in, &facts.records)) {
+    return false;
+  }
+  if (facts.file_size < kValueLogHeaderSize + kValueLogFooterSize) return false;
+  if (facts.records > facts.record_bytes() / kValueFrameSize) return false;
+  *file = std::make_shared<ValueLogFile>(number, facts, context);
   return true;
 }
 
@@ -147,6 +172,7 @@ std::string VersionEdit::Encode() const {
     PutVarint32(&out, static_cast<uint32_t>(file.level));
     PutVarint64(&out, file.number);
   }
+  for (const ValueLogFileRef& file : value_logs) EncodeValueLog(*file, &out);
   for (const Added& file : added) EncodeAdded(file, &out);
   for (const auto& job : jobs) EncodeJob(*job, &out);
   return out;
@@ -203,6 +229,12 @@ Result<VersionEdit> VersionEdit::Decode(std::string_view bytes, std::string_view
         auto job = std::make_shared<Job>();
         if (!DecodeJob(&bytes, job.get())) return malformed("job");
         edit.jobs.push_back(std::move(job));
+        break;
+      }
+      case kTagValueLog: {
+        ValueLogFileRef file;
+        if (!DecodeValueLog(&bytes, context, &file)) return malformed("value-log file");
+        edit.value_logs.push_back(std::move(file));
         break;
       }
       default:

@@ -1,6 +1,6 @@
 // lsm/version/version_edit.h - one step from a version to the next, as it lies in the manifest.
 //
-//   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5, 6 and 7
+//   edit  | field | field | ...        a field is | tag : varint | body |; every tag is at most once, but for 5 to 8
 //
 //   1  format        length-prefixed "varve.lsm.1"; in the first record of a manifest, and in sync marks
 //   2  wal number    varint: segments below it are not needed any more
@@ -10,14 +10,17 @@
 //   6  added file    level varint | number varint | table id u64 | file size varint | tail offset varint |
 //                    entries varint | deletes varint | range deletes varint | smallest seq varint | largest seq varint |
 //                    smallest key, length-prefixed | largest key, length-prefixed | exclusive u8 (0 or 1) |
-//                    created varint, Unix milliseconds | filter size varint
+//                    created varint, Unix milliseconds | filter size varint |
+//                    value-log references, length-prefixed (lsm/format/value_pointer.h)
 //   7  job           id varint | kind u8 | from level + 1 varint | to level varint | started varint | completed varint |
 //                    bytes read varint | bytes written varint | entries read varint | entries dropped varint |
 //                    n varint, n input numbers varint | n varint, n output numbers varint | reason, length-prefixed
+//   8  value log     number varint | file id u64 | file size varint | records varint
 //
-// A manifest's first record is a whole version (fields 1-4, a 6 for each file, a 7 for each job remembered); the rest
-// are edits, with the job that made them. All or nothing:
-// an edit is one log record, synced before anything relies on it.
+// A manifest's first record is a whole version (fields 1-4, a 6 for each file, a 7 for each job remembered, an 8 for
+// each value-log file); the rest are edits, with the job that made them. A value-log file is added with the first table
+// that refers to it and goes, without being named, when the last one has gone. All or nothing: an edit is one log
+// record, synced before anything relies on it.
 // V1  An unknown tag or name is kUnsupported: a newer Varve wrote it.
 // V2  Every length and level is checked before use.
 #pragma once
@@ -33,6 +36,7 @@
 #include "lsm/job.h"
 #include "lsm/status.h"
 #include "lsm/table/table_file.h"
+#include "lsm/vlog/value_log_file.h"
 
 namespace varve::lsm {
 
@@ -54,6 +58,7 @@ struct VersionEdit {
   std::vector<Removed> removed;
   std::vector<Added> added;
   std::vector<std::shared_ptr<const Job>> jobs;  // oldest first
+  ValueLogFiles value_logs;                      // added
 
   std::string Encode() const;
   // `source` ("<path>: record at offset N") goes into messages; `context` into the files made.

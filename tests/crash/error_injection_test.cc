@@ -5,6 +5,7 @@
 // The workload goes on after errors, as a program would that tries again. What the database may hold afterwards: the
 // acknowledged batches, and of those that failed since the last acknowledgement at most one (its bytes may have arrived
 // in spite of the error; a later batch would have taken its place).
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <set>
@@ -32,7 +33,8 @@ std::string Name(const Fault& fault) {
 
 class FaultyRun {
  public:
-  FaultyRun(const Fault& fault, uint64_t call, WalSync mode) : fault_(fault), machine_(call), dice_(7), mode_(mode) {
+  FaultyRun(const Fault& fault, uint64_t call, WalSync mode, size_t memtable_size)
+      : fault_(fault), machine_(call), dice_(7), mode_(mode), memtable_size_(memtable_size) {
     FaultRule rule = fault.sticky ? FaultRule::From(call, fault.code) : FaultRule::At(call, fault.code);
     rule.effect = fault.effect;
     machine_.fs.SetHook([this, call](const FileCall& made) {
@@ -129,10 +131,11 @@ class FaultyRun {
   Options SmallOptions() const {
     Options options;
     options.memory_budget = size_t{4} << 20;
-    options.memtable_size = 16 * 1024;
+    options.memtable_size = memtable_size_;
     options.table_size = 64 * 1024;
     options.block_size = 1024;
     options.wal_sync = mode_;
+    options.value_log_threshold = 200;  // some values apart, some not
     options.background_threads = 1;
     return options;
   }
@@ -159,6 +162,10 @@ class FaultyRun {
     {
       auto db = Db::Open(kDir, machine->Setup(SmallOptions()));
       ASSERT_TRUE(db.ok()) << when << ": " << db.status().ToString();
+      const auto left = machine->disk->List(kDir);
+      const auto logs =
+          std::count_if(left->begin(), left->end(), [](const auto& name) { return name.ends_with(".vlog"); });
+      EXPECT_EQ(static_cast<uint64_t>(logs), (*db)->Stats().value_log_files) << when << ": files that nothing names";
       CheckContents(db->get(), when);
       EXPECT_EQ(Problems(db->get()), "") << when;
       EXPECT_EQ(Compare(db->get(), acknowledged_), "") << when;
@@ -181,6 +188,7 @@ class FaultyRun {
   Machine machine_;
   Dice dice_;
   const WalSync mode_;
+  const size_t memtable_size_;
   std::unique_ptr<Db> db_;
   Rows acknowledged_;
   std::vector<Rows> perhaps_;  // acknowledged_ and one batch that failed since
@@ -195,7 +203,7 @@ using Workload = std::function<void(FaultyRun*)>;
 uint64_t total_runs = 0;
 
 // Runs `workload` with every fault at every call.
-void Inject(const std::string& name, WalSync mode, const Workload& workload) {
+void Inject(const std::string& name, WalSync mode, const Workload& workload, size_t memtable_size = 16 * 1024) {
   std::vector<Fault> faults;
   for (const bool sticky : {false, true}) {
     for (const StatusCode code : {StatusCode::kIoError, StatusCode::kNoSpace}) {
@@ -207,7 +215,7 @@ void Inject(const std::string& name, WalSync mode, const Workload& workload) {
   uint64_t runs = 0;
   for (const Fault& fault : faults) {
     for (uint64_t call = 1;; ++call) {
-      FaultyRun run(fault, call, mode);
+      FaultyRun run(fault, call, mode, memtable_size);
       SCOPED_TRACE(name + ": " + Name(fault) + std::to_string(call));
       workload(&run);
       run.SpaceReturns();
@@ -287,6 +295,22 @@ TEST(ErrorInjectionTest, Compaction) {
     Fill(run, 2, 300);
     if (run->db() != nullptr) run->Do(run->db()->CompactRange({}, {}));
   });
+}
+
+// Value-log files are made by flushes, emptied into others, and go.
+TEST(ErrorInjectionTest, ValueLogs) {
+  uint64_t moved = 0;
+  const auto workload = [&](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    for (int i = 0; i < 12; ++i) {
+      run->Write(StayAndChurn(i));
+      run->machine().executor.RunOne();
+    }
+    run->machine().executor.RunAll();
+    if (run->db() != nullptr) moved = std::max(moved, run->db()->Stats().value_log_moved_bytes);
+  };
+  Inject("value logs", WalSync::kNever, workload, /*memtable_size=*/256);
+  EXPECT_GT(moved, 0u) << "no file was emptied: the workload misses its point";
 }
 
 TEST(ErrorInjectionTest, Reopening) {

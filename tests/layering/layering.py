@@ -1,7 +1,7 @@
 """The arrows between folders, checked on the #include lines.
 
     server -> net -> resp -> keyspace -> lsm/*.h     sqlite_vtab -> keyspace -> lsm/*.h     cli -> keyspace, lsm/*.h
-    inside lsm:  top -> compact -> version -> table -> format     top, compact -> iter -> table, mem -> format
+    inside lsm:  top -> compact -> version -> vlog -> table -> format     top, compact -> iter -> vlog, mem -> format
                  top, version -> wal -> format                    io, sync, small public headers: beneath all
 
 A file may include its own folder and everything its arrows reach. Only the server wires the doors together: it alone sees
@@ -35,8 +35,9 @@ ARROWS = {
 LSM_ARROWS = {
     "top": {"compact", "iter", "version", "wal", "mem"},
     "compact": {"version", "iter"},
-    "version": {"table", "wal"},
-    "iter": {"table", "mem"},
+    "version": {"vlog", "wal"},
+    "iter": {"vlog", "mem"},
+    "vlog": {"table"},
     "table": {"format"},
     "mem": {"format"},
     "wal": {"format"},

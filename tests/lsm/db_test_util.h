@@ -86,6 +86,7 @@ inline void Apply(const Changes& changes, Rows* rows) {
       case ValueKind::kRangeDelete:
         if (change.key < change.value) rows->erase(rows->lower_bound(change.key), rows->lower_bound(change.value));
         break;
+      case ValueKind::kValuePointer: FAIL() << "never in a batch";
     }
   }
 }
@@ -98,6 +99,7 @@ void AddTo(const Changes& changes, Batch* batch) {
       case ValueKind::kPut: batch->Put(change.key, change.value); break;
       case ValueKind::kDelete: batch->Delete(change.key); break;
       case ValueKind::kRangeDelete: batch->DeleteRange(change.key, change.value); break;
+      case ValueKind::kValuePointer: FAIL() << "never in a batch";
     }
   }
 }
@@ -141,6 +143,16 @@ inline Changes RandomChanges(Dice* dice, size_t count, uint64_t space = 400, siz
     }
   }
   return changes;
+}
+
+// Step `i` of a workload that leaves value-log files half empty: one value stays, another is overwritten soon.
+inline Changes StayAndChurn(int i) {
+  Dice noise(static_cast<uint64_t>(i));  // it does not compress
+  std::string stays(300, '\0'), churns(900, '\0');
+  for (char& c : stays) c = static_cast<char>(noise.Below(256));
+  for (char& c : churns) c = static_cast<char>(noise.Below(256));
+  return {{ValueKind::kPut, "stays" + std::to_string(i), stays},
+          {ValueKind::kPut, "churns" + std::to_string(i % 2), churns}};
 }
 
 inline std::string Printable(std::string_view bytes) {

@@ -37,6 +37,7 @@ std::string Walk(std::string_view bytes) {
       case ValueKind::kPut: text += "put "; break;
       case ValueKind::kDelete: text += "del "; break;
       case ValueKind::kRangeDelete: text += "range "; break;
+      case ValueKind::kValuePointer: text += "pointer? "; break;
     }
     text += std::string(op.key) + "=" + std::string(op.value) + ";";
   }

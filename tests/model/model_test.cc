@@ -57,6 +57,21 @@ std::vector<OptionSet> OptionSets() {
       {"SyncAlways", SmallWith([](Options* o) { o->wal_sync = WalSync::kAlways; })},
       {"SyncEverySecond", SmallWith([](Options* o) { o->wal_sync = WalSync::kEverySecond; })},
       {"LargeValues", Small(), false, 10'000},
+      {"ValueLogAll", SmallWith([](Options* o) { o->value_log_threshold = 16; })},
+      {"ValueLogSmallFiles", SmallWith([](Options* o) {
+         o->value_log_threshold = 16;
+         o->memtable_size = 4 * 1024;
+         o->table_size = 64 * 1024;
+         o->compression = Compression::kNone;
+       }),
+       false, 500},
+      {"ValueLogThreads", SmallWith([](Options* o) {
+         o->value_log_threshold = 16;
+         o->memtable_size = 8 * 1024;
+         o->background_threads = 3;
+       }),
+       true, 300},
+      {"NoValueLog", SmallWith([](Options* o) { o->value_log_threshold = 0; }), false, 10'000},
       {"OneThread", Small(), true},
       {"ThreeThreads", SmallWith([](Options* o) {
          o->background_threads = 3;
@@ -418,6 +433,7 @@ class ModelRun {
     if (dice_.OneIn(3)) {  // tables written under one set of options are read under another
       options_.block_size = set_.options.block_size == 1024 && dice_.OneIn(2) ? 4096 : set_.options.block_size;
       options_.filter_bits_per_key = dice_.OneIn(3) ? 0 : set_.options.filter_bits_per_key;
+      options_.value_log_threshold = dice_.OneIn(3) ? 0 : set_.options.value_log_threshold;
     }
     Open();
   }

@@ -29,6 +29,7 @@ TEST(FileNames, AreWrittenAndRead) {
       {"00001x.wal", FileKind::kForeign, 0},    {"-00001.wal", FileKind::kForeign, 0},
       {"000012.wal2", FileKind::kForeign, 0},   {"99999999999999999999999.sst", FileKind::kForeign, 0},
       {"MANIFEST-", FileKind::kForeign, 0},     {"MANIFEST-5", FileKind::kForeign, 0},
+      {"000014.vlog", FileKind::kValueLog, 14}, {"14.vlog", FileKind::kForeign, 0},
       {"current", FileKind::kForeign, 0},       {"", FileKind::kForeign, 0},
   };
   for (const Case& c : cases) {

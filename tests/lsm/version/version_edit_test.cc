@@ -36,7 +36,13 @@ TableFileRef File(uint64_t number, std::string smallest, std::string largest) {
   facts.largest = std::move(largest);
   facts.created_ms = 1'700'000'000'000;
   facts.filter_size = 65;
+  if (number == 13) facts.value_logs = {{14, 300}};
   return std::make_shared<TableFile>(number, 0x1122334455667788, std::move(facts), Context());
+}
+
+ValueLogFileRef ValueLog(uint64_t number) {
+  const ValueLogFacts facts{.file_id = 0x8877665544332211, .file_size = 1000, .records = 3};
+  return std::make_shared<ValueLogFile>(number, facts, Context());
 }
 
 VersionEdit Full() {
@@ -62,6 +68,7 @@ VersionEdit Full() {
   job.entries_dropped = 10;
   job.reason = "why";
   edit.jobs.push_back(std::make_shared<const Job>(std::move(job)));
+  edit.value_logs.push_back(ValueLog(14));
   return edit;
 }
 
@@ -84,6 +91,11 @@ TEST(VersionEditFormat, EveryField) {
             "05"
             "01"
             "0c"  // removed: level 1, file 12
+            "08"
+            "0e"
+            "1122334455667788"
+            "e807"
+            "03"  // value-log file 14: id, size, records
             "06"
             "02"
             "0d"
@@ -102,6 +114,8 @@ TEST(VersionEditFormat, EveryField) {
             "00"
             "80d095ffbc31"
             "41"  // not exclusive, created, filter size
+            "03"
+            "0eac02"  // 300 bytes of value-log file 14
             "07"
             "09"
             "01"
@@ -148,7 +162,7 @@ TEST(VersionEditFormat, CutAnywhere) {
     EXPECT_TRUE(edit.status().Is(StatusCode::kCorruption)) << edit.status().ToString();
     EXPECT_TRUE(edit.status().message().starts_with("M: edit: malformed")) << edit.status().message();
   }
-  EXPECT_EQ(whole, 7);  // after 0 to 6 fields
+  EXPECT_EQ(whole, 8);  // after 0 to 7 fields
 }
 
 TEST(VersionEditFormat, WhatANewerVarveWrote) {
