@@ -112,7 +112,8 @@ TEST_F(DbValueLogTest, ZeroTurnsItOff) {
   Settle();
   EXPECT_TRUE(ValueLogs().empty());
   Open();  // on again: the next compaction that writes the rows moves their values out
-  Put(Key(3), Noise(5000, 77));
+  Put(Key(0), Noise(5000, 77));
+  Put(Key(19), Noise(5000, 78));
   Settle();
   EXPECT_FALSE(ValueLogs().empty());
   EXPECT_EQ(db_->Verify()->values, 20u);
