@@ -164,7 +164,7 @@ class DbImpl final : public Db {
   void RunUrgent();
   void StartLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
   void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
-  std::optional<CompactionPlan> StartRangeStep(RangeProgress* progress, Status* status);
+  Status StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan);
   Status DoCompaction(const CompactionPlan& plan);
   Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);

@@ -506,8 +506,9 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
     ++jobs_;
   }
   Status status;
-  while (status.ok()) {
-    auto plan = StartRangeStep(&progress, &status);
+  for (;;) {
+    std::optional<CompactionPlan> plan;  // stays where it is while it runs: running_plans_ points to it
+    if (status.ok()) status = StartRangeStep(&progress, &plan);
     if (!plan) break;
     status = DoCompaction(*plan);
     MutexLock lock(&mu_);
@@ -528,25 +529,23 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
 
 // The next step of a CompactRange, once its tables are free; none when all is done or the database stops. Automatic
 // compactions go on beside it; only while it waits for their tables no new one begins.
-std::optional<CompactionPlan> DbImpl::StartRangeStep(RangeProgress* progress, Status* status) {
+Status DbImpl::StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan) {
   MutexLock lock(&mu_);
-  std::optional<CompactionPlan> plan;
   bool busy = false;
   Await([&]() VARVE_REQUIRES(mu_) {
     if (StoppedLocked()) return true;
     ReleaseQuarantineLocked(progress->begin, progress->end);
-    plan.reset();
-    plan = PickRange(*state_.version, picker_options(), running_plans_, progress, &busy);
+    *plan = PickRange(*state_.version, picker_options(), running_plans_, progress, &busy);
     manual_waiting_ = busy;
     return !busy;
   });
   manual_waiting_ = false;
   if (StoppedLocked()) {
-    *status = closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
-    return std::nullopt;
+    plan->reset();
+    return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
   }
-  if (plan) StartLocked(*plan);
-  return plan;
+  if (*plan) StartLocked(**plan);
+  return Status::Ok();
 }
 
 Status DbImpl::WaitForBackgroundWork() {
