@@ -109,6 +109,10 @@ Status DbImpl::BlockingErrorLocked() const {
 void DbImpl::RetryWork() {
   MutexLock lock(&mu_);
   retry_scheduled_ = false;
+  if (!compaction_error_.ok() && compactions_scheduled_ == 0 && !drop_due_ && !PickLocked()) {
+    compaction_error_ = Status::Ok();  // what failed is not wanted any more: garbage has become a smaller share
+    changed_.SignalAll();
+  }
   ScheduleWorkLocked();
 }
 
