@@ -155,6 +155,7 @@ class DbImpl final : public Db {
   void ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
   void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
   void RetryWork();
+  void ForgetErrorLocked() VARVE_REQUIRES(mu_);
   std::optional<CompactionPlan> PickLocked() const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
   void RunFlush();

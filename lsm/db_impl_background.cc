@@ -106,13 +106,17 @@ Status DbImpl::BlockingErrorLocked() const {
   return full ? BackgroundErrorLocked() : flush_error_;
 }
 
+// When what failed is not wanted any more: garbage has become a smaller share.
+void DbImpl::ForgetErrorLocked() {
+  if (compaction_error_.ok() || compactions_scheduled_ > 0 || drop_due_ || PickLocked()) return;
+  compaction_error_ = Status::Ok();
+  changed_.SignalAll();
+}
+
 void DbImpl::RetryWork() {
   MutexLock lock(&mu_);
   retry_scheduled_ = false;
-  if (!compaction_error_.ok() && compactions_scheduled_ == 0 && !drop_due_ && !PickLocked()) {
-    compaction_error_ = Status::Ok();  // what failed is not wanted any more: garbage has become a smaller share
-    changed_.SignalAll();
-  }
+  ForgetErrorLocked();
   ScheduleWorkLocked();
 }
 
@@ -356,6 +360,7 @@ void DbImpl::RunCompaction() {
     }
     if (!plan) {
       --compactions_scheduled_;
+      if (!retry_scheduled_) ForgetErrorLocked();
       ScheduleWorkLocked();
       return;
     }
