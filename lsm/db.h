@@ -118,8 +118,8 @@ class Db {
   // 1024 reads wait for the disk already. What `options` names outlives the callback; Close waits for the callbacks, so
   // none of them may close the database.
   virtual Status GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) = 0;
-  // Get of every key against one state of the database; `values` is as long as `keys`. Faster than as many Gets: keys
-  // go through memory together, blocks not in memory are read side by side, and each only once.
+  // Get of every key against one state of the database; `values` is as long as `keys`. Blocks not
+  // in memory are read side by side, each only once.
   virtual std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                              std::span<PinnedValue> values) = 0;
   virtual Iterator NewIterator(const ReadOptions& options) = 0;
