@@ -124,7 +124,8 @@ Status Follower::ReadLogLocked() {
   auto listing = ListDirectory(env_.file_system, dir_);
   if (!listing.ok()) return listing.status();
   segments_.erase(segments_.begin(), segments_.lower_bound(state.wal_number));
-  if (segments_.empty()) next_sequence_ = state.flushed_sequence + 1;
+  // Segments that were flushed and removed before they were read to their end: their rest is in tables now.
+  if (segments_.empty() || next_sequence_ <= state.flushed_sequence) next_sequence_ = state.flushed_sequence + 1;
   for (uint64_t number : listing->wals) {
     if (number < state.wal_number) continue;
     auto [it, fresh] = segments_.try_emplace(number);
