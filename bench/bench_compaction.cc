@@ -54,6 +54,14 @@ int Run(const Settings& settings) {
   options.wal_sync = WalSync::kNever;
   options.memory_budget = settings.memory_mib << 20;
   options.compression = settings.zstd ? Compression::kZstd : Compression::kNone;
+  if (settings.style == "tiered") {
+    options.compaction = CompactionStyle::kSizeTiered;
+  } else if (settings.style == "fifo") {
+    options.compaction = CompactionStyle::kFifo;
+  } else if (settings.style != "leveled") {
+    std::fprintf(stderr, "bench_compaction: --style is leveled, tiered or fifo\n");
+    return 2;
+  }
   auto db = Db::Open("/db", options);
   if (!db.ok()) Check(db.status());
 
@@ -75,6 +83,10 @@ int Run(const Settings& settings) {
   Check((*db)->Flush());
   executor.RunAll();
   const DbStats before = (*db)->Stats();
+  Check((*db)->Close());
+  options.compaction = CompactionStyle::kLeveled;
+  db = Db::Open("/db", options);
+  if (!db.ok()) Check(db.status());
   Check((*db)->CompactRange({}, {}));
   const DbStats after = (*db)->Stats();
   const auto per = [](uint64_t a, uint64_t b) { return static_cast<double>(a) / static_cast<double>(b); };

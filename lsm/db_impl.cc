@@ -48,6 +48,9 @@ Result<Environment> ResolveOptions(const Options& options) {
     return Status::InvalidArgument("filter_bits_per_key is " + std::to_string(options.filter_bits_per_key) +
                                    ", want 0 to 32");
   }
+  if (options.compaction != CompactionStyle::kFifo && (options.fifo_bytes_max != 0 || options.fifo_age_max_s != 0)) {
+    return Status::InvalidArgument("fifo_bytes_max and fifo_age_max_s are of CompactionStyle::kFifo alone");
+  }
   Environment environment;
   environment.options = options;
   environment.file_system = options.file_system != nullptr ? options.file_system : PosixFileSystem();

@@ -19,6 +19,7 @@
 #include "lsm/compact/collection.h"
 #include "lsm/compact/picker.h"
 #include "lsm/compact/table_output.h"
+#include "lsm/compact/tiers.h"
 #include "lsm/db.h"
 #include "lsm/event_listener.h"
 #include "lsm/io/clock.h"
@@ -175,6 +176,12 @@ class DbImpl final : public Db {
   void WatchIdleLocked() VARVE_REQUIRES(mu_);
   void IdleTick();
   Status DropCovered();
+  Retention retention() const;
+  std::vector<VersionEdit::Added> ExpiredLocked() const VARVE_REQUIRES(mu_);
+  void WatchExpiryLocked() VARVE_REQUIRES(mu_);
+  void ExpiryTick();
+  Status DropExpired();
+  Status GiveUp(std::vector<VersionEdit::Added> tables, const char* reason);
   void QuarantineLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   void ReleaseQuarantineLocked(std::string_view begin, std::string_view end) VARVE_REQUIRES(mu_);
   void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
@@ -250,6 +257,7 @@ class DbImpl final : public Db {
   Status fence_ VARVE_GUARDED_BY(mu_);
   bool drop_due_ VARVE_GUARDED_BY(mu_) = false;   // range tombstones may cover tables that they did not before
   bool drop_held_ VARVE_GUARDED_BY(mu_) = false;  // and would cover more, but for a snapshot
+  bool expiry_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool idle_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   SequenceNumber watched_sequence_ VARVE_GUARDED_BY(mu_) = 0;          // at the last look
   SequenceNumber idle_sequence_ VARVE_GUARDED_BY(mu_) = kSequenceMax;  // as long as it is the last one: idle

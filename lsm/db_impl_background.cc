@@ -40,7 +40,8 @@ void DbImpl::ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*wo
 PickerOptions DbImpl::picker_options() const {
   return {.memtable_bytes = env_.memtable_bytes,
           .table_bytes = env_.options.table_size,
-          .compresses = env_.options.compression != Compression::kNone};
+          .compresses = env_.options.compression != Compression::kNone,
+          .style = env_.options.compaction};
 }
 
 std::optional<CompactionPlan> DbImpl::PickLocked() const {
@@ -64,11 +65,12 @@ void DbImpl::ScheduleWorkLocked() {
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
   if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (compactions_scheduled_ < env_.compaction_threads && (drop_due_ || PickLocked())) {
+  if (compactions_scheduled_ < env_.compaction_threads && (drop_due_ || !ExpiredLocked().empty() || PickLocked())) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
   }
   WatchIdleLocked();
+  WatchExpiryLocked();
 }
 
 void DbImpl::AfterChangeLocked() {
@@ -350,6 +352,7 @@ void DbImpl::RunCompaction() {
     drop = drop_due_;
   }
   Status dropped = drop ? DropCovered() : Status::Ok();
+  if (dropped.ok()) dropped = DropExpired();
   {
     MutexLock lock(&mu_);
     if (!dropped.ok()) {
@@ -445,9 +448,10 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges));
   std::vector<MergeSource> sources;
+  std::vector<std::vector<TableFileRef>> runs;
   if (plan.level == 0) {
-    for (const TableFileRef& file : plan.inputs)
-      sources.emplace_back(TableIterator(file->shared_table(), tier), kSequenceMax);
+    runs = DisjointRuns(plan.inputs);
+    for (const auto& run : runs) sources.emplace_back(LevelIterator(run, tier));
   } else {
     sources.emplace_back(LevelIterator(plan.inputs, tier));
   }
@@ -465,6 +469,7 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   uint64_t keys = 0;
   for (const TableFileRef& file : plan.inputs) keys += file->facts().entries;
   setup.table_bytes = plan.TableBytes(picker_options());
+  setup.builder.compression = env_.options.compression;
   if (plan.level > 0) setup.yield = [this] { RunUrgent(); };
   setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
   TableOutput output(std::move(setup), &tombstones);
@@ -562,7 +567,8 @@ Status DbImpl::WaitForBackgroundWork() {
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
-           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ && !PickLocked());
+           (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ &&
+            ExpiredLocked().empty() && !PickLocked());
   });
   return BackgroundErrorLocked();
 }

@@ -13,6 +13,10 @@ namespace {
 constexpr uint64_t kIdleUs = 1'000'000;
 // Range tombstones that are looked at together; beyond that, those of the newest tables.
 constexpr uint64_t kTombstonesMax = 4096;
+// Looks for tables that grew too old are not more often than this, and not less: the clock may be set.
+constexpr int64_t kExpiryDelayMinMs = 1000;
+constexpr int64_t kExpiryDelayMaxMs = 3'600'000;
+constexpr uint64_t kAgeMaxS = uint64_t{1} << 40;  // keeps sums of times in range
 }  // namespace
 
 SequenceNumber DbImpl::OldestSnapshotLocked() const {
@@ -58,31 +62,73 @@ Status DbImpl::DropCovered() {
     (*table)->range_tombstones()->AppendTo(&ranges);
   }
   CoveredTables covered = FindCovered(*version, RangeTombstones::Fragmented(std::move(ranges)), snapshots);
-  VersionEdit edit;
-  ActiveJob job;
-  job.facts.kind = JobKind::kDrop;
-  job.facts.reason = "covered by range deletes";
   {
     MutexLock lock(&mu_);
     drop_held_ = covered.held;
-    std::erase_if(covered.tables, [&](const VersionEdit::Added& table) {
+  }
+  return GiveUp(std::move(covered.tables), "covered by range deletes");
+}
+
+Status DbImpl::DropExpired() {
+  std::vector<VersionEdit::Added> expired;
+  {
+    MutexLock lock(&mu_);
+    expired = ExpiredLocked();
+  }
+  return GiveUp(std::move(expired), "beyond what is to be kept");
+}
+
+std::vector<VersionEdit::Added> DbImpl::ExpiredLocked() const {
+  if (env_.options.compaction != CompactionStyle::kFifo) return {};
+  return FindExpired(*state_.version, retention(), env_.clock->WallMillis());
+}
+
+Retention DbImpl::retention() const {
+  return {.bytes_max = env_.options.fifo_bytes_max,
+          .age_max_ms = static_cast<int64_t>(std::min(env_.options.fifo_age_max_s, kAgeMaxS) * 1000)};
+}
+
+void DbImpl::WatchExpiryLocked() {
+  if (expiry_scheduled_ || StoppedLocked() || env_.options.compaction != CompactionStyle::kFifo) return;
+  const int64_t next_ms = NextExpiry(*state_.version, retention());
+  if (next_ms == kNever) return;
+  expiry_scheduled_ = true;
+  const int64_t delay_ms = std::clamp(next_ms - env_.clock->WallMillis(), kExpiryDelayMinMs, kExpiryDelayMaxMs);
+  ScheduleLaterLocked(Lane::kCompact, static_cast<uint64_t>(delay_ms) * 1000, &DbImpl::ExpiryTick);
+}
+
+void DbImpl::ExpiryTick() {
+  MutexLock lock(&mu_);
+  expiry_scheduled_ = false;
+  ScheduleWorkLocked();
+}
+
+// Removes tables that are free and still there, by one edit of the manifest.
+Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason) {
+  VersionEdit edit;
+  ActiveJob job;
+  job.facts.kind = JobKind::kDrop;
+  job.facts.reason = reason;
+  {
+    MutexLock lock(&mu_);
+    std::erase_if(tables, [&](const VersionEdit::Added& table) {
       const auto& files = state_.version->level(table.level);
       return table.file->being_compacted || std::find(files.begin(), files.end(), table.file) == files.end();
     });
-    if (covered.tables.empty() || StoppedLocked()) return Status::Ok();
-    for (const VersionEdit::Added& table : covered.tables) {
+    if (tables.empty() || StoppedLocked()) return Status::Ok();
+    for (const VersionEdit::Added& table : tables) {
       table.file->being_compacted = true;
       edit.removed.push_back({table.level, table.file->number()});
       job.facts.inputs.push_back(table.file->number());
     }
   }
-  job.facts.from_level = job.facts.to_level = covered.tables.front().level;
+  job.facts.from_level = job.facts.to_level = tables.front().level;
   StartJob(&job);
   edit.jobs.push_back(CompletedJob(job, edit));
   Status status = InstallEdit(&edit, nullptr);
   FinishJob(&job, status);
   MutexLock lock(&mu_);
-  for (const VersionEdit::Added& table : covered.tables) table.file->being_compacted = false;
+  for (const VersionEdit::Added& table : tables) table.file->being_compacted = false;
   return status;
 }
 

@@ -36,6 +36,13 @@ enum class Compression : uint8_t {
   kZstd = 1,  // none in the two top levels, fast zstd below
 };
 
+// How tables are merged; see docs/engine.md, "Compaction". May differ each time the database is opened.
+enum class CompactionStyle : uint8_t {
+  kLeveled,     // least space, fast reads: the right one for most
+  kSizeTiered,  // least writing, up to twice the space
+  kFifo,        // nothing is merged; the oldest tables are given up (fifo_bytes_max, fifo_age_max_s)
+};
+
 // Limits of the format, checked on every write.
 inline constexpr size_t kKeySizeMax = 64 * 1024 + 64;  // 64 KiB for users, the rest for the upper layers' tags
 inline constexpr size_t kValueSizeMax = size_t{512} * 1024 * 1024 + 64;  // likewise
@@ -60,6 +67,12 @@ struct Options {
   size_t value_log_threshold = 4 * 1024;
   // Memtable size; 0: memory_budget / 8, at least 1 MiB and at most 64 MiB.
   size_t memtable_size = 0;
+
+  CompactionStyle compaction = CompactionStyle::kLeveled;
+  // kFifo only: bytes of all tables, and seconds since a table was written, beyond which the oldest tables are given
+  // up, with what they hold, whatever snapshot sees it. 0: any.
+  uint64_t fifo_bytes_max = 0;
+  uint64_t fifo_age_max_s = 0;
 
   // The surroundings; null means the real ones. Not owned; they outlive the database.
   FileSystem* file_system = nullptr;

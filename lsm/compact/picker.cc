@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "lsm/compact/tiers.h"
+
 namespace varve::lsm {
 
 namespace {
@@ -12,102 +14,6 @@ constexpr uint64_t kLevelRatio = 10;
 constexpr uint64_t kBaseMemtables = 4;
 // Tables of level 0, however small, at which it is compacted: more than flushes leave in three sublevels.
 constexpr double kLevel0Tables = 64;
-// Tables (or memtables) that one job reads: a few seconds of work, and the free space it needs.
-constexpr uint64_t kJobTables = 8;
-// A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
-constexpr uint64_t kMoveOverlapMax = 10;
-constexpr uint64_t kPiecesOfMemtable = 16;  // that a flush makes at most
-constexpr uint64_t kPieceMin = 8 * 1024;
-constexpr uint64_t kUpperTableMin = 64 * 1024;
-
-bool IsFree(const TableFileRef& file) {
-  return !file->being_compacted && !file->quarantined;
-}
-
-bool AllFree(std::span<const TableFileRef> files) {
-  return std::all_of(files.begin(), files.end(), IsFree);
-}
-
-uint64_t TotalBytes(std::span<const TableFileRef> files) {
-  uint64_t bytes = 0;
-  for (const TableFileRef& file : files) bytes += file->facts().file_size;
-  return bytes;
-}
-
-// A range of keys, both ends inclusive.
-struct KeyRange {
-  std::string smallest, largest;
-
-  explicit KeyRange(const TableFile& file) : smallest(file.facts().smallest), largest(file.facts().largest) {}
-  // False when `file` lay inside already.
-  bool Add(const TableFile& file) {
-    if (Holds(file)) return false;
-    smallest = std::min(smallest, file.facts().smallest);
-    largest = std::max(largest, file.facts().largest);
-    return true;
-  }
-  bool Holds(const TableFile& file) const {
-    return smallest <= file.facts().smallest && file.facts().largest <= largest;
-  }
-  bool Touches(const TableFile& file) const { return !file.EndsBefore(smallest) && !file.StartsAfter(largest); }
-};
-
-KeyRange RangeOf(std::span<const TableFileRef> files) {
-  KeyRange range(*files.front());
-  for (const TableFileRef& file : files.subspan(1)) range.Add(*file);
-  return range;
-}
-
-bool AnyDeletes(std::span<const TableFileRef> files) {
-  return std::any_of(files.begin(), files.end(), [](const TableFileRef& file) {
-    return file->facts().deletes > 0 || file->facts().range_deletes > 0;
-  });
-}
-
-// Two jobs that write to one level keep apart: their outputs must be disjoint.
-bool Collides(const CompactionPlan& plan, RunningPlans running) {
-  return std::any_of(running.begin(), running.end(), [&](const CompactionPlan* other) {
-    return other->output_level == plan.output_level && other->smallest <= plan.largest &&
-           plan.smallest <= other->largest;
-  });
-}
-
-bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
-  if (!plan.below.empty() || plan.level == plan.output_level) return false;
-  if (plan.level == 0 && options.compresses) return false;
-  for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
-    const KeyRange range(*plan.inputs[i]);
-    if (std::any_of(plan.inputs.begin(), plan.inputs.begin() + static_cast<std::ptrdiff_t>(i),
-                    [&](const TableFileRef& other) { return range.Touches(*other); })) {
-      return false;
-    }
-  }
-  if (plan.bottommost && AnyDeletes(plan.inputs)) return false;  // they end here instead
-  return TotalBytes(plan.grandparents) <= kMoveOverlapMax * TotalBytes(plan.inputs);
-}
-
-// Fills in everything that follows from level, output_level and inputs. False when a table it needs is busy.
-bool Complete(const Version& version, const PickerOptions& options, RunningPlans running, CompactionPlan* plan) {
-  if (plan->inputs.empty() || !AllFree(plan->inputs)) return false;
-  KeyRange range = RangeOf(plan->inputs);
-  if (plan->output_level != plan->level) {
-    plan->below = version.Overlapping(plan->output_level, range.smallest, range.largest);
-  }
-  if (!AllFree(plan->below)) return false;
-  for (const TableFileRef& file : plan->below) range.Add(*file);
-  plan->smallest = range.smallest;
-  plan->largest = range.largest;
-  if (Collides(*plan, running)) return false;
-  if (plan->output_level + 1 < kLevels) {
-    plan->grandparents = version.Overlapping(plan->output_level + 1, range.smallest, range.largest);
-  }
-  plan->bottommost = true;
-  for (int n = plan->output_level + 1; n < kLevels; ++n) {
-    if (version.AnyOverlap(n, range.smallest, range.largest)) plan->bottommost = false;
-  }
-  plan->trivial_move = CanMove(*plan, options);
-  return true;
-}
 
 // Where level 0 goes: past empty levels down to the base, but never past a level in use, for data must not overtake
 // older data.
@@ -331,31 +237,26 @@ double Level0Score(const Version& version, const PickerOptions& options) {
   return std::max({depth, bytes, tables});
 }
 
+// Size-tiered: what level 0 needs.
+std::optional<CompactionPlan> PickTiered(const Version& version, const PickerOptions& options, RunningPlans running) {
+  if (TiersOverflow(version)) {
+    const int output_level = Level0Output(version, ComputeTargets(version, options));
+    if (auto plan = PickColumn(version, options, running, output_level, 1)) return plan;
+  }
+  return PickTier(version, options, running);
+}
+
 }  // namespace
 
-uint64_t PickerOptions::TableBytes(int level) const {
-  return level == kLevels - 1 ? table_bytes : std::min(table_bytes, std::max(memtable_bytes / 4, kUpperTableMin));
-}
-
-uint64_t PickerOptions::JobBytes() const {
-  return kJobTables * std::max(table_bytes, memtable_bytes);
-}
-
-uint64_t PickerOptions::FlushPieceBytes() const {
-  return std::max(memtable_bytes / kPiecesOfMemtable, kPieceMin);
-}
-
-uint64_t CompactionPlan::input_bytes() const {
-  return TotalBytes(inputs) + TotalBytes(below);
-}
-
-uint64_t CompactionPlan::TableBytes(const PickerOptions& options) const {
-  const uint64_t target = options.TableBytes(output_level);
-  const uint64_t count = std::max<uint64_t>((input_bytes() + target / 2) / target, 1);
-  return std::min(input_bytes() / count + target / 16, target + target / 2);
-}
-
 size_t Level0Debt(const Version& version, const PickerOptions& options) {
+  switch (options.style) {
+    case CompactionStyle::kLeveled: break;
+    case CompactionStyle::kSizeTiered: {
+      const size_t depth = version.sublevels().size();
+      return depth > kTierSublevels ? depth - kTierSublevels : 0;
+    }
+    case CompactionStyle::kFifo: return 0;  // nothing is ever merged, however long writers wait
+  }
   const uint64_t memtables = version.level_bytes(0) / std::max<uint64_t>(options.memtable_bytes, 1);
   return std::max(version.sublevels().size(), static_cast<size_t>(memtables));
 }
@@ -368,7 +269,7 @@ LevelTargets ComputeTargets(const Version& version, const PickerOptions& options
   int level = kLevels - 1;
   uint64_t bytes = largest;
   targets.bytes[static_cast<size_t>(level)] = bytes;
-  while (level > 1 && bytes / kLevelRatio >= base_min) {
+  while (options.style == CompactionStyle::kLeveled && level > 1 && bytes / kLevelRatio >= base_min) {
     bytes /= kLevelRatio;
     targets.bytes[static_cast<size_t>(--level)] = bytes;
   }
@@ -377,7 +278,8 @@ LevelTargets ComputeTargets(const Version& version, const PickerOptions& options
 }
 
 std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running) {
-  if (Level0Score(version, options) < 1) return std::nullopt;
+  if (options.style == CompactionStyle::kSizeTiered) return PickTiered(version, options, running);
+  if (options.style == CompactionStyle::kFifo || Level0Score(version, options) < 1) return std::nullopt;
   return PickLevel0(version, options, running, ComputeTargets(version, options));
 }
 
@@ -389,8 +291,12 @@ std::optional<CompactionPlan> PickCompaction(const Version& version, const Picke
     double score;
   };
   std::vector<Candidate> candidates;
-  // Twice: while level 0 is deep, reads are slow and writers may have to wait.
-  if (double score = Level0Score(version, options); score >= 1) candidates.push_back({0, 2 * score});
+  if (options.style == CompactionStyle::kFifo) return std::nullopt;
+  if (options.style == CompactionStyle::kSizeTiered) {
+    if (auto plan = PickTiered(version, options, running)) return plan;
+  } else if (double score = Level0Score(version, options); score >= 1) {
+    candidates.push_back({0, 2 * score});  // while level 0 is deep, reads are slow and writers may have to wait
+  }
   for (int n = 1; n < kLevels - 1; ++n) {
     // Levels above the base (left from when the database was larger) drain completely.
     double score = n < targets.base_level ? (version.level(n).empty() ? 0 : 2)
@@ -419,6 +325,7 @@ bool AnyReclaimable(const Version& version) {
 
 std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOptions& options, RunningPlans running,
                                           SequenceNumber oldest_snapshot, bool idle) {
+  if (options.style == CompactionStyle::kFifo) return std::nullopt;
   for (int n = 1; n < kLevels; ++n) {
     for (const TableFileRef& file : version.level(n)) {
       if (!IsFree(file) || !(idle ? WantsReclaim(*file) : IsDense(*file))) continue;
@@ -444,6 +351,7 @@ std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOp
 std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
                                         RangeProgress* progress, bool* busy) {
   *busy = false;
+  if (options.style == CompactionStyle::kFifo) return std::nullopt;  // what is merged would be new again
   const auto wanted = [&](const TableFile& file) {
     return !file.EndsBefore(progress->begin) && (progress->end.empty() || !file.StartsAfter(progress->end));
   };
@@ -508,6 +416,7 @@ std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOp
 }
 
 std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options) {
+  if (options.style != CompactionStyle::kLeveled) return {};
   if (!version.sublevels().empty() && version.sublevels().front().size() > 1) return version.sublevels().front();
   return version.level(Level0Output(version, ComputeTargets(version, options)));
 }

@@ -1,4 +1,4 @@
-// lsm/compact/picker.h - which tables to compact next: leveled.
+// lsm/compact/picker.h - which tables to compact next. What follows is the leveled style; the others: tiers.h.
 //
 // Level sizes follow the data: the deepest level sets the scale, each level above is a tenth of the one below, and
 // levels whose share would be smaller than a few memtables stay empty: level 0 flows straight into the base level. So
@@ -22,11 +22,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "lsm/version/version.h"
+#include "lsm/compact/plan.h"
 
 namespace varve::lsm {
 
@@ -35,42 +34,10 @@ struct LevelTargets {
   std::array<uint64_t, kLevels> bytes{};  // target of each level >= base_level
 };
 
-struct PickerOptions {
-  uint64_t memtable_bytes = 0;
-  uint64_t table_bytes = 0;  // of the last level
-  bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
-
-  // Target of a table of this level. Upper levels have smaller ones, so that they are compacted in small steps.
-  uint64_t TableBytes(int level) const;
-  // What a job may read, unless the smallest step is larger.
-  uint64_t JobBytes() const;
-  // A flush is cut into tables of at least this size.
-  uint64_t FlushPieceBytes() const;
-};
-
 // Sublevels of level 0 at which it is compacted, writers are slowed, and writers wait.
 inline constexpr size_t kLevel0Compact = 4;
 inline constexpr size_t kLevel0Slow = 16;
 inline constexpr size_t kLevel0Stop = 28;
-
-struct CompactionPlan {
-  int level = 0;
-  int output_level = 0;
-  std::vector<TableFileRef> inputs;        // of `level`; of level 0: newest first, of others: ascending
-  std::vector<TableFileRef> below;         // of `output_level`
-  std::vector<TableFileRef> grandparents;  // of output_level + 1: output tables are cut where these end
-  std::string smallest, largest;           // of inputs and below
-  bool bottommost = false;                 // nothing beneath output_level in the key range
-  bool trivial_move = false;               // the inputs can become tables of the output level as they are
-  std::string reason;
-
-  uint64_t input_bytes() const;
-  // Of an output table: near the level's target, but so that the last one is no crumb.
-  uint64_t TableBytes(const PickerOptions& options) const;
-};
-
-// Plans that are carried out now.
-using RunningPlans = std::span<const CompactionPlan* const>;
 
 LevelTargets ComputeTargets(const Version& version, const PickerOptions& options);
 // The most urgent compaction whose tables are all free, or none.

@@ -1,6 +1,9 @@
 // What compaction does for the whole database: space given back, rot left alone, level 0 before deeper levels.
 #include <algorithm>
+#include <functional>
+#include <utility>
 
+#include "lsm/event_listener.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -184,6 +187,124 @@ TEST_F(DbCompactionTest, ARottenTableIsLeftAlone) {
   machine_.executor.RunAll();
   EXPECT_EQ(db_->Stats().background_error, "");
   EXPECT_EQ(Compare(db_.get(), {}), "");
+}
+
+// FIFO: what is beyond the figures goes, oldest first, with the files.
+TEST_F(DbCompactionTest, FifoKeepsSoManyBytes) {
+  Options options;
+  options.compaction = CompactionStyle::kFifo;
+  options.fifo_bytes_max = 200'000;
+  Open(options);
+  for (int i = 0; i < 20; ++i) {
+    Fill(i * 500, i * 500 + 500);
+    ASSERT_TRUE(db_->Flush().ok());
+    machine_.executor.RunAll();
+    EXPECT_LE(db_->ApproximateSize("", ""), options.fifo_bytes_max);
+  }
+  auto rows = ReadAll(db_.get());
+  ASSERT_TRUE(rows.ok());
+  EXPECT_GE(rows->size(), 1000u);
+  EXPECT_LT(rows->size(), 2000u);
+  EXPECT_EQ(rows->rbegin()->first, Key(9999));
+  EXPECT_EQ(db_->Stats().compaction_write_bytes, 0u);
+  EXPECT_EQ(Problems(db_.get()), "");
+}
+
+TEST_F(DbCompactionTest, FifoKeepsSoLong) {
+  Options options;
+  options.compaction = CompactionStyle::kFifo;
+  options.fifo_age_max_s = 60;
+  Open(options);
+  Fill(0, 100);
+  ASSERT_TRUE(db_->Flush().ok());
+  machine_.Rest(50'000'000);
+  Fill(50, 150, 'w');
+  ASSERT_TRUE(db_->Flush().ok());
+  EXPECT_EQ(ReadAll(db_.get())->size(), 150u);
+  machine_.Rest(15'000'000);  // no write tells it that time passed
+  EXPECT_EQ(ReadAll(db_.get())->size(), 100u);
+  machine_.Rest(60'000'000);
+  machine_.Rest(1'000'000);
+  EXPECT_EQ(ReadAll(db_.get())->size(), 0u);
+  EXPECT_EQ(Files(), 0u);
+}
+
+TEST_F(DbCompactionTest, FiguresOfFifoAreOfFifoAlone) {
+  Options options;
+  options.fifo_bytes_max = 1;
+  auto db = Db::Open(kDir, machine_.Setup(options));
+  EXPECT_TRUE(db.status().Is(StatusCode::kInvalidArgument)) << db.status().ToString();
+}
+
+// A database is reopened in every style, and each finds its shape again.
+TEST_F(DbCompactionTest, StylesChange) {
+  Rows rows;
+  Dice dice(7);
+  for (int round = 0; round < 12; ++round) {
+    Options options;
+    options.compaction = static_cast<CompactionStyle>(round % 3);
+    Open(options);
+    for (int i = 0; i < 12; ++i) {
+      const Changes changes = RandomChanges(&dice, 200);
+      WriteBatch batch;
+      AddTo(changes, &batch);
+      Apply(changes, &rows);
+      ASSERT_TRUE(db_->Write({}, batch).ok());
+      ASSERT_TRUE(db_->Flush().ok());
+      machine_.executor.RunAll();
+    }
+    ASSERT_EQ(Compare(db_.get(), rows), "") << round;
+    ASSERT_EQ(Problems(db_.get()), "") << round;
+    if (options.compaction == CompactionStyle::kLeveled) {
+      EXPECT_LT(db_->Stats().levels[0].files, 64u);
+    }
+  }
+}
+
+// Fills level 0 while a deeper compaction is at work, and notes whether level 0 was compacted before that was done.
+class Interrupter final : public EventListener {
+ public:
+  void OnJobStarted(const RunningJob& job) noexcept override {
+    if (job.job.from_level > 0 && job.job.kind == JobKind::kCompaction) deep_ = job.job.id;
+    inside_ |= deep_ != 0 && job.job.from_level == 0 && filled_;
+  }
+  void OnJobFinished(const Job& job, const Status&) noexcept override {
+    if (job.id == deep_) deep_ = 0;
+  }
+  void OnJobProgress(const RunningJob& job) noexcept override {
+    if (job.job.id == deep_ && deep_ != 0 && !std::exchange(filled_, true)) fill();
+  }
+  std::function<void()> fill;
+  bool inside() const { return inside_; }
+
+ private:
+  uint64_t deep_ = 0;
+  bool filled_ = false, inside_ = false;
+};
+
+// One thread drives everything, so the compaction of level 0 can only have run inside the deeper one.
+TEST_F(DbCompactionTest, LevelZeroGoesFirst) {
+  Interrupter listener;
+  Options options;
+  options.listener = &listener;
+  Open(options);
+  listener.fill = [this] {
+    for (int i = 0; i < 6; ++i) {
+      Fill(30'000, 30'500, static_cast<char>('a' + i));
+      EXPECT_TRUE(db_->Flush().ok());
+    }
+  };
+  Dice dice(3);
+  for (int i = 0; i < 2000 && !listener.inside(); ++i) {
+    WriteBatch batch;
+    for (int k = 0; k < 100; ++k) batch.Put(Key(static_cast<int>(dice.Below(40'000))), std::string(100, 'v'));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+    machine_.executor.RunAll();
+  }
+  EXPECT_TRUE(listener.inside());
+  machine_.executor.RunAll();
+  EXPECT_EQ(Problems(db_.get()), "");
+  db_.reset();
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ struct OptionSet {
   Options options;
   bool threads = false;  // the real executor and clock; else a ManualExecutor whose order the seed chooses
   size_t value_size = 100;
+  bool changes_style = false;  // of compaction, when it is reopened
 };
 
 Options Small() {
@@ -72,6 +73,19 @@ std::vector<OptionSet> OptionSets() {
        }),
        true, 300},
       {"NoValueLog", SmallWith([](Options* o) { o->value_log_threshold = 0; }), false, 10'000},
+      {"Tiered", SmallWith([](Options* o) { o->compaction = CompactionStyle::kSizeTiered; })},
+      {"TieredTiny", SmallWith([](Options* o) {
+         o->compaction = CompactionStyle::kSizeTiered;
+         o->memtable_size = 4 * 1024;
+       })},
+      {"TieredThreads", SmallWith([](Options* o) {
+         o->compaction = CompactionStyle::kSizeTiered;
+         o->background_threads = 3;
+         o->memtable_size = 8 * 1024;
+       }),
+       true, 300},
+      {"Fifo", SmallWith([](Options* o) { o->compaction = CompactionStyle::kFifo; })},
+      {"ChangingStyle", SmallWith([](Options* o) { o->memtable_size = 8 * 1024; }), false, 200, true},
       {"OneThread", Small(), true},
       {"ThreeThreads", SmallWith([](Options* o) {
          o->background_threads = 3;
@@ -434,6 +448,7 @@ class ModelRun {
       options_.block_size = set_.options.block_size == 1024 && dice_.OneIn(2) ? 4096 : set_.options.block_size;
       options_.filter_bits_per_key = dice_.OneIn(3) ? 0 : set_.options.filter_bits_per_key;
       options_.value_log_threshold = dice_.OneIn(3) ? 0 : set_.options.value_log_threshold;
+      if (set_.changes_style) options_.compaction = static_cast<CompactionStyle>(dice_.Below(3));
     }
     Open();
   }

@@ -1,0 +1,144 @@
+#include "lsm/compact/plan.h"
+
+#include <algorithm>
+
+namespace varve::lsm {
+
+namespace {
+
+// Tables (or memtables) that one job reads: a few seconds of work, and the free space it needs.
+constexpr uint64_t kJobTables = 8;
+// A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
+constexpr uint64_t kMoveOverlapMax = 10;
+constexpr uint64_t kPiecesOfMemtable = 16;  // that a flush makes at most
+constexpr uint64_t kPieceMin = 8 * 1024;
+constexpr uint64_t kUpperTableMin = 64 * 1024;
+
+bool AnyDeletes(std::span<const TableFileRef> files) {
+  return std::any_of(files.begin(), files.end(), [](const TableFileRef& file) {
+    return file->facts().deletes > 0 || file->facts().range_deletes > 0;
+  });
+}
+
+// Two jobs that write to one level keep apart: their outputs must be disjoint.
+bool Collides(const CompactionPlan& plan, RunningPlans running) {
+  return std::any_of(running.begin(), running.end(), [&](const CompactionPlan* other) {
+    return other->output_level == plan.output_level && other->smallest <= plan.largest &&
+           plan.smallest <= other->largest;
+  });
+}
+
+bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
+  if (!plan.below.empty() || plan.level == plan.output_level) return false;
+  if (plan.level == 0 && options.compresses) return false;
+  for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
+    const KeyRange range(*plan.inputs[i]);
+    if (std::any_of(plan.inputs.begin(), plan.inputs.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const TableFileRef& other) { return range.Touches(*other); })) {
+      return false;
+    }
+  }
+  if (plan.bottommost && AnyDeletes(plan.inputs)) return false;  // they end here instead
+  return TotalBytes(plan.grandparents) <= kMoveOverlapMax * TotalBytes(plan.inputs);
+}
+
+// Whether a merge inside level 0 leaves something older in its range behind.
+bool OlderInLevel0(const Version& version, const CompactionPlan& plan, const KeyRange& range) {
+  SequenceNumber oldest = kSequenceMax;
+  for (const TableFileRef& file : plan.inputs) oldest = std::min(oldest, file->facts().smallest_seq);
+  return std::any_of(version.level(0).begin(), version.level(0).end(), [&](const TableFileRef& file) {
+    return file->facts().largest_seq < oldest && range.Touches(*file);
+  });
+}
+
+}  // namespace
+
+bool KeyRange::Add(const TableFile& file) {
+  if (Holds(file)) return false;
+  smallest = std::min(smallest, file.facts().smallest);
+  largest = std::max(largest, file.facts().largest);
+  return true;
+}
+
+bool KeyRange::Holds(const TableFile& file) const {
+  return smallest <= file.facts().smallest && file.facts().largest <= largest;
+}
+
+KeyRange RangeOf(std::span<const TableFileRef> files) {
+  KeyRange range(*files.front());
+  for (const TableFileRef& file : files.subspan(1)) range.Add(*file);
+  return range;
+}
+
+bool AllFree(std::span<const TableFileRef> files) {
+  return std::all_of(files.begin(), files.end(), IsFree);
+}
+
+uint64_t TotalBytes(std::span<const TableFileRef> files) {
+  uint64_t bytes = 0;
+  for (const TableFileRef& file : files) bytes += file->facts().file_size;
+  return bytes;
+}
+
+std::vector<std::vector<TableFileRef>> DisjointRuns(std::vector<TableFileRef> files) {
+  std::sort(files.begin(), files.end(),
+            [](const TableFileRef& a, const TableFileRef& b) { return a->facts().smallest < b->facts().smallest; });
+  std::vector<std::vector<TableFileRef>> runs;
+  for (TableFileRef& file : files) {
+    auto run = std::find_if(runs.begin(), runs.end(),
+                            [&](const auto& r) { return r.back()->EndsBefore(file->facts().smallest); });
+    if (run == runs.end()) run = runs.emplace(runs.end());
+    run->push_back(std::move(file));
+  }
+  return runs;
+}
+
+bool Complete(const Version& version, const PickerOptions& options, RunningPlans running, CompactionPlan* plan) {
+  if (plan->inputs.empty() || !AllFree(plan->inputs)) return false;
+  KeyRange range = RangeOf(plan->inputs);
+  plan->below.clear();
+  plan->grandparents.clear();
+  if (plan->output_level != plan->level) {
+    plan->below = version.Overlapping(plan->output_level, range.smallest, range.largest);
+  }
+  if (!AllFree(plan->below)) return false;
+  for (const TableFileRef& file : plan->below) range.Add(*file);
+  plan->smallest = range.smallest;
+  plan->largest = range.largest;
+  // Tables of level 0 may overlap: there, sequences keep apart what several jobs write.
+  if (plan->output_level > 0 && Collides(*plan, running)) return false;
+  plan->bottommost = plan->output_level > 0 || !OlderInLevel0(version, *plan, range);
+  for (int n = plan->output_level + 1; n < kLevels; ++n) {
+    auto beneath = version.Overlapping(n, range.smallest, range.largest);
+    if (beneath.empty()) continue;
+    plan->bottommost = false;
+    if (plan->grandparents.empty()) plan->grandparents = std::move(beneath);
+  }
+  plan->trivial_move = CanMove(*plan, options);
+  return true;
+}
+
+uint64_t PickerOptions::TableBytes(int level) const {
+  return level == 0 || level == kLevels - 1 ? table_bytes
+                                            : std::min(table_bytes, std::max(memtable_bytes / 4, kUpperTableMin));
+}
+
+uint64_t PickerOptions::JobBytes() const {
+  return kJobTables * std::max(table_bytes, memtable_bytes);
+}
+
+uint64_t PickerOptions::FlushPieceBytes() const {
+  return std::max(memtable_bytes / kPiecesOfMemtable, kPieceMin);
+}
+
+uint64_t CompactionPlan::input_bytes() const {
+  return TotalBytes(inputs) + TotalBytes(below);
+}
+
+uint64_t CompactionPlan::TableBytes(const PickerOptions& options) const {
+  const uint64_t target = options.TableBytes(output_level);
+  const uint64_t count = std::max<uint64_t>((input_bytes() + target / 2) / target, 1);
+  return std::min(input_bytes() / count + target / 16, target + target / 2);
+}
+
+}  // namespace varve::lsm

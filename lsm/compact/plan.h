@@ -1,0 +1,73 @@
+// lsm/compact/plan.h - one compaction as it is planned, and what all ways of choosing one share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lsm/options.h"
+#include "lsm/version/version.h"
+
+namespace varve::lsm {
+
+struct PickerOptions {
+  uint64_t memtable_bytes = 0;
+  uint64_t table_bytes = 0;  // of the last level
+  bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
+  CompactionStyle style = CompactionStyle::kLeveled;
+
+  // Target of a table that a compaction writes to this level. Upper levels have smaller ones, so that they are compacted in small steps.
+  uint64_t TableBytes(int level) const;
+  // What a job may read, unless the smallest step is larger.
+  uint64_t JobBytes() const;
+  // A flush is cut into tables of at least this size.
+  uint64_t FlushPieceBytes() const;
+};
+
+struct CompactionPlan {
+  int level = 0;
+  int output_level = 0;
+  std::vector<TableFileRef> inputs;        // of `level`; of level 0: newest first, of others: ascending
+  std::vector<TableFileRef> below;         // of `output_level`
+  std::vector<TableFileRef> grandparents;  // of the next level in use: output tables are cut where these end
+  std::string smallest, largest;           // of inputs and below
+  bool bottommost = false;                 // nothing beneath output_level in the key range
+  bool trivial_move = false;               // the inputs can become tables of the output level as they are
+  std::string reason;
+
+  uint64_t input_bytes() const;
+  // Of an output table: near the level's target, but so that the last one is no crumb.
+  uint64_t TableBytes(const PickerOptions& options) const;
+};
+
+// Plans that are carried out now.
+using RunningPlans = std::span<const CompactionPlan* const>;
+
+// A range of keys, both ends inclusive.
+struct KeyRange {
+  std::string smallest, largest;
+
+  explicit KeyRange(const TableFile& file) : smallest(file.facts().smallest), largest(file.facts().largest) {}
+  // False when `file` lay inside already.
+  bool Add(const TableFile& file);
+  bool Holds(const TableFile& file) const;
+  bool Touches(const TableFile& file) const { return !file.EndsBefore(smallest) && !file.StartsAfter(largest); }
+};
+KeyRange RangeOf(std::span<const TableFileRef> files);
+
+// Not in a job, and readable as far as is known.
+inline bool IsFree(const TableFileRef& file) {
+  return !file->being_compacted && !file->quarantined;
+}
+bool AllFree(std::span<const TableFileRef> files);
+uint64_t TotalBytes(std::span<const TableFileRef> files);
+
+// Sorts overlapping tables into as few sorted runs of disjoint ones as there can be.
+std::vector<std::vector<TableFileRef>> DisjointRuns(std::vector<TableFileRef> files);
+
+// Fills in everything that follows from level, output_level and inputs. False when a table it needs is busy.
+bool Complete(const Version& version, const PickerOptions& options, RunningPlans running, CompactionPlan* plan);
+
+}  // namespace varve::lsm
