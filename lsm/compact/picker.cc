@@ -12,6 +12,8 @@ namespace {
 constexpr uint64_t kLevelRatio = 10;
 // A level smaller than this many memtables is not worth having.
 constexpr uint64_t kBaseMemtables = 4;
+// Smaller memtables count as this large: a few rows in level 0 are no reason for anything.
+constexpr uint64_t kMemtableMin = 4 * 1024;
 // Tables of level 0, however small, at which it is compacted: more than flushes leave in three sublevels.
 constexpr double kLevel0Tables = 64;
 
@@ -232,7 +234,7 @@ std::optional<CompactionPlan> ReclaimTable(const Version& version, const PickerO
 double Level0Score(const Version& version, const PickerOptions& options) {
   const double depth = static_cast<double>(version.sublevels().size()) / static_cast<double>(kLevel0Compact);
   const double bytes = static_cast<double>(version.level_bytes(0)) /
-                       static_cast<double>(kBaseMemtables * std::max<uint64_t>(options.memtable_bytes, 1));
+                       static_cast<double>(kBaseMemtables * std::max(options.memtable_bytes, kMemtableMin));
   const double tables = static_cast<double>(version.level(0).size()) / kLevel0Tables;
   return std::max({depth, bytes, tables});
 }
@@ -257,7 +259,7 @@ size_t Level0Debt(const Version& version, const PickerOptions& options) {
     }
     case CompactionStyle::kFifo: return 0;  // nothing is ever merged, however long writers wait
   }
-  const uint64_t memtables = version.level_bytes(0) / std::max<uint64_t>(options.memtable_bytes, 1);
+  const uint64_t memtables = version.level_bytes(0) / std::max(options.memtable_bytes, kMemtableMin);
   return std::max(version.sublevels().size(), static_cast<size_t>(memtables));
 }
 
