@@ -15,6 +15,7 @@
 #include "lsm/db.h"
 #include "lsm/option_names.h"
 #include "lsm/stats_text.h"
+#include "lsm/transaction.h"
 
 using varve::lsm::Db;
 using varve::lsm::PinnedValue;
@@ -49,6 +50,11 @@ struct varve_iterator {
   std::shared_ptr<Db> db;
   varve::lsm::Iterator iterator;
 };
+struct varve_transaction {
+  explicit varve_transaction(const std::shared_ptr<Db>& in) : db(in), txn(in.get()) {}
+  std::shared_ptr<Db> db;
+  varve::lsm::Transaction txn;
+};
 struct varve_value {
   std::shared_ptr<Db> db;  // what the value may point into
   PinnedValue value;
@@ -71,6 +77,7 @@ varve_code CodeOf(StatusCode code) {
     case StatusCode::kFenced: return VARVE_FENCED;
     case StatusCode::kReadOnly: return VARVE_READ_ONLY;
     case StatusCode::kClosed: return VARVE_CLOSED;
+    case StatusCode::kConflict: return VARVE_CONFLICT;
   }
   return VARVE_INTERNAL;
 }
@@ -193,6 +200,38 @@ varve_code GetInto(varve_db* db, const varve_read_options* options, const char* 
   });
 }
 
+// Runs `body(Transaction&)` when there is one.
+template <typename Body>
+varve_code WithTransaction(varve_transaction* txn, char** error, Body&& body) noexcept {
+  return Guarded(error, [&]() -> Status { return txn == nullptr ? IsNull("the transaction") : body(txn->txn); });
+}
+
+template <typename Read>
+varve_code GetInTransaction(varve_transaction* txn, const char* key, size_t key_size, char** value, size_t* value_size,
+                            char** error, Read&& read) noexcept {
+  return WithTransaction(txn, error, [&](varve::lsm::Transaction& inside) -> Status {
+    if (value == nullptr || value_size == nullptr) return IsNull("value");
+    *value = nullptr;
+    *value_size = 0;
+    std::string_view k;
+    VARVE_TRY(Take(key, key_size, "key", &k));
+    PinnedValue pinned;
+    return GiveValue(read(inside, k, &pinned), pinned, value, value_size);
+  });
+}
+
+template <typename Add>
+varve_code AddTo(varve_transaction* txn, const char* first, size_t first_size, const char* second, size_t second_size,
+                 char** error, Add&& add) noexcept {
+  return WithTransaction(txn, error, [&](varve::lsm::Transaction& inside) -> Status {
+    std::string_view a, b;
+    VARVE_TRY(Take(first, first_size, "key", &a));
+    VARVE_TRY(Take(second, second_size, "value or end", &b));
+    add(inside, a, b);
+    return inside.batch().batch().CheckLimits();
+  });
+}
+
 // Adds one operation to a batch; says at once when it broke a limit.
 template <typename Add>
 varve_code AddTo(varve_batch* batch, const char* first, size_t first_size, const char* second, size_t second_size,
@@ -244,7 +283,7 @@ const char* Piece(std::string_view bytes, size_t* size) {
 extern "C" {
 
 const char* varve_code_name(varve_code code) {
-  for (int i = 0; i <= static_cast<int>(StatusCode::kClosed); ++i) {
+  for (int i = 0; i <= static_cast<int>(StatusCode::kConflict); ++i) {
     const auto engine_code = static_cast<StatusCode>(i);
     if (CodeOf(engine_code) == code) return varve::lsm::StatusCodeName(engine_code).data();  // literals: end in a zero
   }
@@ -561,6 +600,83 @@ const char* varve_iterator_value(const varve_iterator* it, size_t* size) {
 
 varve_code varve_iterator_status(const varve_iterator* it, char** error) {
   return Guarded(error, [&]() -> Status { return it == nullptr ? IsNull("the iterator") : it->iterator.status(); });
+}
+
+varve_transaction* varve_transaction_create(varve_db* db) {
+  varve_transaction* handle = nullptr;
+  if (db == nullptr) return nullptr;
+  Quietly([&] { handle = new varve_transaction(db->db); });
+  return handle;
+}
+
+void varve_transaction_destroy(varve_transaction* txn) {
+  Quietly([&] { delete txn; });
+}
+
+varve_code varve_transaction_get(varve_transaction* txn, const char* key, size_t key_size, char** value,
+                                 size_t* value_size, char** error) {
+  return GetInTransaction(
+      txn, key, key_size, value, value_size, error,
+      [](varve::lsm::Transaction& inside, std::string_view k, PinnedValue* v) { return inside.Get(k, v); });
+}
+
+varve_code varve_transaction_get_for_update(varve_transaction* txn, const char* key, size_t key_size, char** value,
+                                            size_t* value_size, char** error) {
+  return GetInTransaction(
+      txn, key, key_size, value, value_size, error,
+      [](varve::lsm::Transaction& inside, std::string_view k, PinnedValue* v) { return inside.GetForUpdate(k, v); });
+}
+
+varve_code varve_transaction_put(varve_transaction* txn, const char* key, size_t key_size, const char* value,
+                                 size_t value_size, char** error) {
+  return AddTo(txn, key, key_size, value, value_size, error,
+               [](auto& to, std::string_view k, std::string_view v) { to.Put(k, v); });
+}
+
+varve_code varve_transaction_delete(varve_transaction* txn, const char* key, size_t key_size, char** error) {
+  return AddTo(txn, key, key_size, nullptr, 0, error,
+               [](auto& to, std::string_view k, std::string_view) { to.Delete(k); });
+}
+
+varve_code varve_transaction_delete_range(varve_transaction* txn, const char* begin, size_t begin_size, const char* end,
+                                          size_t end_size, char** error) {
+  return AddTo(txn, begin, begin_size, end, end_size, error,
+               [](auto& to, std::string_view from, std::string_view until) { to.DeleteRange(from, until); });
+}
+
+varve_iterator* varve_transaction_iterator_create(varve_transaction* txn, const varve_read_options* options) {
+  varve_iterator* handle = nullptr;
+  if (txn == nullptr) return nullptr;
+  Quietly([&] {
+    ReadOptions reading;
+    if (options != nullptr) {
+      reading.lower_bound = options->lower;
+      reading.upper_bound = options->upper;
+      reading.fill_cache = options->fill_cache;
+    }
+    handle = new varve_iterator{txn->db, txn->txn.NewIterator(reading)};
+  });
+  return handle;
+}
+
+varve_code varve_transaction_set_savepoint(varve_transaction* txn, char** error) {
+  return WithTransaction(txn, error, [](auto& inside) { return inside.SetSavepoint(), Status::Ok(); });
+}
+
+varve_code varve_transaction_rollback_to_savepoint(varve_transaction* txn, char** error) {
+  return WithTransaction(txn, error, [](auto& inside) { return inside.RollbackToSavepoint(); });
+}
+
+varve_code varve_transaction_release_savepoint(varve_transaction* txn, char** error) {
+  return WithTransaction(txn, error, [](auto& inside) { return inside.ReleaseSavepoint(); });
+}
+
+varve_code varve_transaction_commit(varve_transaction* txn, const varve_write_options* options, char** error) {
+  return WithTransaction(txn, error, [&](auto& inside) { return inside.Commit(Writing(options)); });
+}
+
+varve_code varve_transaction_rollback(varve_transaction* txn, char** error) {
+  return WithTransaction(txn, error, [](auto& inside) { return inside.Rollback(), Status::Ok(); });
 }
 
 varve_code varve_sync(varve_db* db, char** error) {

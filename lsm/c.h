@@ -14,8 +14,8 @@
  * Bytes      Keys and values are a pointer and a size; they may hold zeros. The caller's bytes are not kept.
  *            What is returned as char* to keep (values, texts) is the caller's: varve_free.
  * Handles    Made by ..._create or varve_open, given back by ..._destroy or varve_close; NULL is fine there. Options may
- *            be NULL everywhere: the defaults. A database's memory stays until its last iterator, snapshot and value is
- *            destroyed, in whatever order that happens.
+ *            be NULL everywhere: the defaults. A database's memory stays until its last iterator, snapshot, value and
+ *            transaction is destroyed, in whatever order that happens.
  * Threads    A varve_db and a snapshot may be used by any number of threads. Everything else belongs to one thread at a
  *            time.
  * Stable     Names, values and meaning of what is here do not change; additions come at the end. */
@@ -43,6 +43,7 @@ typedef struct varve_batch varve_batch;
 typedef struct varve_iterator varve_iterator;
 typedef struct varve_snapshot varve_snapshot;
 typedef struct varve_value varve_value;
+typedef struct varve_transaction varve_transaction;
 
 /* See lsm/status.h for what each one means. */
 typedef enum varve_code {
@@ -58,6 +59,7 @@ typedef enum varve_code {
   VARVE_FENCED = 9,
   VARVE_READ_ONLY = 10,
   VARVE_CLOSED = 11,
+  VARVE_CONFLICT = 12, /* a transaction was refused: begin it again */
   VARVE_OUT_OF_MEMORY = 100,
   VARVE_INTERNAL = 101 /* a defect of Varve: please report the text */
 } varve_code;
@@ -167,6 +169,34 @@ VARVE_API const char* varve_iterator_key(const varve_iterator* it, size_t* size)
 VARVE_API const char* varve_iterator_value(const varve_iterator* it, size_t* size);
 /* A loop also ends on an error: look after it. */
 VARVE_API varve_code varve_iterator_status(const varve_iterator* it, char** error);
+
+/* ---- Optimistic transactions: see lsm/transaction.h. -------------------------------------------------------------- */
+
+/* Reads see the database as of now, with the transaction's own writes above. NULL only for lack of memory. */
+VARVE_API varve_transaction* varve_transaction_create(varve_db* db);
+/* Without a commit, nothing was written. */
+VARVE_API void varve_transaction_destroy(varve_transaction* txn);
+/* As varve_get. */
+VARVE_API varve_code varve_transaction_get(varve_transaction* txn, const char* key, size_t key_size, char** value,
+                                           size_t* value_size, char** error);
+/* The same, and the commit is refused when somebody else writes the key from now on. */
+VARVE_API varve_code varve_transaction_get_for_update(varve_transaction* txn, const char* key, size_t key_size,
+                                                      char** value, size_t* value_size, char** error);
+VARVE_API varve_code varve_transaction_put(varve_transaction* txn, const char* key, size_t key_size, const char* value,
+                                           size_t value_size, char** error);
+VARVE_API varve_code varve_transaction_delete(varve_transaction* txn, const char* key, size_t key_size, char** error);
+VARVE_API varve_code varve_transaction_delete_range(varve_transaction* txn, const char* begin, size_t begin_size,
+                                                    const char* end, size_t end_size, char** error);
+/* Sees the writes made before it. Of the options, bounds and fill_cache count. */
+VARVE_API varve_iterator* varve_transaction_iterator_create(varve_transaction* txn, const varve_read_options* options);
+/* Savepoints nest. Rolling back forgets the writes since the latest, which stays; releasing forgets it, not the writes. */
+VARVE_API varve_code varve_transaction_set_savepoint(varve_transaction* txn, char** error);
+VARVE_API varve_code varve_transaction_rollback_to_savepoint(varve_transaction* txn, char** error);
+VARVE_API varve_code varve_transaction_release_savepoint(varve_transaction* txn, char** error);
+/* Writes everything or, with VARVE_CONFLICT, nothing. After both, and after a rollback, `txn` is a new transaction that
+ * reads the state of now; after any other failure it is as it was. */
+VARVE_API varve_code varve_transaction_commit(varve_transaction* txn, const varve_write_options* options, char** error);
+VARVE_API varve_code varve_transaction_rollback(varve_transaction* txn, char** error);
 
 /* ---- Keeping house. ------------------------------------------------------------------------------------------------ */
 

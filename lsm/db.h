@@ -131,6 +131,11 @@ class Db {
   Status Put(const WriteOptions& options, std::string_view key, std::string_view value);
   Status Delete(const WriteOptions& options, std::string_view key);
   Status DeleteRange(const WriteOptions& options, std::string_view begin, std::string_view end);
+  // Write, if no key of `keys` was written (or covered by a range delete) with a sequence above `since`; else kConflict
+  // naming one of them, with nothing written. Nobody writes between check and write. The caller holds a snapshot at
+  // `since` or older: without it compaction may have forgotten. See lsm/transaction.h.
+  virtual Status WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch,
+                                  std::span<const std::string_view> keys, SequenceNumber since) = 0;
   // For event loops: the batch is logged and visible on return, and this call never waits for a sync, a flush or a
   // compaction. Gives kBusy, with nothing written, where Write would have to wait. When `on_durable` is set it is
   // called once after the log is synced past this write. Returns the sequence of the last operation.

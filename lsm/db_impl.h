@@ -59,6 +59,8 @@ class DbImpl final : public Db {
   Iterator NewIterator(const ReadOptions& options) override;
   std::unique_ptr<Snapshot> GetSnapshot() override;
   Status Write(const WriteOptions& options, WriteBatch& batch) override;
+  Status WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
+                          SequenceNumber since) override;
   Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) override;
   WritePressure Pressure() const override;
   Status SyncWal() override;
@@ -82,6 +84,9 @@ class DbImpl final : public Db {
   struct Writer {
     explicit Writer(WriteBatch* b) : batch(b) {}
     WriteBatch* const batch;
+    // WriteIfUnchanged's condition: a writer that has one leads its commit itself.
+    std::span<const std::string_view> unchanged_keys;
+    SequenceNumber unchanged_since = 0;
     bool done = false;  // guarded by commit_mu_
     Status status;      // written by the leader before done
     CondVar wake;
@@ -121,6 +126,7 @@ class DbImpl final : public Db {
   // A turn at the head of the queue with nothing to write: between the two the caller is the commit leader.
   void TakeTurn(Writer* turn);
   void EndTurn();
+  Status CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since, SequenceNumber* until) const;
   Status MakeRoom(bool may_wait, size_t bytes);
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();

@@ -35,6 +35,10 @@ class Follower final : public Db {
   Iterator NewIterator(const ReadOptions& options) override;
   std::unique_ptr<Snapshot> GetSnapshot() override;
   Status Write(const WriteOptions& options, WriteBatch& batch) override;
+  Status WriteIfUnchanged(const WriteOptions&, WriteBatch&, std::span<const std::string_view>,
+                          SequenceNumber) override {
+    return Refuse();
+  }
   Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) override;
   WritePressure Pressure() const override { return {}; }
   Status SyncWal() override { return Refuse(); }

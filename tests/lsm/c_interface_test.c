@@ -258,6 +258,46 @@ static void test_reading(void) {
   OK(varve_close(other, &error));
 }
 
+static void test_transactions(void) {
+  varve_db* db = open_db("transactions");
+  varve_transaction* txn;
+  varve_iterator* it;
+  char* value = NULL;
+  size_t size = 0;
+  put(db, "a", "1");
+  txn = varve_transaction_create(db);
+  OK(varve_transaction_get_for_update(txn, "a", 1, &value, &size, &error));
+  CHECK(value != NULL && size == 1 && value[0] == '1');
+  varve_free(value);
+  OK(varve_transaction_put(txn, "b", 1, "2", 1, &error));
+  OK(varve_transaction_set_savepoint(txn, &error));
+  OK(varve_transaction_delete(txn, "a", 1, &error));
+  OK(varve_transaction_delete_range(txn, "b", 1, "c", 1, &error));
+  OK(varve_transaction_get(txn, "b", 1, &value, &size, &error));
+  CHECK(value == NULL);
+  OK(varve_transaction_rollback_to_savepoint(txn, &error));
+  OK(varve_transaction_release_savepoint(txn, &error));
+  FAILS(varve_transaction_rollback_to_savepoint(txn, &error), VARVE_INVALID_ARGUMENT, "no savepoint");
+  it = varve_transaction_iterator_create(txn, NULL);
+  CHECK(strcmp(keys(it, 1), "a b ") == 0);
+  varve_iterator_destroy(it);
+  put(db, "a", "theirs");
+  FAILS(varve_transaction_commit(txn, NULL, &error), VARVE_CONFLICT, "conflict: key 'a' was written");
+  CHECK(strcmp(get(db, NULL, "b"), "-") == 0);
+  OK(varve_transaction_put(txn, "b", 1, "3", 1, &error)); /* begun anew */
+  OK(varve_transaction_commit(txn, NULL, &error));
+  CHECK(strcmp(get(db, NULL, "b"), "3") == 0);
+  OK(varve_transaction_put(txn, "b", 1, "4", 1, &error));
+  OK(varve_transaction_rollback(txn, &error));
+  OK(varve_transaction_commit(txn, NULL, &error));
+  CHECK(strcmp(get(db, NULL, "b"), "3") == 0);
+  CHECK(varve_transaction_create(NULL) == NULL && varve_transaction_iterator_create(NULL, NULL) == NULL);
+  CHECK(varve_transaction_commit(NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  OK(varve_close(db, &error));
+  varve_transaction_destroy(txn); /* after its database: fine */
+  varve_transaction_destroy(NULL);
+}
+
 static void test_house(void) {
   varve_options* options = varve_options_create();
   varve_db* db = open_db("house");
@@ -382,6 +422,7 @@ int main(void) {
   test_rows();
   test_batches();
   test_reading();
+  test_transactions();
   test_house();
   test_damage();
   test_nulls();

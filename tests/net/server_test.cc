@@ -53,6 +53,10 @@ class GatedDb final : public lsm::Db {
     if (on_durable) callbacks_.push_back(std::move(on_durable));
     return db_->WriteAsync(batch, nullptr);
   }
+  lsm::Status WriteIfUnchanged(const lsm::WriteOptions& o, lsm::WriteBatch& b, std::span<const std::string_view> keys,
+                               lsm::SequenceNumber since) override {
+    return db_->WriteIfUnchanged(o, b, keys, since);
+  }
   lsm::WritePressure Pressure() const override { return {.level = busy_ ? 2 : 0, .suggested_delay_us = 0}; }
 
   lsm::Result<bool> Get(const lsm::ReadOptions& o, std::string_view k, lsm::PinnedValue* v) override {
