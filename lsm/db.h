@@ -98,6 +98,9 @@ struct VerifyReport {
 // The answer of GetAsync: what Get gives, and the value when it was found.
 using GetCallback = std::function<void(Result<bool> found, PinnedValue value)>;
 
+// Called in the caller's thread before each table that is verified.
+using VerifyProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
+
 // Called once, from a background thread, when the write is durable (OK) or never will be (kFenced, kClosed).
 using DurableCallback = std::function<void(const Status&)>;
 
@@ -156,7 +159,7 @@ class Db {
   // on.
   virtual Status Checkpoint(const std::string& dir) = 0;
   // Reads every block of every table and every value they point to, checks checksums, order and the level invariants.
-  virtual Result<VerifyReport> Verify() = 0;
+  virtual Result<VerifyReport> Verify(const VerifyProgress& on_progress = {}) = 0;
   virtual DbStats Stats() const = 0;
   // The last kJobHistoryMax jobs that changed the tables, oldest first; they are kept in the manifest.
   virtual std::vector<Job> JobHistory() const = 0;

@@ -48,6 +48,8 @@ std::string WithoutTrailingSlashes(std::string path);
 
 class DbImpl final : public Db {
  public:
+  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
+
   static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
   ~DbImpl() override;
 
@@ -69,7 +71,7 @@ class DbImpl final : public Db {
   Status CompactRange(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
   Status Checkpoint(const std::string& dir) override;
-  Result<VerifyReport> Verify() override;
+  Result<VerifyReport> Verify(const VerifyProgress& on_progress) override;
   DbStats Stats() const override;
   std::vector<Job> JobHistory() const override;
   std::vector<TableFileFacts> TableFiles() const override;
@@ -104,7 +106,6 @@ class DbImpl final : public Db {
     Mutex mu;
     DbImpl* db VARVE_GUARDED_BY(mu) = nullptr;
   };
-  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
 
   DbImpl(std::string dir, Environment environment);
 

@@ -81,7 +81,7 @@ class GatedDb final : public lsm::Db {
   lsm::Status CompactRange(std::string_view b, std::string_view e) override { return db_->CompactRange(b, e); }
   lsm::Status WaitForBackgroundWork() override { return db_->WaitForBackgroundWork(); }
   lsm::Status Checkpoint(const std::string& dir) override { return db_->Checkpoint(dir); }
-  lsm::Result<lsm::VerifyReport> Verify() override { return db_->Verify(); }
+  lsm::Result<lsm::VerifyReport> Verify(const lsm::VerifyProgress& p) override { return db_->Verify(p); }
   lsm::DbStats Stats() const override { return db_->Stats(); }
   std::vector<lsm::Job> JobHistory() const override { return db_->JobHistory(); }
   std::vector<lsm::TableFileFacts> TableFiles() const override { return db_->TableFiles(); }
