@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <string>
 
 #include "lsm/compact/picker.h"
@@ -27,9 +29,12 @@ struct Sample {
 };
 
 Status Load(const SizingQuestion& question, uint64_t rows, Db* db) {
-  const uint64_t first = (question.keys - rows) / 2;  // neighbours in the order of all keys
+  // Neighbours in the order of all keys, written in another order: tables that only move down keep their sequences.
+  std::vector<uint64_t> order(rows);
+  std::iota(order.begin(), order.end(), (question.keys - rows) / 2);
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(rows));
   WriteBatch batch;
-  for (uint64_t i = first; i < first + rows; ++i) {
+  for (const uint64_t i : order) {
     batch.Put(SizingKey(question, i), SizingValue(question, i));
     if (batch.size_bytes() < kSampleBytes / 16) continue;
     VARVE_TRY(db->Write({}, batch));

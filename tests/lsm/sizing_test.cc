@@ -13,6 +13,8 @@ namespace {
 // What a plan may be off by. Of the write amplification it is the order of things that counts: it swings with the moment.
 constexpr double kTolerance = 0.10;
 constexpr double kAmplificationTolerance = 0.25;
+constexpr double kFilesSlack = 2;      // small databases: where tables are cut
+constexpr double kFilterSlack = 1024;  // filters of few keys fill their lines unevenly
 
 struct Measured {
   uint64_t stored = 0, files = 0, filter = 0, table_memory = 0;  // loaded and compacted
@@ -22,10 +24,10 @@ struct Measured {
 
 class SizingTest : public ::testing::Test {
  protected:
-  static void Near(const char* what, double planned, double measured, double tolerance) {
+  static void Near(const char* what, double planned, double measured, double tolerance, double slack = 1) {
     std::printf("      %-22s planned %14.2f measured %14.2f  %+.1f %%\n", what, planned, measured,
                 100 * (planned - measured) / std::max(measured, 1.0));
-    EXPECT_NEAR(planned, measured, std::max(tolerance * measured, 1.0)) << what;
+    EXPECT_NEAR(planned, measured, std::max(tolerance * measured, slack)) << what;
   }
 
   static uint64_t TableBytes(Db* db) {
@@ -96,9 +98,9 @@ class SizingTest : public ::testing::Test {
     const auto share = static_cast<double>(plan->overwritten_bytes) / static_cast<double>(plan->stored_bytes);
     Near("stored bytes", static_cast<double>(plan->stored_bytes), static_cast<double>(measured.stored), kTolerance);
     Near("files of the last level", static_cast<double>(plan->levels.back().files), static_cast<double>(measured.files),
-         kTolerance);
+         kTolerance, kFilesSlack);
     Near("filter bytes", static_cast<double>(plan->filter_bytes) / share, static_cast<double>(measured.filter),
-         kTolerance);
+         kTolerance, kFilterSlack);
     Near("table memory", static_cast<double>(plan->filter_bytes + plan->index_bytes) / share,
          static_cast<double>(measured.table_memory), kTolerance);
     if (rounds == 0) return;
@@ -118,7 +120,9 @@ Options Small() {
 }
 
 TEST_F(SizingTest, RowsOfEverydaySize) {
-  Compare({.keys = 300'000, .key_bytes = 16, .value_bytes = 100}, Small(), 2);
+  Options options = Small();
+  options.memtable_size = size_t{128} << 10;
+  Compare({.keys = 120'000, .key_bytes = 16, .value_bytes = 100}, options, 2);
 }
 
 TEST_F(SizingTest, CompressibleValues) {
