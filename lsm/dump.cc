@@ -24,6 +24,7 @@ std::string_view KindName(ValueKind kind) {
     case ValueKind::kPut: return "put";
     case ValueKind::kDelete: return "delete";
     case ValueKind::kRangeDelete: return "range delete";
+    case ValueKind::kValuePointer: return "value pointer";
   }
   return "unknown";
 }
@@ -93,6 +94,7 @@ class Dumper {
       case FileKind::kManifest: return Log(name.number, &Dumper::Edit);
       case FileKind::kWal: return Log(name.number, &Dumper::Batch);
       case FileKind::kTable: return DumpTable();
+      case FileKind::kValueLog:
       case FileKind::kLock:
       case FileKind::kTemporary:
       case FileKind::kForeign: break;

@@ -101,6 +101,7 @@ constexpr std::array kRows{
     MakeRow<&Options::filter_bits_per_key>("filter_bits_per_key", kCount),
     MakeRow<&Options::block_size>("block_size", kSize),
     MakeRow<&Options::table_size>("table_size", kSize),
+    MakeRow<&Options::value_log_threshold>("value_log_threshold", kSize),
     MakeRow<&Options::memtable_size>("memtable_size", kSize),
 };
 

@@ -23,7 +23,8 @@ constexpr char kSampleDir[] = "/sample";
 
 // What one key costs.
 struct Sample {
-  double stored = 0;  // bytes of tables (and of whatever else holds values)
+  double stored = 0;  // bytes of tables and of the value log
+  double tables = 0;
   double filter = 0;
   double memory = 0;  // of open tables, the filter included
 };
@@ -86,10 +87,12 @@ Result<Sample> Measure(const SizingQuestion& question, Options options) {
   if (!stored.ok()) return stored.status();
   Sample sample;
   for (const TableFileFacts& facts : (*db)->TableFiles()) {
+    sample.tables += static_cast<double>(facts.size);
     sample.filter += facts.filter_bits_per_key * static_cast<double>(facts.entries) / 8;
   }
   const auto each = static_cast<double>(rows);
   sample.stored = static_cast<double>(*stored) / each;
+  sample.tables /= each;
   sample.filter /= each;
   sample.memory = static_cast<double>((*db)->Stats().table_memory_bytes) / each;
   VARVE_TRY((*db)->Close());
@@ -168,17 +171,22 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   picker.memtable_bytes = environment->memtable_bytes;
   picker.table_bytes = options.table_size;
   picker.compresses = options.compression != Compression::kNone;
-  auto version = Imagine(plan.stored_bytes);
+  const uint64_t table_bytes = Rounded(keys * sample->tables);
+  auto version = Imagine(table_bytes);
   if (!version.ok()) return version.status();
   const LevelTargets targets = ComputeTargets(**version, picker);
+  uint64_t upper_and_last = 0;
   for (int n = targets.base_level; n < kLevels; ++n) {
     // The target of the last level is at least a few memtables, the level itself may be smaller.
-    const uint64_t bytes = n == kLevels - 1 ? plan.stored_bytes : targets.bytes[static_cast<size_t>(n)];
+    const uint64_t bytes = n == kLevels - 1 ? table_bytes : targets.bytes[static_cast<size_t>(n)];
     const uint64_t table = std::max<uint64_t>(picker.TableBytes(n), 1);
     plan.levels.push_back({.level = n, .bytes = bytes, .files = (bytes + table - 1) / table});
-    plan.overwritten_bytes += bytes;
+    upper_and_last += bytes;
     plan.files += plan.levels.back().files;
   }
+
+  // Of the value log a third may be garbage before writers wait for its collection.
+  plan.overwritten_bytes = upper_and_last + (plan.stored_bytes - table_bytes) * 3 / 2;
 
   const uint64_t memtables = (1 + DbImpl::kSealedMax) * picker.memtable_bytes;
   plan.wal_bytes = memtables;
@@ -187,7 +195,7 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   plan.disk_bytes = plan.overwritten_bytes + plan.wal_bytes + plan.debt_bytes;
 
   // The log and the flush write what came; every level below writes it again, with what it meets there.
-  const double compressed = row == 0 ? 1 : std::min(1.0, sample->stored / row);
+  const double compressed = row == 0 ? 1 : std::min(1.0, sample->tables / row);
   const double level0 = static_cast<double>(kLevel0Compact * picker.memtable_bytes) * compressed;
   double amplification = 2 + compressed * MergeCost(level0, static_cast<double>(plan.levels.front().bytes));
   for (size_t i = 1; i < plan.levels.size(); ++i) {
@@ -196,7 +204,7 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   }
   plan.write_amplification = amplification;
 
-  const double share = static_cast<double>(plan.overwritten_bytes) / static_cast<double>(plan.stored_bytes);
+  const double share = static_cast<double>(upper_and_last) / static_cast<double>(std::max<uint64_t>(table_bytes, 1));
   plan.filter_bytes = Rounded(keys * sample->filter * share);
   plan.index_bytes = Rounded(keys * (sample->memory - sample->filter) * share);
   plan.memtable_bytes = memtables;
