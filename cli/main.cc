@@ -1,56 +1,162 @@
 // cli/main.cc - the command line of `varve`; the work is in cli/commands.cc.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <functional>
 #include <iostream>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/size.h"
 
 namespace {
 
+using namespace varve::cli;  // NOLINT: this file is nothing but their caller
+
 constexpr char kFooter[] =
-    "Keys are raw keys of the engine, written with \\xHH for bytes that do not print.\n"
-    "A server keeps its database in DIR/db, where DIR is its --dir.\n"
-    "Exit codes: 0 fine, 1 a problem was found or the key is not there, 2 wrong usage.\n";
+    "DIR is a database directory; a server keeps its in DIR/db, where DIR is its --dir.\n"
+    "Keys and values are raw bytes of the engine, written with \\xHH for those that do not print.\n"
+    "Exit codes: 0 fine; 1 damage was found, or the key is not there; 2 wrong usage; 3 cannot open;\n"
+    "            4 the work could not be finished (disk full, cannot write).\n"
+    "`varve COMMAND --help` explains a command with an example. All of it: docs/cli.md.\n";
+
+// What the commands' arguments are stored in.
+struct Arguments {
+  std::string dir, key, target, file = "-";
+  DumpRange range;
+  Settings settings;
+  SizeQuestion size;
+  bool json = false;
+};
+
+class Program {
+ public:
+  Program() : app_("varve: looks after Varve database directories", "varve") {
+    app_.footer(kFooter);
+    app_.require_subcommand(1);
+    AddLooking();
+    AddWriting();
+    AddSize();
+  }
+
+  int Run(int argc, char** argv) {
+    if (argc > 1 && argv[1][0] != '-' && !IsCommand(argv[1])) {
+      std::cerr << "varve: there is no command '" << argv[1] << "'; `varve --help` lists them\n";
+      return kExitUsage;
+    }
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? kExitOk : kExitUsage;
+    }
+    const int code = work_();
+    std::cout.flush();
+    if (std::cout) return code;
+    std::cerr << "varve: the output could not be written\n";
+    return kExitFailed;
+  }
+
+ private:
+  bool IsCommand(const std::string& name) const {
+    const auto commands = app_.get_subcommands([](const CLI::App*) { return true; });
+    return std::any_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == name; });
+  }
+  CLI::App* Add(const char* name, const char* what, const char* example, std::function<int()> work) {
+    CLI::App* command = app_.add_subcommand(name, what);
+    command->footer(std::string("Example:\n") + example);
+    command->callback([this, work = std::move(work)] { work_ = work; });
+    return command;
+  }
+  void WithDir(CLI::App* command) { command->add_option("DIR", a_.dir, "The database directory")->required(); }
+  void WithJson(CLI::App* command, const char* what) { command->add_flag("--json", a_.json, what); }
+  void WithRange(CLI::App* command) {
+    command->add_option("--from", a_.range.from, "First key, escaped (default: the first)");
+    command->add_option("--to", a_.range.to, "End of the range, exclusive, escaped (default: none)");
+  }
+  void WithSettings(CLI::App* command) {
+    command->add_option("--set", a_.settings, "An option of the engine (docs/options.md), NAME=VALUE; may be repeated")
+        ->allow_extra_args(false);
+  }
+
+  void AddLooking() {
+    CLI::App* check = Add("check", "Read every block of every table; verify checksums, order and levels",
+                          "  varve check data/db || echo 'damaged, or not there'",
+                          [this] { return Check(a_.dir, a_.json, streams_); });
+    WithDir(check);
+    WithJson(check, "Print the report as one JSON object");
+    CLI::App* stats =
+        Add("stats", "Print files and bytes by level, the last sequence, memory and counters",
+            "  varve stats data/db --json | python3 -m json.tool", [this] { return Stats(a_.dir, a_.json, streams_); });
+    WithDir(stats);
+    WithJson(stats, "Print one JSON object");
+    CLI::App* get = Add("get", "Print the value of one raw key", "  varve get mine 'apple\\x00'",
+                        [this] { return Get(a_.dir, a_.key, streams_); });
+    WithDir(get);
+    get->add_option("KEY", a_.key, "The key, escaped")->required();
+    CLI::App* dump = Add("dump", "Print what a database holds, or one of its files (manifest, log segment, table)",
+                         "  varve dump data/db --from user: --to 'user;' --limit 10\n"
+                         "  varve dump data/db/000012.sst --json\n"
+                         "  varve dump data/db --json > rows.jsonl     # `varve import` reads this back",
+                         [this] { return Dump(a_.dir, a_.range, streams_); });
+    dump->add_option("PATH", a_.dir, "A database directory, or CURRENT, MANIFEST-*, *.wal, *.sst in one")->required();
+    WithRange(dump);
+    dump->add_option("--limit", a_.range.limit, "Records at most (default: all)");
+    dump->add_flag("--json", a_.range.json, "One JSON object a line");
+  }
+
+  void AddWriting() {
+    CLI::App* import =
+        Add("import", "Put rows, one JSON object a line, as `dump DIR --json` prints them",
+            "  echo '{\"key\":\"apple\",\"value\":\"red\"}' | varve import mine", [this] { return ImportFile(); });
+    WithDir(import);
+    import->add_option("FILE", a_.file, "The rows; - or nothing: standard input");
+    WithSettings(import);
+    CLI::App* compact =
+        Add("compact", "Merge the tables of a key range down to the deepest level (server stopped)",
+            "  varve compact data/db", [this] { return Compact(a_.dir, a_.range, a_.settings, streams_); });
+    WithDir(compact);
+    WithRange(compact);
+    WithSettings(compact);
+    CLI::App* checkpoint =
+        Add("checkpoint", "Make a second database that shares the tables by hard links (server stopped)",
+            "  varve checkpoint data/db data/db-before-the-upgrade",
+            [this] { return Checkpoint(a_.dir, a_.target, streams_); });
+    WithDir(checkpoint);
+    checkpoint->add_option("TARGET", a_.target, "The new directory; it must not exist")->required();
+  }
+
+  void AddSize() {
+    CLI::App* size =
+        Add("size", "Say what a database of so many keys will need: memory, disk, files, write amplification",
+            "  varve size --keys 10000000 --key-bytes 16 --value-bytes 200 --set memory_budget=512MiB",
+            [this] { return Size(a_.size, a_.settings, a_.json, streams_); });
+    size->add_option("--keys", a_.size.keys, "How many keys")->required();
+    size->add_option("--key-bytes", a_.size.key_bytes, "Bytes of a key")->capture_default_str();
+    size->add_option("--value-bytes", a_.size.value_bytes, "Bytes of a value")->capture_default_str();
+    size->add_option("--compressible", a_.size.compressible,
+                     "Share of the value bytes that compression takes away, 0 to 1")
+        ->capture_default_str();
+    WithSettings(size);
+    WithJson(size, "Print one JSON object");
+  }
+
+  int ImportFile() {
+    if (a_.file == "-") return Import(a_.dir, std::cin, a_.settings, streams_);
+    std::ifstream rows(a_.file);
+    if (rows) return Import(a_.dir, rows, a_.settings, streams_);
+    std::cerr << "varve: " << a_.file << ": cannot be read\n";
+    return kExitCannotOpen;
+  }
+
+  CLI::App app_;
+  Arguments a_;
+  Streams streams_{std::cout, std::cerr, TerminalOrNull()};
+  std::function<int()> work_;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace varve::cli;
-  CLI::App app("varve: looks into a Varve database directory", "varve");
-  app.footer(kFooter);
-  app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "Help for every subcommand");
-
-  std::string dir, key, target;
-  ScanRange range;
-  Streams streams{std::cout, std::cerr};
-  int code = kExitOk;
-
-  CLI::App* check = app.add_subcommand("check", "Read every block and verify checksums, order and levels");
-  CLI::App* stats = app.add_subcommand("stats", "Print files and bytes by level, the last sequence and memory");
-  CLI::App* get = app.add_subcommand("get", "Print the value of one raw key");
-  CLI::App* scan = app.add_subcommand("scan", "Print raw keys and values, one escaped line each, in key order");
-  CLI::App* checkpoint = app.add_subcommand("checkpoint", "Make a second database by hard links (server stopped)");
-  for (CLI::App* command : {check, stats, get, scan, checkpoint}) {
-    command->add_option("DIR", dir, "The database directory")->required();
-  }
-  get->add_option("KEY", key, "The key, escaped")->required();
-  scan->add_option("--from", range.from, "First key, escaped (default: the first)");
-  scan->add_option("--to", range.to, "End of the range, exclusive, escaped (default: none)");
-  scan->add_option("--limit", range.limit, "Rows at most (default: all)");
-  checkpoint->add_option("TARGET", target, "The new directory; it must not exist")->required();
-
-  check->callback([&] { code = Check(dir, streams); });
-  stats->callback([&] { code = Stats(dir, streams); });
-  get->callback([&] { code = Get(dir, key, streams); });
-  scan->callback([&] { code = Scan(dir, range, streams); });
-  checkpoint->callback([&] { code = Checkpoint(dir, target, streams); });
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
-  }
-  std::cout.flush();
-  return std::cout ? code : kExitProblem;
+  return Program().Run(argc, argv);
 }

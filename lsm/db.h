@@ -98,6 +98,9 @@ struct VerifyReport {
 // The answer of GetAsync: what Get gives, and the value when it was found.
 using GetCallback = std::function<void(Result<bool> found, PinnedValue value)>;
 
+// Called in the caller's thread before each table that is verified.
+using VerifyProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
+
 // Called once, from a background thread, when the write is durable (OK) or never will be (kFenced, kClosed).
 using DurableCallback = std::function<void(const Status&)>;
 
@@ -131,6 +134,11 @@ class Db {
   Status Put(const WriteOptions& options, std::string_view key, std::string_view value);
   Status Delete(const WriteOptions& options, std::string_view key);
   Status DeleteRange(const WriteOptions& options, std::string_view begin, std::string_view end);
+  // Write, if no key of `keys` was written (or covered by a range delete) with a sequence above `since`; else kConflict
+  // naming one of them, with nothing written. Nobody writes between check and write. The caller holds a snapshot at
+  // `since` or older: without it compaction may have forgotten. See lsm/transaction.h.
+  virtual Status WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch,
+                                  std::span<const std::string_view> keys, SequenceNumber since) = 0;
   // For event loops: the batch is logged and visible on return, and this call never waits for a sync, a flush or a
   // compaction. Gives kBusy, with nothing written, where Write would have to wait. When `on_durable` is set it is
   // called once after the log is synced past this write. Returns the sequence of the last operation.
@@ -151,7 +159,7 @@ class Db {
   // on.
   virtual Status Checkpoint(const std::string& dir) = 0;
   // Reads every block of every table and every value they point to, checks checksums, order and the level invariants.
-  virtual Result<VerifyReport> Verify() = 0;
+  virtual Result<VerifyReport> Verify(const VerifyProgress& on_progress = {}) = 0;
   virtual DbStats Stats() const = 0;
   // The last kJobHistoryMax jobs that changed the tables, oldest first; they are kept in the manifest.
   virtual std::vector<Job> JobHistory() const = 0;

@@ -49,6 +49,8 @@ std::string WithoutTrailingSlashes(std::string path);
 
 class DbImpl final : public Db {
  public:
+  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
+
   static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
   ~DbImpl() override;
 
@@ -60,6 +62,8 @@ class DbImpl final : public Db {
   Iterator NewIterator(const ReadOptions& options) override;
   std::unique_ptr<Snapshot> GetSnapshot() override;
   Status Write(const WriteOptions& options, WriteBatch& batch) override;
+  Status WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
+                          SequenceNumber since) override;
   Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) override;
   WritePressure Pressure() const override;
   Status SyncWal() override;
@@ -68,7 +72,7 @@ class DbImpl final : public Db {
   Status CompactRange(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
   Status Checkpoint(const std::string& dir) override;
-  Result<VerifyReport> Verify() override;
+  Result<VerifyReport> Verify(const VerifyProgress& on_progress) override;
   DbStats Stats() const override;
   std::vector<Job> JobHistory() const override;
   std::vector<TableFileFacts> TableFiles() const override;
@@ -83,6 +87,9 @@ class DbImpl final : public Db {
   struct Writer {
     explicit Writer(WriteBatch* b) : batch(b) {}
     WriteBatch* const batch;
+    // WriteIfUnchanged's condition: a writer that has one leads its commit itself.
+    std::span<const std::string_view> unchanged_keys;
+    SequenceNumber unchanged_since = 0;
     bool done = false;  // guarded by commit_mu_
     Status status;      // written by the leader before done
     CondVar wake;
@@ -100,7 +107,6 @@ class DbImpl final : public Db {
     Mutex mu;
     DbImpl* db VARVE_GUARDED_BY(mu) = nullptr;
   };
-  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
 
   DbImpl(std::string dir, Environment environment);
 
@@ -122,6 +128,7 @@ class DbImpl final : public Db {
   // A turn at the head of the queue with nothing to write: between the two the caller is the commit leader.
   void TakeTurn(Writer* turn);
   void EndTurn();
+  Status CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since, SequenceNumber* until) const;
   Status MakeRoom(bool may_wait, size_t bytes);
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();

@@ -81,10 +81,10 @@ Status DbImpl::FillCheckpoint(const std::string& temporary, ManifestState state)
   return manifest.ok() ? Status::Ok() : manifest.status();
 }
 
-Result<VerifyReport> DbImpl::Verify() {
+Result<VerifyReport> DbImpl::Verify(const VerifyProgress& on_progress) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   auto view = view_->Share();
-  return VerifyVersion(*view->version);
+  return VerifyVersion(*view->version, on_progress);
 }
 
 DbStats DbImpl::Stats() const {

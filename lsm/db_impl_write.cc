@@ -1,6 +1,7 @@
 // The commit path: queue, room, log, memtable, visibility, durability. See lsm/README.md, "The life of a write".
 #include <algorithm>
 
+#include "lsm/conflict_check.h"
 #include "lsm/db_impl.h"
 
 namespace varve::lsm {
@@ -12,6 +13,7 @@ constexpr uint64_t kDelayStepUs = 1000;                // shorter admission dela
 constexpr uint64_t kDelayMaxUs = 50'000;               // no single write is delayed longer
 constexpr uint64_t kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first sign of pressure ...
 constexpr uint64_t kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
+constexpr size_t kConflictKeyShown = 40;               // bytes of a key in a message
 constexpr uint64_t kSyncPeriodUs = 1'000'000;
 constexpr uint64_t kSyncOverdueUs = 1'000'000;  // later than this, writers wait for it: at most 2 s are unsynced
 
@@ -37,6 +39,38 @@ Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
     VARVE_TRY(Commit(&writer, /*may_wait=*/true));
   }
   if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
+  return Status::Ok();
+}
+
+Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
+                                SequenceNumber since) {
+  VARVE_TRY(CheckWritable());
+  VARVE_TRY(CheckBatch(batch));
+  if (!batch.empty()) {
+    // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
+    Writer writer(&batch);
+    writer.unchanged_keys = keys;
+    VARVE_TRY(CheckUnchanged(keys, since, &writer.unchanged_since));
+    VARVE_TRY(Commit(&writer, /*may_wait=*/true));
+  }
+  if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
+  return Status::Ok();
+}
+
+// kConflict when one of `keys` was written above `since`. *until is how far this looked.
+Status DbImpl::CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since,
+                              SequenceNumber* until) const {
+  CurrentView::Pin view(view_.get());
+  *until = visible_.load(std::memory_order_acquire);
+  if (*until == since) return Status::Ok();
+  for (const std::string_view key : keys) {
+    auto written = WrittenSince(*view, key, since);
+    if (!written.ok()) return written.status();
+    if (*written) {
+      return Status::Conflict("key '" + std::string(key.substr(0, kConflictKeyShown)) +
+                              "' was written by somebody else since the transaction began");
+    }
+  }
   return Status::Ok();
 }
 
@@ -99,6 +133,10 @@ void DbImpl::EndTurn() {
 Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
   Status status = CheckWritable();  // once more: since the caller looked, Close may have had its turn
   if (status.ok()) status = MakeRoom(may_wait, leader->batch->size_bytes());
+  if (status.ok() && !leader->unchanged_keys.empty()) {
+    SequenceNumber until = 0;
+    status = CheckUnchanged(leader->unchanged_keys, leader->unchanged_since, &until);
+  }
   size_t group = 1;
   if (status.ok()) {
     WriteBatch& batch = Gather(leader);
@@ -134,7 +172,8 @@ WriteBatch& DbImpl::Gather(Writer* leader) {
   gathered_.Clear();
   size_t bytes = 0;
   for (Writer* writer : queue_) {
-    if (writer->batch->empty()) break;  // a turn of Flush, which is to lead
+    if (writer->batch->empty()) break;                               // a turn of Flush, which is to lead
+    if (writer != leader && !writer->unchanged_keys.empty()) break;  // its check sees us only once we are applied
     bytes += writer->batch->size_bytes();
     if (bytes > kGatherBytesMax) break;
     gathered_.Append(*writer->batch);

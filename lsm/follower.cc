@@ -205,9 +205,9 @@ Result<SequenceNumber> Follower::WriteAsync(WriteBatch&, DurableCallback) {
   return Refuse();
 }
 
-Result<VerifyReport> Follower::Verify() {
+Result<VerifyReport> Follower::Verify(const VerifyProgress& on_progress) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  return VerifyVersion(*Now({}).view->version);
+  return VerifyVersion(*Now({}).view->version, on_progress);
 }
 
 DbStats Follower::Stats() const {

@@ -35,6 +35,10 @@ class Follower final : public Db {
   Iterator NewIterator(const ReadOptions& options) override;
   std::unique_ptr<Snapshot> GetSnapshot() override;
   Status Write(const WriteOptions& options, WriteBatch& batch) override;
+  Status WriteIfUnchanged(const WriteOptions&, WriteBatch&, std::span<const std::string_view>,
+                          SequenceNumber) override {
+    return Refuse();
+  }
   Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) override;
   WritePressure Pressure() const override { return {}; }
   Status SyncWal() override { return Refuse(); }
@@ -43,7 +47,7 @@ class Follower final : public Db {
   Status CompactRange(std::string_view, std::string_view) override { return Refuse(); }
   Status WaitForBackgroundWork() override { return Status::Ok(); }
   Status Checkpoint(const std::string&) override { return Refuse(); }
-  Result<VerifyReport> Verify() override;
+  Result<VerifyReport> Verify(const VerifyProgress& on_progress) override;
   DbStats Stats() const override;
   std::vector<Job> JobHistory() const override;
   std::vector<TableFileFacts> TableFiles() const override;

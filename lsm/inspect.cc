@@ -39,11 +39,15 @@ void VerifyValues(const Version& version, const TableFile& file, VerifyReport* r
 
 }  // namespace
 
-VerifyReport VerifyVersion(const Version& version) {
+VerifyReport VerifyVersion(const Version& version, const VerifyProgress& on_progress) {
   VerifyReport report;
   report.problems = version.CheckInvariants();
+  uint64_t bytes_done = 0, bytes_total = 0;
+  for (int n = 0; n < kLevels; ++n) bytes_total += version.level_bytes(n);
   for (int n = 0; n < kLevels; ++n) {
     for (const TableFileRef& file : version.level(n)) {
+      if (on_progress) on_progress(bytes_done, bytes_total);
+      bytes_done += file->facts().file_size;
       ++report.tables;
       auto table = file->Open();
       if (!table.ok()) {

@@ -12,7 +12,7 @@
 namespace varve::lsm {
 
 // Reads every block of every table and every value they point to; checks invariants W1, W2, W4.
-VerifyReport VerifyVersion(const Version& version);
+VerifyReport VerifyVersion(const Version& version, const VerifyProgress& on_progress = {});
 // Bytes of table files, and of values they point to, that hold keys in [begin, end); an empty end means to the last key. No disk access.
 uint64_t ApproximateBytes(const Version& version, std::string_view begin, std::string_view end);
 // Fills in DbStats::levels and value_log_files, _bytes, _garbage_bytes.

@@ -16,6 +16,7 @@ std::string_view StatusCodeName(StatusCode code) {
     case StatusCode::kFenced: return "fenced";
     case StatusCode::kReadOnly: return "read-only";
     case StatusCode::kClosed: return "closed";
+    case StatusCode::kConflict: return "conflict";
   }
   return "unknown";
 }

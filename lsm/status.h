@@ -32,6 +32,7 @@ enum class StatusCode : uint8_t {
   kFenced,           // a sync failed earlier: nothing is acknowledged until the database is reopened
   kReadOnly,         // the database was opened without the right to write
   kClosed,           // the database was closed
+  kConflict,         // somebody else wrote what an optimistic transaction relies on: begin it again
 };
 
 // "kCorruption" -> "corruption"; for messages and logs.
@@ -63,6 +64,7 @@ class [[nodiscard]] Status {
   static Status WouldBlock() { return {StatusCode::kWouldBlock, "the answer is not in memory"}; }
   static Status Fenced(std::string m) { return {StatusCode::kFenced, std::move(m)}; }
   static Status ReadOnly(std::string m) { return {StatusCode::kReadOnly, std::move(m)}; }
+  static Status Conflict(std::string m) { return {StatusCode::kConflict, std::move(m)}; }
   static Status Closed() { return {StatusCode::kClosed, "the database is closed"}; }
 
   bool ok() const { return rep_ == nullptr; }

@@ -18,6 +18,7 @@ std::string_view Prefix(lsm::StatusCode code) {
     case lsm::StatusCode::kFenced: return "MISCONF Errors writing to the AOF file: ";
     case lsm::StatusCode::kReadOnly: return "READONLY ";
     case lsm::StatusCode::kClosed: return "ERR ";
+    case lsm::StatusCode::kConflict: return "ERR ";
   }
   return "ERR ";
 }

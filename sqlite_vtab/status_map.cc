@@ -19,6 +19,7 @@ int SqliteCode(lsm::StatusCode code) {
     case lsm::StatusCode::kFenced: return SQLITE_IOERR_FSYNC;
     case lsm::StatusCode::kReadOnly: return SQLITE_READONLY;
     case lsm::StatusCode::kClosed: return SQLITE_MISUSE;
+    case lsm::StatusCode::kConflict: return SQLITE_BUSY_SNAPSHOT;
   }
   return SQLITE_INTERNAL;
 }

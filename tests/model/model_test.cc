@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "lsm/transaction.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -184,8 +185,10 @@ class ModelRun {
       MultiGet();
     } else if (n < 820) {
       Walk();
-    } else if (n < 860) {
+    } else if (n < 850) {
       Overlay();
+    } else if (n < 860) {
+      Transact();
     } else if (n < 890) {
       if (held_.size() < 6) held_.push_back({db_->GetSnapshot(), rows_});
     } else if (n < 920) {
@@ -370,6 +373,47 @@ class ModelRun {
     Apply(all, &rows_);
     const Status s = db_->Write({}, batch.batch());
     ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+
+  // An optimistic transaction, with foreign writes between its beginning and its commit.
+  void Transact() {
+    const Rows begin = rows_;
+    Transaction txn(db_.get());
+    Rows mine = rows_;
+    const Changes changes = RandomChanges(&dice_, 1 + dice_.Below(4), 400, set_.value_size);
+    std::set<std::string> watched;
+    for (const Change& change : changes) {
+      AddTo({change}, &txn);
+      Apply({change}, &mine);
+      if (change.kind != ValueKind::kRangeDelete) watched.insert(change.key);
+      PinnedValue value;
+      const std::string key = RandomKey(&dice_);
+      const bool for_update = dice_.OneIn(4);
+      ExpectValue(for_update ? txn.GetForUpdate(key, &value) : txn.Get(key, &value), value, key, mine);
+      if (for_update) watched.insert(key);
+    }
+    // Certain: a watched key was written, and it was or is there. Possible: what was written left no trace.
+    bool possible = false, certain = false;
+    for (uint64_t writes = dice_.Below(3); writes > 0; --writes) {
+      const Changes foreign = RandomChanges(&dice_, 1 + dice_.Below(3), 400, set_.value_size);
+      Write(foreign);
+      if (::testing::Test::HasFatalFailure()) return;
+      for (const Change& change : foreign) {
+        for (const std::string& key : watched) {
+          const bool range = change.kind == ValueKind::kRangeDelete;
+          if (range ? change.key > key || key >= change.value : change.key != key) continue;
+          possible = true;
+          certain = certain || begin.contains(key) || rows_.contains(key);
+        }
+      }
+      const Status flushed = dice_.OneIn(8) ? db_->Flush() : Status::Ok();
+      ASSERT_TRUE(flushed.ok()) << flushed.ToString();
+      if (dice_.OneIn(16)) CompactRange();
+    }
+    const Status s = txn.Commit();
+    ASSERT_TRUE(s.ok() || (possible && s.Is(StatusCode::kConflict))) << s.ToString();
+    ASSERT_FALSE(s.ok() && certain) << "a conflict was missed";
+    if (s.ok()) Apply(changes, &rows_);
   }
 
   void CheckSnapshot() {

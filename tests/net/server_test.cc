@@ -53,6 +53,10 @@ class GatedDb final : public lsm::Db {
     if (on_durable) callbacks_.push_back(std::move(on_durable));
     return db_->WriteAsync(batch, nullptr);
   }
+  lsm::Status WriteIfUnchanged(const lsm::WriteOptions& o, lsm::WriteBatch& b, std::span<const std::string_view> keys,
+                               lsm::SequenceNumber since) override {
+    return db_->WriteIfUnchanged(o, b, keys, since);
+  }
   lsm::WritePressure Pressure() const override { return {.level = busy_ ? 2 : 0, .suggested_delay_us = 0}; }
 
   lsm::Result<bool> Get(const lsm::ReadOptions& o, std::string_view k, lsm::PinnedValue* v) override {
@@ -77,7 +81,7 @@ class GatedDb final : public lsm::Db {
   lsm::Status CompactRange(std::string_view b, std::string_view e) override { return db_->CompactRange(b, e); }
   lsm::Status WaitForBackgroundWork() override { return db_->WaitForBackgroundWork(); }
   lsm::Status Checkpoint(const std::string& dir) override { return db_->Checkpoint(dir); }
-  lsm::Result<lsm::VerifyReport> Verify() override { return db_->Verify(); }
+  lsm::Result<lsm::VerifyReport> Verify(const lsm::VerifyProgress& p) override { return db_->Verify(p); }
   lsm::DbStats Stats() const override { return db_->Stats(); }
   std::vector<lsm::Job> JobHistory() const override { return db_->JobHistory(); }
   std::vector<lsm::TableFileFacts> TableFiles() const override { return db_->TableFiles(); }

@@ -19,6 +19,7 @@ TEST(StatusMap, EveryCodeHasItsOwnMeaning) {
   EXPECT_EQ(SqliteCode(StatusCode::kFenced) & 0xff, SQLITE_IOERR);
   EXPECT_EQ(SqliteCode(StatusCode::kReadOnly), SQLITE_READONLY);
   EXPECT_EQ(SqliteCode(StatusCode::kClosed), SQLITE_MISUSE);
+  EXPECT_EQ(SqliteCode(StatusCode::kConflict) & 0xff, SQLITE_BUSY);
 }
 
 }  // namespace

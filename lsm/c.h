@@ -1,0 +1,230 @@
+/* lsm/c.h - the engine for C, and for every language that can call C. Link libvarve.so or libvarve.a.
+ *
+ *   char* error = NULL;
+ *   varve_db* db = NULL;
+ *   if (varve_open(NULL, "data", &db, &error) != VARVE_OK) { puts(error); varve_free(error); return 1; }
+ *   varve_put(db, NULL, "key", 3, "value", 5, &error);
+ *
+ * Who knows LevelDB's C interface knows this one. What every function keeps to:
+ * Errors     A call that can fail returns a varve_code, VARVE_OK being 0, and takes `char** error` last. On failure *error
+ *            is set to a text that says where, what and what to do; free it with varve_free. Set it to NULL before the
+ *            first call: a text that is still there is freed and replaced. NULL for `error`: the text is not wanted.
+ *            No exception and no signal of ours crosses this border; a NULL where a handle belongs gives
+ *            VARVE_INVALID_ARGUMENT (functions without an error do nothing, or return 0 or NULL).
+ * Bytes      Keys and values are a pointer and a size; they may hold zeros. The caller's bytes are not kept.
+ *            What is returned as char* to keep (values, texts) is the caller's: varve_free.
+ * Handles    Made by ..._create or varve_open, given back by ..._destroy or varve_close; NULL is fine there. Options may
+ *            be NULL everywhere: the defaults. A database's memory stays until its last iterator, snapshot, value and
+ *            transaction is destroyed, in whatever order that happens.
+ * Threads    A varve_db and a snapshot may be used by any number of threads. Everything else belongs to one thread at a
+ *            time.
+ * Stable     Names, values and meaning of what is here do not change; additions come at the end. */
+#ifndef VARVE_LSM_C_H_
+#define VARVE_LSM_C_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define VARVE_API __attribute__((visibility("default")))
+#else
+#define VARVE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct varve_db varve_db;
+typedef struct varve_options varve_options;
+typedef struct varve_read_options varve_read_options;
+typedef struct varve_write_options varve_write_options;
+typedef struct varve_batch varve_batch;
+typedef struct varve_iterator varve_iterator;
+typedef struct varve_snapshot varve_snapshot;
+typedef struct varve_value varve_value;
+typedef struct varve_transaction varve_transaction;
+
+/* See lsm/status.h for what each one means. */
+typedef enum varve_code {
+  VARVE_OK = 0,
+  VARVE_INVALID_ARGUMENT = 1,
+  VARVE_NOT_FOUND = 2, /* no database there; a missing key is no error */
+  VARVE_CORRUPTION = 3,
+  VARVE_UNSUPPORTED = 4,
+  VARVE_IO_ERROR = 5,
+  VARVE_NO_SPACE = 6,
+  VARVE_BUSY = 7,
+  VARVE_WOULD_BLOCK = 8,
+  VARVE_FENCED = 9,
+  VARVE_READ_ONLY = 10,
+  VARVE_CLOSED = 11,
+  VARVE_CONFLICT = 12, /* a transaction was refused: begin it again */
+  VARVE_OUT_OF_MEMORY = 100,
+  VARVE_INTERNAL = 101 /* a defect of Varve: please report the text */
+} varve_code;
+
+/* "corruption"; a constant. */
+VARVE_API const char* varve_code_name(varve_code code);
+/* "0.1.0"; a constant. */
+VARVE_API const char* varve_version(void);
+VARVE_API void varve_free(void* memory);
+
+/* ---- Options: by the names of docs/options.md, values as text ("256MiB", "true", "always"). ---------------------- */
+
+VARVE_API varve_options* varve_options_create(void);
+VARVE_API void varve_options_destroy(varve_options* options);
+VARVE_API varve_code varve_options_set(varve_options* options, const char* name, const char* value, char** error);
+VARVE_API varve_code varve_options_get(const varve_options* options, const char* name, char** value, char** error);
+
+VARVE_API varve_read_options* varve_read_options_create(void);
+VARVE_API void varve_read_options_destroy(varve_read_options* options);
+/* Read as of `snapshot`; NULL: as of the call. The options share in the snapshot: it may be destroyed before them. */
+VARVE_API void varve_read_options_set_snapshot(varve_read_options* options, const varve_snapshot* snapshot);
+/* Iterators see keys in [lower, upper) only. Copied. Size 0: no bound. */
+VARVE_API varve_code varve_read_options_set_bounds(varve_read_options* options, const char* lower, size_t lower_size,
+                                                   const char* upper, size_t upper_size, char** error);
+/* 0: blocks that are read do not stay in the cache; for one-time sweeps. */
+VARVE_API void varve_read_options_set_fill_cache(varve_read_options* options, int fill_cache);
+
+VARVE_API varve_write_options* varve_write_options_create(void);
+VARVE_API void varve_write_options_destroy(varve_write_options* options);
+/* 1: the write is durable when the call returns, whatever the option wal_sync says. */
+VARVE_API void varve_write_options_set_sync(varve_write_options* options, int sync);
+
+/* ---- The database. ------------------------------------------------------------------------------------------------ */
+
+/* Opens or creates the database in `dir`; *db is NULL on failure. */
+VARVE_API varve_code varve_open(const varve_options* options, const char* dir, varve_db** db, char** error);
+/* Waits for writers, stops background work, syncs the log, lets go of the directory and of the handle, even when it
+ * returns an error. No other thread may be inside a call with `db`, nor begin one. */
+VARVE_API varve_code varve_close(varve_db* db, char** error);
+
+VARVE_API varve_code varve_put(varve_db* db, const varve_write_options* options, const char* key, size_t key_size,
+                               const char* value, size_t value_size, char** error);
+VARVE_API varve_code varve_delete(varve_db* db, const varve_write_options* options, const char* key, size_t key_size,
+                                  char** error);
+/* Deletes every key in [begin, end). */
+VARVE_API varve_code varve_delete_range(varve_db* db, const varve_write_options* options, const char* begin,
+                                        size_t begin_size, const char* end, size_t end_size, char** error);
+/* All of the batch or nothing. The batch stays as it is: clear it before it is filled anew. */
+VARVE_API varve_code varve_write(varve_db* db, const varve_write_options* options, varve_batch* batch, char** error);
+
+/* *value is the caller's copy (varve_free), or NULL with VARVE_OK when the key is not there. An empty value is not NULL.
+ * A byte 0 follows the value, not counted in *value_size. */
+VARVE_API varve_code varve_get(varve_db* db, const varve_read_options* options, const char* key, size_t key_size,
+                               char** value, size_t* value_size, char** error);
+/* `count` gets against one state of the database; each values[i] as varve_get's. On failure all are NULL. */
+VARVE_API varve_code varve_multi_get(varve_db* db, const varve_read_options* options, size_t count,
+                                     const char* const* keys, const size_t* key_sizes, char** values,
+                                     size_t* value_sizes, char** error);
+
+/* A place for values that is used again and again: no allocation for small ones, no copy of large ones. */
+VARVE_API varve_value* varve_value_create(void);
+VARVE_API void varve_value_destroy(varve_value* value);
+/* Points into `value` or the database's cache; valid until the next call with `value`. */
+VARVE_API const char* varve_value_data(const varve_value* value, size_t* size);
+VARVE_API varve_code varve_get_into(varve_db* db, const varve_read_options* options, const char* key, size_t key_size,
+                                    varve_value* value, int* found, char** error);
+/* The same without touching the disk: VARVE_WOULD_BLOCK when the answer is not in memory. */
+VARVE_API varve_code varve_try_get_into(varve_db* db, const varve_read_options* options, const char* key,
+                                        size_t key_size, varve_value* value, int* found, char** error);
+
+/* ---- Batches: operations that become visible together or not at all. ---------------------------------------------- */
+
+VARVE_API varve_batch* varve_batch_create(void);
+VARVE_API void varve_batch_destroy(varve_batch* batch);
+VARVE_API void varve_batch_clear(varve_batch* batch);
+VARVE_API size_t varve_batch_count(const varve_batch* batch);
+/* A key or value over the limits is reported here, and by varve_write. */
+VARVE_API varve_code varve_batch_put(varve_batch* batch, const char* key, size_t key_size, const char* value,
+                                     size_t value_size, char** error);
+VARVE_API varve_code varve_batch_delete(varve_batch* batch, const char* key, size_t key_size, char** error);
+VARVE_API varve_code varve_batch_delete_range(varve_batch* batch, const char* begin, size_t begin_size, const char* end,
+                                              size_t end_size, char** error);
+/* Appends the operations of `other` behind those of `batch`; not to itself. */
+VARVE_API varve_code varve_batch_append(varve_batch* batch, const varve_batch* other, char** error);
+
+/* ---- Snapshots: one state of the database, kept readable until destroyed. ------------------------------------------ */
+
+/* NULL only for lack of memory. */
+VARVE_API varve_snapshot* varve_snapshot_create(varve_db* db);
+VARVE_API void varve_snapshot_destroy(varve_snapshot* snapshot);
+VARVE_API uint64_t varve_snapshot_sequence(const varve_snapshot* snapshot);
+
+/* ---- Iterators. Not valid before the first seek. ------------------------------------------------------------------- */
+
+/* Never fails by itself: what is wrong, varve_iterator_status says. NULL only for lack of memory. */
+VARVE_API varve_iterator* varve_iterator_create(varve_db* db, const varve_read_options* options);
+VARVE_API void varve_iterator_destroy(varve_iterator* it);
+VARVE_API int varve_iterator_valid(const varve_iterator* it);
+VARVE_API void varve_iterator_seek_to_first(varve_iterator* it);
+VARVE_API void varve_iterator_seek_to_last(varve_iterator* it);
+VARVE_API void varve_iterator_seek(varve_iterator* it, const char* key, size_t key_size);          /* first >= key */
+VARVE_API void varve_iterator_seek_for_prev(varve_iterator* it, const char* key, size_t key_size); /* last <= key */
+VARVE_API void varve_iterator_next(varve_iterator* it); /* nothing happens when not valid */
+VARVE_API void varve_iterator_prev(varve_iterator* it);
+/* Valid until the iterator moves; NULL and size 0 when not valid. */
+VARVE_API const char* varve_iterator_key(const varve_iterator* it, size_t* size);
+VARVE_API const char* varve_iterator_value(const varve_iterator* it, size_t* size);
+/* A loop also ends on an error: look after it. */
+VARVE_API varve_code varve_iterator_status(const varve_iterator* it, char** error);
+
+/* ---- Optimistic transactions: see lsm/transaction.h. -------------------------------------------------------------- */
+
+/* Reads see the database as of now, with the transaction's own writes above. NULL only for lack of memory. */
+VARVE_API varve_transaction* varve_transaction_create(varve_db* db);
+/* Without a commit, nothing was written. */
+VARVE_API void varve_transaction_destroy(varve_transaction* txn);
+/* As varve_get. */
+VARVE_API varve_code varve_transaction_get(varve_transaction* txn, const char* key, size_t key_size, char** value,
+                                           size_t* value_size, char** error);
+/* The same, and the commit is refused when somebody else writes the key from now on. */
+VARVE_API varve_code varve_transaction_get_for_update(varve_transaction* txn, const char* key, size_t key_size,
+                                                      char** value, size_t* value_size, char** error);
+VARVE_API varve_code varve_transaction_put(varve_transaction* txn, const char* key, size_t key_size, const char* value,
+                                           size_t value_size, char** error);
+VARVE_API varve_code varve_transaction_delete(varve_transaction* txn, const char* key, size_t key_size, char** error);
+VARVE_API varve_code varve_transaction_delete_range(varve_transaction* txn, const char* begin, size_t begin_size,
+                                                    const char* end, size_t end_size, char** error);
+/* Sees the writes made before it. Of the options, bounds and fill_cache count. */
+VARVE_API varve_iterator* varve_transaction_iterator_create(varve_transaction* txn, const varve_read_options* options);
+/* Savepoints nest. Rolling back forgets the writes since the latest, which stays; releasing forgets it, not the writes. */
+VARVE_API varve_code varve_transaction_set_savepoint(varve_transaction* txn, char** error);
+VARVE_API varve_code varve_transaction_rollback_to_savepoint(varve_transaction* txn, char** error);
+VARVE_API varve_code varve_transaction_release_savepoint(varve_transaction* txn, char** error);
+/* Writes everything or, with VARVE_CONFLICT, nothing. After both, and after a rollback, `txn` is a new transaction that
+ * reads the state of now; after any other failure it is as it was. */
+VARVE_API varve_code varve_transaction_commit(varve_transaction* txn, const varve_write_options* options, char** error);
+VARVE_API varve_code varve_transaction_rollback(varve_transaction* txn, char** error);
+
+/* ---- Keeping house. ------------------------------------------------------------------------------------------------ */
+
+/* Makes every write acknowledged so far durable. */
+VARVE_API varve_code varve_sync(varve_db* db, char** error);
+/* Writes the memtable to a table and waits for it. */
+VARVE_API varve_code varve_flush(varve_db* db, char** error);
+/* Compacts what lies in [begin, end] and waits. Size 0: from the first, to the last. */
+VARVE_API varve_code varve_compact_range(varve_db* db, const char* begin, size_t begin_size, const char* end,
+                                         size_t end_size, char** error);
+/* Waits until no flush or compaction is due. */
+VARVE_API varve_code varve_wait_for_background_work(varve_db* db, char** error);
+/* A second database in `dir`, which must not exist, by hard links. */
+VARVE_API varve_code varve_checkpoint(varve_db* db, const char* dir, char** error);
+/* Reads and checks every block of every table. *report is JSON: tables, blocks, entries, problems. VARVE_CORRUPTION when
+ * there is a problem; *error is then the first one. `report` may be NULL. */
+VARVE_API varve_code varve_verify(varve_db* db, char** report, char** error);
+/* Counters and levels; lines "name value", or one JSON object. */
+VARVE_API varve_code varve_stats_text(varve_db* db, char** text, char** error);
+VARVE_API varve_code varve_stats_json(varve_db* db, char** json, char** error);
+/* Bytes of table files that hold keys in [begin, end), about; size 0: from the first, to the last. */
+VARVE_API uint64_t varve_approximate_size(varve_db* db, const char* begin, size_t begin_size, const char* end,
+                                          size_t end_size);
+/* Opened with mode "follow": moves the view to what the owner has written by now. */
+VARVE_API varve_code varve_catch_up(varve_db* db, char** error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VARVE_LSM_C_H_ */

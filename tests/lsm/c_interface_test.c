@@ -1,0 +1,433 @@
+/* tests/lsm/c_interface_test.c - everything of lsm/c.h, from C99, through libvarve.so. */
+#define _POSIX_C_SOURCE 200809L /* popen */
+
+#include "lsm/c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int passed = 0, failed = 0;
+static char root[1024];
+
+#define CHECK(condition)                                                  \
+  do {                                                                    \
+    if (condition) {                                                      \
+      ++passed;                                                           \
+    } else {                                                              \
+      ++failed;                                                           \
+      printf("FAIL  %s:%d: %s\n", __FILE__, __LINE__, #condition);        \
+    }                                                                     \
+  } while (0)
+
+/* A call that is to succeed, with the text of its error when it does not. */
+#define OK(call)                                                                  \
+  do {                                                                            \
+    char* error = NULL;                                                           \
+    varve_code code = call;                                                       \
+    if (code != VARVE_OK) printf("      %s\n", error == NULL ? "(no text)" : error); \
+    CHECK(code == VARVE_OK && error == NULL);                                     \
+    varve_free(error);                                                            \
+  } while (0)
+
+/* A call that is to fail with `want` and a text that holds `part`. */
+#define FAILS(call, want, part)                                                                     \
+  do {                                                                                              \
+    char* error = NULL;                                                                             \
+    varve_code code = call;                                                                         \
+    if (code != (want)) printf("      code %d, want %d\n", (int)code, (int)(want));                 \
+    CHECK(code == (want));                                                                          \
+    if (error != NULL && strstr(error, part) == NULL) printf("      '%s', want '%s' in it\n", error, part); \
+    CHECK(error != NULL && strstr(error, part) != NULL);                                            \
+    varve_free(error);                                                                              \
+  } while (0)
+
+static const char* path(const char* name) {
+  static char paths[4][1100];
+  static int next = 0;
+  char* text = paths[next++ % 4];
+  snprintf(text, 1100, "%s/%s", root, name);
+  return text;
+}
+
+static varve_db* open_db(const char* name) {
+  varve_db* db = NULL;
+  OK(varve_open(NULL, path(name), &db, &error));
+  if (db == NULL) exit(1);
+  return db;
+}
+
+/* "value" when the key is there, "-" when it is not. */
+static const char* get(varve_db* db, const varve_read_options* options, const char* key) {
+  static char text[64];
+  char* value = NULL;
+  size_t size = 0;
+  OK(varve_get(db, options, key, strlen(key), &value, &size, &error));
+  snprintf(text, sizeof text, "%.*s", value == NULL ? 1 : (int)size, value == NULL ? "-" : value);
+  varve_free(value);
+  return text;
+}
+
+static void put(varve_db* db, const char* key, const char* value) {
+  OK(varve_put(db, NULL, key, strlen(key), value, strlen(value), &error));
+}
+
+/* The keys of an iterator in one direction, each followed by a blank. */
+static const char* keys(varve_iterator* it, int forward) {
+  static char text[256];
+  size_t used = 0;
+  if (forward) {
+    varve_iterator_seek_to_first(it);
+  } else {
+    varve_iterator_seek_to_last(it);
+  }
+  for (text[0] = '\0'; varve_iterator_valid(it); forward ? varve_iterator_next(it) : varve_iterator_prev(it)) {
+    size_t size = 0;
+    const char* key = varve_iterator_key(it, &size);
+    if (used + size + 2 > sizeof text) break;
+    memcpy(text + used, key, size);
+    memcpy(text + used + size, " ", 2);
+    used += size + 1;
+  }
+  OK(varve_iterator_status(it, &error));
+  return text;
+}
+
+static void test_options(void) {
+  varve_options* options = varve_options_create();
+  varve_db* db = NULL;
+  char* text = NULL;
+  OK(varve_options_set(options, "memory_budget", "8MiB", &error));
+  OK(varve_options_set(options, "wal_sync", "always", &error));
+  OK(varve_options_get(options, "memory_budget", &text, &error));
+  CHECK(text != NULL && strcmp(text, "8MiB") == 0);
+  varve_free(text);
+  OK(varve_options_get(NULL, "block_size", &text, &error));
+  CHECK(text != NULL && strcmp(text, "8KiB") == 0);
+  varve_free(text);
+  FAILS(varve_options_set(options, "memory_budget", "lots", &error), VARVE_INVALID_ARGUMENT, "want a size");
+  FAILS(varve_options_set(options, "colour", "red", &error), VARVE_INVALID_ARGUMENT, "no option 'colour'");
+  FAILS(varve_options_get(options, "colour", &text, &error), VARVE_INVALID_ARGUMENT, "no option 'colour'");
+  CHECK(text == NULL);
+  OK(varve_open(options, path("options"), &db, &error));
+  OK(varve_close(db, &error));
+  OK(varve_options_set(options, "error_if_exists", "true", &error));
+  FAILS(varve_open(options, path("options"), &db, &error), VARVE_INVALID_ARGUMENT, "is there already");
+  CHECK(db == NULL);
+  OK(varve_options_set(options, "error_if_exists", "false", &error));
+  OK(varve_options_set(options, "create_if_missing", "false", &error));
+  FAILS(varve_open(options, path("nowhere"), &db, &error), VARVE_NOT_FOUND, "no database there");
+  varve_options_destroy(options);
+}
+
+static void test_rows(void) {
+  varve_db* db = open_db("rows");
+  varve_db* second = NULL;
+  varve_write_options* durable = varve_write_options_create();
+  varve_value* place = varve_value_create();
+  const char* asked[3] = {"a", "gone", "empty"};
+  const size_t asked_sizes[3] = {1, 4, 5};
+  char* values[3];
+  size_t sizes[3], size = 9;
+  char* value = NULL;
+  int found = 0;
+
+  varve_write_options_set_sync(durable, 1);
+  OK(varve_put(db, durable, "a", 1, "1", 1, &error));
+  OK(varve_put(db, NULL, "b\0c", 3, "x\0y", 3, &error));
+  OK(varve_put(db, NULL, "empty", 5, NULL, 0, &error));
+  put(db, "gone", "soon");
+  OK(varve_delete(db, NULL, "gone", 4, &error));
+  CHECK(strcmp(get(db, NULL, "a"), "1") == 0);
+  CHECK(strcmp(get(db, NULL, "gone"), "-") == 0);
+  OK(varve_get(db, NULL, "b\0c", 3, &value, &size, &error));
+  CHECK(value != NULL && size == 3 && memcmp(value, "x\0y", 4) == 0); /* and a zero behind it */
+  varve_free(value);
+  OK(varve_get(db, NULL, "empty", 5, &value, &size, &error));
+  CHECK(value != NULL && size == 0);
+  varve_free(value);
+  OK(varve_multi_get(db, NULL, 3, asked, asked_sizes, values, sizes, &error));
+  CHECK(values[0] != NULL && sizes[0] == 1 && values[0][0] == '1');
+  CHECK(values[1] == NULL && sizes[1] == 0);
+  CHECK(values[2] != NULL && sizes[2] == 0);
+  varve_free(values[0]);
+  varve_free(values[2]);
+  OK(varve_get_into(db, NULL, "a", 1, place, &found, &error));
+  CHECK(found == 1 && *varve_value_data(place, &size) == '1' && size == 1);
+  OK(varve_try_get_into(db, NULL, "gone", 4, place, &found, &error));
+  (void)varve_value_data(place, &size);
+  CHECK(found == 0 && size == 0);
+  put(db, "r1", "1");
+  put(db, "r2", "2");
+  OK(varve_delete_range(db, NULL, "r", 1, "r2", 2, &error));
+  CHECK(strcmp(get(db, NULL, "r1"), "-") == 0 && strcmp(get(db, NULL, "r2"), "2") == 0);
+  FAILS(varve_open(NULL, path("rows"), &second, &error), VARVE_BUSY, "rows");
+  varve_value_destroy(place);
+  varve_write_options_destroy(durable);
+  OK(varve_close(db, &error));
+  db = open_db("rows");
+  CHECK(strcmp(get(db, NULL, "r2"), "2") == 0);
+  OK(varve_close(db, &error));
+}
+
+static void test_batches(void) {
+  varve_db* db = open_db("batches");
+  varve_batch* batch = varve_batch_create();
+  varve_batch* tail = varve_batch_create();
+  size_t big = (size_t)1 << 20;
+  char* key = calloc(1, big);
+  put(db, "old", "1");
+  OK(varve_batch_put(batch, "k", 1, "v", 1, &error));
+  OK(varve_batch_delete(batch, "old", 3, &error));
+  OK(varve_batch_put(tail, "t1", 2, "v", 1, &error));
+  OK(varve_batch_put(tail, "t2", 2, "v", 1, &error));
+  OK(varve_batch_delete_range(tail, "t", 1, "t2", 2, &error));
+  OK(varve_batch_append(batch, tail, &error));
+  CHECK(varve_batch_count(batch) == 5);
+  FAILS(varve_batch_append(batch, batch, &error), VARVE_INVALID_ARGUMENT, "itself");
+  OK(varve_write(db, NULL, batch, &error));
+  CHECK(strcmp(get(db, NULL, "k"), "v") == 0 && strcmp(get(db, NULL, "old"), "-") == 0);
+  CHECK(strcmp(get(db, NULL, "t1"), "-") == 0 && strcmp(get(db, NULL, "t2"), "v") == 0);
+  varve_batch_clear(batch);
+  CHECK(varve_batch_count(batch) == 0);
+  FAILS(varve_batch_put(batch, key, big, "v", 1, &error), VARVE_INVALID_ARGUMENT, "key of 1048576 bytes");
+  FAILS(varve_write(db, NULL, batch, &error), VARVE_INVALID_ARGUMENT, "key of 1048576 bytes");
+  free(key);
+  varve_batch_destroy(tail);
+  varve_batch_destroy(batch);
+  OK(varve_close(db, &error));
+}
+
+static void test_reading(void) {
+  varve_db* db = open_db("reading");
+  varve_db* other = open_db("other");
+  varve_read_options* options = varve_read_options_create();
+  varve_snapshot* snapshot;
+  varve_iterator* it;
+  char* value = NULL;
+  size_t size = 0;
+  put(db, "a", "1");
+  put(db, "b", "2");
+  put(db, "c", "3");
+  put(db, "d", "4");
+  snapshot = varve_snapshot_create(db);
+  CHECK(varve_snapshot_sequence(snapshot) == 4);
+  put(db, "b", "new");
+  OK(varve_delete(db, NULL, "c", 1, &error));
+  OK(varve_flush(db, &error));
+
+  it = varve_iterator_create(db, NULL);
+  CHECK(!varve_iterator_valid(it) && varve_iterator_key(it, &size) == NULL && size == 0);
+  CHECK(strcmp(keys(it, 1), "a b d ") == 0);
+  CHECK(strcmp(keys(it, 0), "d b a ") == 0);
+  varve_iterator_seek(it, "bb", 2);
+  CHECK(varve_iterator_valid(it) && *varve_iterator_key(it, &size) == 'd' && *varve_iterator_value(it, &size) == '4');
+  varve_iterator_prev(it);
+  CHECK(varve_iterator_valid(it) && *varve_iterator_key(it, NULL) == 'b');
+  varve_iterator_seek_for_prev(it, "bb", 2);
+  CHECK(varve_iterator_valid(it) && *varve_iterator_key(it, &size) == 'b');
+  varve_iterator_next(it);
+  varve_iterator_next(it);
+  varve_iterator_next(it); /* past the end: nothing happens */
+  CHECK(!varve_iterator_valid(it));
+  varve_iterator_seek(it, NULL, 3);
+  CHECK(!varve_iterator_valid(it));
+  FAILS(varve_iterator_status(it, &error), VARVE_INVALID_ARGUMENT, "key is NULL");
+  varve_iterator_destroy(it);
+
+  varve_read_options_set_snapshot(options, snapshot);
+  varve_read_options_set_fill_cache(options, 0);
+  CHECK(strcmp(get(db, options, "b"), "2") == 0 && strcmp(get(db, NULL, "b"), "new") == 0);
+  OK(varve_read_options_set_bounds(options, "b", 1, "d", 1, &error));
+  it = varve_iterator_create(db, options);
+  CHECK(strcmp(keys(it, 1), "b c ") == 0 && strcmp(keys(it, 0), "c b ") == 0);
+  varve_iterator_destroy(it);
+  FAILS(varve_get(other, options, "b", 1, &value, &size, &error), VARVE_INVALID_ARGUMENT, "another database");
+  it = varve_iterator_create(other, options);
+  FAILS(varve_iterator_status(it, &error), VARVE_INVALID_ARGUMENT, "another database");
+  varve_iterator_destroy(it);
+
+  /* The wrong order is no error: what reads keeps what it reads. */
+  it = varve_iterator_create(db, options);
+  OK(varve_close(db, &error));
+  CHECK(strcmp(keys(it, 1), "b c ") == 0);
+  varve_snapshot_destroy(snapshot);
+  varve_iterator_destroy(it);
+  varve_read_options_set_snapshot(options, NULL);
+  varve_read_options_destroy(options);
+  OK(varve_close(other, &error));
+}
+
+static void test_transactions(void) {
+  varve_db* db = open_db("transactions");
+  varve_transaction* txn;
+  varve_iterator* it;
+  char* value = NULL;
+  size_t size = 0;
+  put(db, "a", "1");
+  txn = varve_transaction_create(db);
+  OK(varve_transaction_get_for_update(txn, "a", 1, &value, &size, &error));
+  CHECK(value != NULL && size == 1 && value[0] == '1');
+  varve_free(value);
+  OK(varve_transaction_put(txn, "b", 1, "2", 1, &error));
+  OK(varve_transaction_set_savepoint(txn, &error));
+  OK(varve_transaction_delete(txn, "a", 1, &error));
+  OK(varve_transaction_delete_range(txn, "b", 1, "c", 1, &error));
+  OK(varve_transaction_get(txn, "b", 1, &value, &size, &error));
+  CHECK(value == NULL);
+  OK(varve_transaction_rollback_to_savepoint(txn, &error));
+  OK(varve_transaction_release_savepoint(txn, &error));
+  FAILS(varve_transaction_rollback_to_savepoint(txn, &error), VARVE_INVALID_ARGUMENT, "no savepoint");
+  it = varve_transaction_iterator_create(txn, NULL);
+  CHECK(strcmp(keys(it, 1), "a b ") == 0);
+  varve_iterator_destroy(it);
+  put(db, "a", "theirs");
+  FAILS(varve_transaction_commit(txn, NULL, &error), VARVE_CONFLICT, "conflict: key 'a' was written");
+  CHECK(strcmp(get(db, NULL, "b"), "-") == 0);
+  OK(varve_transaction_put(txn, "b", 1, "3", 1, &error)); /* begun anew */
+  OK(varve_transaction_commit(txn, NULL, &error));
+  CHECK(strcmp(get(db, NULL, "b"), "3") == 0);
+  OK(varve_transaction_put(txn, "b", 1, "4", 1, &error));
+  OK(varve_transaction_rollback(txn, &error));
+  OK(varve_transaction_commit(txn, NULL, &error));
+  CHECK(strcmp(get(db, NULL, "b"), "3") == 0);
+  CHECK(varve_transaction_create(NULL) == NULL && varve_transaction_iterator_create(NULL, NULL) == NULL);
+  CHECK(varve_transaction_commit(NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  OK(varve_close(db, &error));
+  varve_transaction_destroy(txn); /* after its database: fine */
+  varve_transaction_destroy(NULL);
+}
+
+static void test_house(void) {
+  varve_options* options = varve_options_create();
+  varve_db* db = open_db("house");
+  varve_db* follower = NULL;
+  char* text = NULL;
+  int i;
+  for (i = 0; i < 1000; ++i) {
+    char key[16];
+    snprintf(key, sizeof key, "key%04d", i);
+    put(db, key, "a value of some length, as values are");
+  }
+  OK(varve_sync(db, &error));
+  OK(varve_flush(db, &error));
+  OK(varve_compact_range(db, NULL, 0, NULL, 0, &error));
+  OK(varve_wait_for_background_work(db, &error));
+  CHECK(varve_approximate_size(db, NULL, 0, NULL, 0) > 1000);
+  CHECK(varve_approximate_size(db, "x", 1, NULL, 0) == 0);
+  OK(varve_stats_text(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "last_sequence 1000\n") != NULL);
+  varve_free(text);
+  OK(varve_stats_json(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"last_sequence\":1000,") != NULL);
+  varve_free(text);
+  OK(varve_verify(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"entries\":1000,\"problems\":[]") != NULL);
+  varve_free(text);
+  OK(varve_verify(db, NULL, &error));
+  OK(varve_checkpoint(db, path("copy"), &error));
+  FAILS(varve_checkpoint(db, path("copy"), &error), VARVE_INVALID_ARGUMENT, "exists already");
+
+  OK(varve_options_set(options, "mode", "follow", &error));
+  OK(varve_open(options, path("house"), &follower, &error));
+  put(db, "later", "x");
+  OK(varve_catch_up(follower, &error));
+  CHECK(strcmp(get(follower, NULL, "later"), "x") == 0);
+  FAILS(varve_put(follower, NULL, "k", 1, "v", 1, &error), VARVE_READ_ONLY, "read-only");
+  OK(varve_close(follower, &error));
+  varve_options_destroy(options);
+  OK(varve_close(db, &error));
+  db = open_db("copy");
+  CHECK(strcmp(get(db, NULL, "later"), "-") == 0 && get(db, NULL, "key0000")[0] == 'a');
+  OK(varve_close(db, &error));
+}
+
+static void test_damage(void) {
+  varve_db* db = open_db("damage");
+  char command[1200];
+  char* text = NULL;
+  put(db, "k", "v");
+  OK(varve_flush(db, &error));
+  OK(varve_close(db, &error));
+  snprintf(command, sizeof command, "for f in %s/*.sst; do printf Z | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null; done",
+           path("damage"));
+  CHECK(system(command) == 0);
+  db = open_db("damage");
+  FAILS(varve_verify(db, &text, &error), VARVE_CORRUPTION, ".sst");
+  CHECK(text != NULL && strstr(text, ".sst") != NULL);
+  varve_free(text);
+  OK(varve_close(db, &error));
+}
+
+/* A NULL in a place where it makes no sense is an error, not a crash; *error is replaced, not leaked. */
+static void test_nulls(void) {
+  varve_db* db = open_db("nulls");
+  char* value = NULL;
+  size_t size = 0;
+  int found = 0;
+  char* text = NULL;
+  CHECK(varve_put(NULL, NULL, "k", 1, "v", 1, &text) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_put(db, NULL, NULL, 1, "v", 1, &text) == VARVE_INVALID_ARGUMENT);
+  CHECK(text != NULL && strcmp(text, "invalid argument: key is NULL, but its size is 1") == 0);
+  varve_free(text);
+  CHECK(varve_put(db, NULL, "k", 1, NULL, 1, NULL) == VARVE_INVALID_ARGUMENT);
+  OK(varve_close(db, &error));
+  FAILS(varve_open(NULL, NULL, &db, &error), VARVE_INVALID_ARGUMENT, "dir is NULL");
+  CHECK(db == NULL);
+  CHECK(varve_open(NULL, "x", NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_close(NULL, NULL) == VARVE_OK);
+  CHECK(varve_get(NULL, NULL, "k", 1, &value, &size, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_get(NULL, NULL, "k", 1, NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_get_into(NULL, NULL, "k", 1, NULL, &found, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_delete(NULL, NULL, "k", 1, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_write(NULL, NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_batch_put(NULL, "k", 1, "v", 1, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_options_set(NULL, "mode", "owner", NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_flush(NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_stats_json(NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_iterator_create(NULL, NULL) == NULL && varve_snapshot_create(NULL) == NULL);
+  CHECK(varve_iterator_valid(NULL) == 0 && varve_iterator_key(NULL, &size) == NULL);
+  CHECK(varve_iterator_status(NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  varve_iterator_next(NULL);
+  varve_iterator_seek_to_last(NULL);
+  varve_iterator_destroy(NULL);
+  varve_snapshot_destroy(NULL);
+  varve_batch_destroy(NULL);
+  varve_options_destroy(NULL);
+  varve_read_options_destroy(NULL);
+  varve_read_options_set_snapshot(NULL, NULL);
+  varve_write_options_destroy(NULL);
+  varve_value_destroy(NULL);
+  CHECK(varve_batch_count(NULL) == 0 && varve_value_data(NULL, &size) == NULL && size == 0);
+  CHECK(varve_approximate_size(NULL, NULL, 0, NULL, 0) == 0);
+  varve_free(NULL);
+}
+
+int main(void) {
+  const char* temporary = getenv("TMPDIR");
+  char command[1100];
+  snprintf(root, sizeof root, "%s/varve_c_XXXXXX", temporary == NULL ? "/tmp" : temporary);
+  snprintf(command, sizeof command, "mktemp -d %s", root);
+  {
+    FILE* made = popen(command, "r");
+    if (made == NULL || fgets(root, sizeof root, made) == NULL) return 1;
+    root[strcspn(root, "\n")] = '\0';
+    pclose(made);
+  }
+  CHECK(strcmp(varve_code_name(VARVE_CORRUPTION), "corruption") == 0);
+  CHECK(strcmp(varve_code_name(VARVE_OUT_OF_MEMORY), "out of memory") == 0);
+  CHECK(strcmp(varve_code_name((varve_code)77), "unknown") == 0);
+  CHECK(strchr(varve_version(), '.') != NULL);
+  test_options();
+  test_rows();
+  test_batches();
+  test_reading();
+  test_transactions();
+  test_house();
+  test_damage();
+  test_nulls();
+  snprintf(command, sizeof command, "rm -rf %s", root);
+  CHECK(system(command) == 0);
+  printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
+}
