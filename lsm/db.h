@@ -101,6 +101,21 @@ using GetCallback = std::function<void(Result<bool> found, PinnedValue value)>;
 // Called in the caller's thread before each table that is verified.
 using VerifyProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
 
+// The files that hold one state of the database, kept from being removed as long as `pin` is: what backups are made of.
+// Close waits for it.
+struct LiveFiles {
+  struct File {
+    std::string name;         // in the directory
+    std::string path;         // with the directory
+    uint64_t content_id = 0;  // the same id: the same bytes
+    uint64_t size = 0;
+  };
+  SequenceNumber sequence = 0;  // of the last operation in them
+  std::vector<File> files;
+  std::string manifest;  // the first record of a manifest that names them
+  std::shared_ptr<const void> pin;
+};
+
 // Called once, from a background thread, when the write is durable (OK) or never will be (kFenced, kClosed).
 using DurableCallback = std::function<void(const Status&)>;
 
@@ -158,6 +173,8 @@ class Db {
   // A second database in `dir` (which must not exist) that shares the tables and value-log files by hard link: cheap, and writers go
   // on.
   virtual Status Checkpoint(const std::string& dir) = 0;
+  // Everything acknowledged so far, after a flush; for Backup::Create (lsm/backup.h).
+  virtual Result<LiveFiles> GetLiveFiles() = 0;
   // Reads every block of every table and every value they point to, checks checksums, order and the level invariants.
   virtual Result<VerifyReport> Verify(const VerifyProgress& on_progress = {}) = 0;
   virtual DbStats Stats() const = 0;

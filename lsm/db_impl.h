@@ -1,7 +1,8 @@
 // lsm/db_impl.h - the owner's database: write path, background work, administration.
 //
 // Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
-// compaction), db_impl_admin.cc (checkpoint, verify, statistics).
+// compaction), db_impl_admin.cc (verify, statistics), live_files.cc
+// (checkpoints, and what backups are made of).
 //
 // Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,
 // last_sequence_ and the log's appending end. mu_ guards the version, the sealed memtables and all scheduling. The
@@ -24,6 +25,7 @@
 #include "lsm/event_listener.h"
 #include "lsm/io/clock.h"
 #include "lsm/io/file_system.h"
+#include "lsm/live_files.h"
 #include "lsm/read_view.h"
 #include "lsm/recovery.h"
 #include "lsm/sync/executor.h"
@@ -72,6 +74,7 @@ class DbImpl final : public Db {
   Status CompactRange(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
   Status Checkpoint(const std::string& dir) override;
+  Result<LiveFiles> GetLiveFiles() override;
   Result<VerifyReport> Verify(const VerifyProgress& on_progress) override;
   DbStats Stats() const override;
   std::vector<Job> JobHistory() const override;
@@ -142,10 +145,6 @@ class DbImpl final : public Db {
   void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
   void PeriodicSync();
   void BackgroundSync();
-
-  // Administration.
-  Status LinkCheckpoint(const std::string& dir, ManifestState state);
-  Status FillCheckpoint(const std::string& temporary, ManifestState state);
 
   // Background.
   // Waits for `condition`, helping an executor that has no threads.

@@ -1,85 +1,8 @@
-// Checkpoint, verification, statistics of the owner's database.
-#include <algorithm>
-
+// Verification, statistics of the owner's database.
 #include "lsm/db_impl.h"
 #include "lsm/inspect.h"
-#include "lsm/version/file_names.h"
 
 namespace varve::lsm {
-
-namespace {
-
-// Takes away a checkpoint that was never finished. A directory that holds anything else is left alone.
-Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
-  auto exists = fs->Exists(dir);
-  if (!exists.ok()) return exists.status();
-  if (!*exists) return Status::Ok();
-  auto names = fs->List(dir);
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (ParseFileName(name).kind == FileKind::kForeign) {
-      return Status::InvalidArgument(dir + ": is in the way of the checkpoint and holds '" + name +
-                                     "', which is no part of one");
-    }
-  }
-  for (const std::string& name : *names) VARVE_TRY(fs->Remove(dir + "/" + name));
-  return fs->RemoveDir(dir);
-}
-
-}  // namespace
-
-Status DbImpl::Checkpoint(const std::string& given_dir) {
-  FileSystem* fs = env_.file_system;
-  const std::string dir = WithoutTrailingSlashes(given_dir);
-  auto exists = fs->Exists(dir);
-  if (!exists.ok()) return exists.status();
-  if (*exists) return Status::InvalidArgument(dir + ": exists already; a checkpoint wants a new directory");
-  VARVE_TRY(Flush());  // then the tables alone hold everything acknowledged so far
-  ManifestState state;
-  {
-    MutexLock lock(&mu_);
-    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-    ++jobs_;
-    state = state_;  // its version keeps the tables from being removed
-  }
-  Status status = LinkCheckpoint(dir, std::move(state));
-  MutexLock lock(&mu_);
-  --jobs_;
-  changed_.SignalAll();
-  return status;
-}
-
-Status DbImpl::LinkCheckpoint(const std::string& dir, ManifestState state) {
-  FileSystem* fs = env_.file_system;
-  // Built under another name, so that a crash leaves no half checkpoint under the one asked for.
-  const std::string temporary = dir + ".tmp";
-  VARVE_TRY(RemoveUnfinished(fs, temporary));
-  Status status = FillCheckpoint(temporary, std::move(state));
-  if (status.ok()) status = fs->Rename(temporary, dir);
-  if (!status.ok()) {
-    Status ignored = RemoveUnfinished(fs, temporary);  // else the next attempt does it
-    (void)ignored.ok();
-    return status;
-  }
-  return fs->SyncDir(ParentOf(dir));
-}
-
-Status DbImpl::FillCheckpoint(const std::string& temporary, ManifestState state) {
-  FileSystem* fs = env_.file_system;
-  VARVE_TRY(fs->CreateDir(temporary));
-  state.next_number = NextNumber() + 1;
-  state.wal_number = state.next_number;
-  for (int n = 0; n < kLevels; ++n) {
-    for (const TableFileRef& file : state.version->level(n)) {
-      VARVE_TRY(fs->Link(file->path(), TableFileName(temporary, file->number())));
-    }
-  }
-  for (const ValueLogFileRef& file : state.version->value_logs()) {
-    VARVE_TRY(fs->Link(file->path(), ValueLogFileName(temporary, file->number())));
-  }
-  auto manifest = ManifestWriter::Create(fs, env_.random, temporary, state.next_number - 1, state);
-  return manifest.ok() ? Status::Ok() : manifest.status();
-}
 
 Result<VerifyReport> DbImpl::Verify(const VerifyProgress& on_progress) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();

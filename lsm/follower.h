@@ -47,6 +47,7 @@ class Follower final : public Db {
   Status CompactRange(std::string_view, std::string_view) override { return Refuse(); }
   Status WaitForBackgroundWork() override { return Status::Ok(); }
   Status Checkpoint(const std::string&) override { return Refuse(); }
+  Result<LiveFiles> GetLiveFiles() override { return Refuse(); }
   Result<VerifyReport> Verify(const VerifyProgress& on_progress) override;
   DbStats Stats() const override;
   std::vector<Job> JobHistory() const override;

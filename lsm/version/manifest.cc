@@ -10,6 +10,15 @@ namespace {
 constexpr size_t kCurrentSizeMax = 64;  // "MANIFEST-" and a number and a newline
 }  // namespace
 
+VersionEdit FirstEdit(const ManifestState& state) {
+  VersionEdit edit = state.version->Snapshot();
+  edit.wal_number = state.wal_number;
+  edit.next_number = state.next_number;
+  edit.flushed_sequence = state.flushed_sequence;
+  edit.jobs = state.jobs;
+  return edit;
+}
+
 Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state) {
   auto version = Version::Apply(*state->version, edit, source);
   if (!version.ok()) return version.status();
@@ -88,12 +97,7 @@ Result<std::unique_ptr<ManifestWriter>> ManifestWriter::Create(FileSystem* fs, R
   std::unique_ptr<ManifestWriter> writer(new ManifestWriter());
   writer->log_ = std::move(log).value();
 
-  VersionEdit snapshot = state.version->Snapshot();
-  snapshot.wal_number = state.wal_number;
-  snapshot.next_number = state.next_number;
-  snapshot.flushed_sequence = state.flushed_sequence;
-  snapshot.jobs = state.jobs;
-  if (Status s = writer->Append(snapshot); !s.ok()) return s;
+  if (Status s = writer->Append(FirstEdit(state)); !s.ok()) return s;
   writer->snapshot_bytes_ = writer->log_->size();
   if (Status s = fs->SyncDir(dir); !s.ok()) return s;
 

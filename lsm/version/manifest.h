@@ -30,6 +30,8 @@ struct ManifestState {
   std::vector<std::shared_ptr<const Job>> jobs;  // finished, oldest first, at most kJobHistoryMax
 };
 
+// The first record of a manifest that says `state`.
+VersionEdit FirstEdit(const ManifestState& state);
 // Applies `edit` to `state`.
 Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state);
 

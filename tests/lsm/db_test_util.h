@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -70,6 +71,35 @@ class Machine {
   SeededRandom random;
   ManualExecutor executor;
 };
+
+inline std::string FileBytes(FileSystem* fs, const std::string& path) {
+  auto file = fs->OpenForRead(path);
+  EXPECT_TRUE(file.ok()) << path;
+  if (!file.ok()) return {};
+  std::string bytes(*(*file)->Size(), '\0');
+  EXPECT_EQ(*(*file)->ReadAt(0, bytes.size(), bytes.data()), bytes.size());
+  return bytes;
+}
+// In place: other names of the file see it too.
+inline void FlipByte(FileSystem* fs, const std::string& path, uint64_t offset) {
+  const std::string bytes = FileBytes(fs, path);
+  ASSERT_LT(offset, bytes.size()) << path;
+  auto file = fs->OpenForWrite(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->WriteAt(offset, std::string(1, static_cast<char>(bytes[offset] ^ 0x40))).ok());
+  ASSERT_TRUE((*file)->Sync().ok());
+}
+// Paths of the files in `dir` whose names end so, in order.
+inline std::vector<std::string> FilesEnding(FileSystem* fs, const std::string& dir, std::string_view ending) {
+  std::vector<std::string> paths;
+  auto names = fs->List(dir);
+  if (!names.ok()) return paths;
+  for (const std::string& name : *names) {
+    if (name.ends_with(ending)) paths.push_back(dir + "/" + name);
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
 
 struct Change {
   ValueKind kind;

@@ -1,0 +1,106 @@
+#include "lsm/live_files.h"
+
+#include "lsm/db_impl.h"
+#include "lsm/io/copy_file.h"
+#include "lsm/version/file_names.h"
+
+namespace varve::lsm {
+
+namespace {
+
+// Takes away a directory that was never finished. One that holds anything else is left alone.
+Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
+  auto exists = fs->Exists(dir);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return Status::Ok();
+  auto names = fs->List(dir);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (ParseFileName(name).kind == FileKind::kForeign) {
+      return Status::InvalidArgument(dir + ": is in the way of the new directory and holds '" + name +
+                                     "', which is no part of one");
+    }
+  }
+  for (const std::string& name : *names) VARVE_TRY(fs->Remove(dir + "/" + name));
+  return fs->RemoveDir(dir);
+}
+
+}  // namespace
+
+Status MakeDirectory(FileSystem* fs, const std::string& dir,
+                     const std::function<Status(const std::string& temporary)>& fill) {
+  auto exists = fs->Exists(dir);
+  if (!exists.ok()) return exists.status();
+  if (*exists) return Status::InvalidArgument(dir + ": exists already; want a new directory");
+  // Built under another name, so that a crash leaves no half directory under the one asked for.
+  const std::string temporary = dir + ".tmp";
+  VARVE_TRY(RemoveUnfinished(fs, temporary));
+  Status status = fs->CreateDir(temporary);
+  if (status.ok()) status = fill(temporary);
+  if (status.ok()) status = fs->Rename(temporary, dir);
+  if (!status.ok()) {
+    Status ignored = RemoveUnfinished(fs, temporary);  // else the next attempt does it
+    (void)ignored.ok();
+    return status;
+  }
+  return fs->SyncDir(ParentOf(dir));
+}
+
+Status WriteManifest(FileSystem* fs, RandomSource* random, const std::string& dir, std::string_view record) {
+  auto context = std::make_shared<TableContext>();
+  context->file_system = fs;
+  context->dir = dir;
+  const std::string source = dir + ": manifest record";
+  auto edit = VersionEdit::Decode(record, source, context);
+  if (!edit.ok()) return edit.status();
+  ManifestState state;
+  VARVE_TRY(ApplyEdit(*edit, source, &state));
+  auto manifest = ManifestWriter::Create(fs, random, dir, state.next_number - 1, state);
+  return manifest.ok() ? Status::Ok() : manifest.status();
+}
+
+Status DbImpl::Checkpoint(const std::string& dir) {
+  FileSystem* fs = env_.file_system;
+  return MakeDirectory(fs, WithoutTrailingSlashes(dir), [&](const std::string& temporary) {
+    auto live = GetLiveFiles();
+    if (!live.ok()) return live.status();
+    for (const LiveFiles::File& file : live->files) VARVE_TRY(fs->Link(file.path, temporary + "/" + file.name));
+    return WriteManifest(fs, env_.random, temporary, live->manifest);
+  });
+}
+
+Result<LiveFiles> DbImpl::GetLiveFiles() {
+  if (Status s = Flush(); !s.ok()) return s;  // then the tables alone hold everything acknowledged so far
+  ManifestState state;
+  LiveFiles live;
+  {
+    MutexLock lock(&mu_);
+    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+    ++jobs_;
+    state = state_;
+  }
+  // The version keeps its tables from being removed.
+  live.pin = std::shared_ptr<const void>(this, [this, version = state.version](const void*) mutable {
+    version.reset();
+    MutexLock lock(&mu_);
+    --jobs_;
+    changed_.SignalAll();
+  });
+  state.next_number = NextNumber() + 1;  // the number below is the new manifest's
+  state.wal_number = state.next_number;
+  live.sequence = state.flushed_sequence;
+  live.manifest = FirstEdit(state).Encode();
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : state.version->level(n)) {
+      const std::string path = file->path();
+      live.files.push_back({path.substr(dir_.size() + 1), path, file->table_id(), file->facts().file_size});
+    }
+  }
+  for (const ValueLogFileRef& file : state.version->value_logs()) {
+    const std::string path = file->path();
+    live.files.push_back({path.substr(dir_.size() + 1), path, file->facts().file_id, file->facts().file_size});
+  }
+  return live;
+}
+
+}  // namespace varve::lsm
