@@ -163,6 +163,12 @@ class Db {
   virtual Status SyncWal() = 0;
   virtual void SetWalSync(WalSync mode) = 0;
 
+  // Takes in files written by TableWriter: all of them become visible together, as if written just now in the order
+  // given (a key in two of them: the later file's); snapshots do not see them. They go as deep into the tree as nothing
+  // of their key range lies; writers wait while the memtable is flushed, nothing else. Durable on return.
+  // kInvalidArgument and kCorruption, with nothing changed, for files of another kind and damaged ones.
+  virtual Status Ingest(std::span<const std::string> files, const IngestOptions& options) = 0;
+
   // Writes the memtable to a table and waits for it.
   virtual Status Flush() = 0;
   // Compacts everything in [begin, end] (empty strings: from the first, to the last) down to the lowest level in use;

@@ -2,7 +2,7 @@
 //
 // Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
 // compaction), db_impl_admin.cc (verify, statistics), live_files.cc
-// (checkpoints, and what backups are made of).
+// (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside).
 //
 // Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,
 // last_sequence_ and the log's appending end. mu_ guards the version, the sealed memtables and all scheduling. The
@@ -70,6 +70,7 @@ class DbImpl final : public Db {
   WritePressure Pressure() const override;
   Status SyncWal() override;
   void SetWalSync(WalSync mode) override;
+  Status Ingest(std::span<const std::string> files, const IngestOptions& options) override;
   Status Flush() override;
   Status CompactRange(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
@@ -145,6 +146,17 @@ class DbImpl final : public Db {
   void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
   void PeriodicSync();
   void BackgroundSync();
+
+  // Ingest.
+  struct Incoming {
+    uint64_t number;
+    uint64_t table_id;
+    TableFacts facts;
+  };
+  Result<Incoming> TakeIn(const std::string& path, bool link);
+  Status Place(std::vector<Incoming>* incoming, bool* in_manifest);
+  Status FlushAllInTurn();
+  int LevelForLocked(const Incoming& table, const std::vector<VersionEdit::Added>& placed) const VARVE_REQUIRES(mu_);
 
   // Background.
   // Waits for `condition`, helping an executor that has no threads.

@@ -43,6 +43,7 @@ class Follower final : public Db {
   WritePressure Pressure() const override { return {}; }
   Status SyncWal() override { return Refuse(); }
   void SetWalSync(WalSync) override {}
+  Status Ingest(std::span<const std::string>, const IngestOptions&) override { return Refuse(); }
   Status Flush() override { return Refuse(); }
   Status CompactRange(std::string_view, std::string_view) override { return Refuse(); }
   Status WaitForBackgroundWork() override { return Status::Ok(); }

@@ -95,6 +95,12 @@ struct ReadOptions {
   bool fill_cache = true;
 };
 
+struct IngestOptions {
+  // The files are taken over: linked where the file system allows it (else copied), and their own names removed once the
+  // call succeeds. Otherwise they are copied and stay.
+  bool move_files = false;
+};
+
 struct WriteOptions {
   // Wait until the write is durable, whatever Options::wal_sync says.
   bool sync = false;

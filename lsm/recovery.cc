@@ -38,7 +38,10 @@ Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNu
   WriteBatch::Reader reader(payload);
   VARVE_TRY(reader.status());
   SequenceNumber seq = reader.sequence();
-  if (seq + reader.count() <= flushed + 1) return Status::Ok();
+  if (seq + reader.count() <= flushed + 1) {
+    *next_sequence = std::max(*next_sequence, seq + reader.count());
+    return Status::Ok();
+  }
   if (seq != *next_sequence) {
     return Status::Corruption(std::string(source) + ": batch begins with sequence " + std::to_string(seq) + ", want " +
                               std::to_string(*next_sequence) + ": records are missing from the log");
@@ -47,7 +50,7 @@ Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNu
   while (reader.Next(&op)) {
     if (op.kind == ValueKind::kRangeDelete) {
       table->AddRangeDelete(seq, op.key, op.value);
-    } else {
+    } else if (op.kind != ValueKind::kIngest) {
       table->Add(seq, op.kind, op.key, op.value);
     }
     ++seq;

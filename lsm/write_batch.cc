@@ -145,12 +145,14 @@ bool WriteBatch::Reader::Next(Operation* operation) {
 bool WriteBatch::Reader::ParseOperation(Operation* operation) {
   if (rest_.empty()) return false;
   const uint8_t kind = static_cast<uint8_t>(rest_[0]);
-  if (kind > static_cast<uint8_t>(ValueKind::kRangeDelete)) return false;
+  if (kind > static_cast<uint8_t>(ValueKind::kRangeDelete) && kind != static_cast<uint8_t>(ValueKind::kIngest))
+    return false;
   std::string_view in = rest_.substr(1);
   operation->kind = static_cast<ValueKind>(kind);
   operation->value = {};
   if (!GetLengthPrefixed(&in, &operation->key) || operation->key.size() > kKeySizeMax) return false;
-  if (operation->kind != ValueKind::kDelete) {
+  if (operation->kind == ValueKind::kIngest && !operation->key.empty()) return false;
+  if (operation->kind != ValueKind::kDelete && operation->kind != ValueKind::kIngest) {
     const size_t size_max = operation->kind == ValueKind::kPut ? kValueSizeMax : kKeySizeMax;
     if (!GetLengthPrefixed(&in, &operation->value) || operation->value.size() > size_max) return false;
   }

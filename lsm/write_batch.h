@@ -4,7 +4,8 @@
 //
 //   | first sequence : u64 | count : u32 | operation x count |
 //   operation   | kind : u8 | key length : varint | key | value length : varint | value |
-//               kDelete has no value; kRangeDelete carries the exclusive end where a put carries its value.
+//               kDelete has no value; kRangeDelete carries the exclusive end where a put carries its value;
+//               kIngest has no value and an empty key.
 //   The i-th operation (from 0) has sequence `first sequence` + i. The sequence is stamped when the batch is written.
 //
 // Keys up to kKeySizeMax, values up to kValueSizeMax, a batch up to kBatchSizeMax; Db::Write checks all three. An
@@ -32,6 +33,8 @@ class WriteBatch {
   void Delete(std::string_view key);
   // Deletes every key in [begin, end). A range with begin >= end is empty and is kept as a no-op.
   void DeleteRange(std::string_view begin, std::string_view end);
+  // For Db::Ingest alone: uses up a sequence.
+  void NoteIngest() { AddOperation(ValueKind::kIngest, {}); }
   // Keeps the buffer for the next use unless it has grown beyond 1 MiB.
   void Clear();
   // Appends the operations of `other` behind these.

@@ -21,6 +21,7 @@ enum class ValueKind : uint8_t {
   kPut = 1,
   kRangeDelete = 2,   // WAL and batches only; tables keep range tombstones in a block of their own
   kValuePointer = 5,  // tables only: a put whose value lies in a value-log file (value_pointer.h)
+  kIngest = 6,        // WAL only: a sequence of a table that Db::Ingest took in; carries nothing
 };
 
 inline constexpr uint64_t PackTrailer(SequenceNumber seq, ValueKind kind) {

@@ -105,6 +105,8 @@ class BlockView {
   bool KeyEquals(uint32_t i, std::string_view key) const;
   std::string KeyAt(uint32_t i) const;
 
+  // To every trailer of the block: the sequence of a table that has none of its own.
+  void AddToTrailers(uint64_t added) { trailer_base_ += added; }
   uint64_t trailer(uint32_t i) const { return trailer_base_ + trailers_[i]; }
   std::string_view value(uint32_t i) const {
     const size_t start = ValueBound(i);

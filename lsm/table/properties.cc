@@ -37,7 +37,16 @@ constexpr BytesField kBytes[] = {
     {"filter", &TableProperties::filter, false},
 };
 
-constexpr std::string_view kLargestExclusive = "largest_exclusive";
+// Absent: false.
+struct FlagField {
+  std::string_view name;
+  bool TableProperties::*member;
+};
+constexpr FlagField kFlags[] = {
+    {"largest_exclusive", &TableProperties::largest_exclusive},
+    {"external", &TableProperties::external},
+};
+
 constexpr std::string_view kRangeTombstones = "range_tombstones";
 constexpr std::string_view kValueLogs = "value_logs";
 
@@ -77,10 +86,11 @@ bool SetProperty(std::string_view name, std::string_view value, TableProperties*
     }
     bit <<= 1;
   }
-  if (name == kLargestExclusive) {
+  for (const FlagField& field : kFlags) {
     uint64_t number = 0;
+    if (name != field.name) continue;
     if (!ParseVarint(value, &number)) return false;
-    out->largest_exclusive = number != 0;
+    out->*field.member = number != 0;
     return true;
   }
   if (name == kRangeTombstones) return ParseHandle(value, &out->range_tombstones);
@@ -102,7 +112,9 @@ std::string TableProperties::Encode() const {
   };
   for (const NumberField& field : kNumbers) put(field.name, Varints({this->*field.member}));
   for (const BytesField& field : kBytes) put(field.name, this->*field.member);
-  if (largest_exclusive) put(kLargestExclusive, Varints({1}));
+  for (const FlagField& field : kFlags) {
+    if (this->*field.member) put(field.name, Varints({1}));
+  }
   if (range_tombstones.size != 0) put(kRangeTombstones, Varints({range_tombstones.offset, range_tombstones.size}));
   if (!value_logs.empty()) put(kValueLogs, EncodeReferences(value_logs));
   return out;

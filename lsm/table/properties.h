@@ -6,6 +6,7 @@
 // know, so fields can be added; it refuses a block that lacks a field marked * below.
 //
 //   table_id*  entries*  deletes*  range_deletes*  data_blocks*  smallest_seq*  largest_seq*          varint64
+//   external (1: written by TableWriter; its sequences are all 0 and the manifest says what is added)  varint64
 //   raw_key_bytes  raw_value_bytes                                                                    varint64
 //   smallest*  largest*                                                                               bytes
 //   largest_exclusive (1: `largest` is the end of a range tombstone, not a key of the table)          varint64
@@ -35,6 +36,7 @@ struct TableProperties {
   uint64_t raw_key_bytes = 0, raw_value_bytes = 0;
   std::string smallest, largest;  // user keys; with range tombstones included
   bool largest_exclusive = false;
+  bool external = false;
   BlockHandle range_tombstones;  // size 0: none
   std::string compression, filter;
   ValueLogReferences value_logs;

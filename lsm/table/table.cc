@@ -1,6 +1,7 @@
 #include "lsm/table/table.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -172,6 +173,14 @@ struct Table::Rep {
   BlockCache* cache = nullptr;
   Tail tail;
   std::unique_ptr<BlockCache::Slot[]> slots;  // one for each data block
+  SequenceNumber smallest_seq = 0, largest_seq = 0;
+  uint64_t trailer_added = 0;  // of an external table
+
+  BlockView View(const CachedBlock& block) const {
+    BlockView view(block.view());
+    view.AddToTrailers(trailer_added);
+    return view;
+  }
 
   Result<BlockRef> Adopt(size_t index, Result<BlockBytes> bytes, const ReadTier& tier) const;
   Result<BlockRef> ReadDataBlock(size_t index, const ReadTier& tier) const {
@@ -203,6 +212,8 @@ Result<std::shared_ptr<Table>> Table::Open(std::unique_ptr<ReadableFile> file, u
   rep->file = std::move(file);
   rep->file_size = file_size;
   rep->cache = cache;
+  rep->smallest_seq = rep->tail.properties.smallest_seq;
+  rep->largest_seq = rep->tail.properties.largest_seq;
   rep->slots = std::make_unique<BlockCache::Slot[]>(rep->tail.block_count());
   std::shared_ptr<Table> table(new Table(std::move(rep)));
   cache->ChargeTableMemory(static_cast<int64_t>(table->memory_bytes()));
@@ -212,7 +223,7 @@ Result<std::shared_ptr<Table>> Table::Open(std::unique_ptr<ReadableFile> file, u
 // Looks for the newest version <= snapshot in the block where it is, or nowhere (T2).
 bool Table::Rep::GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer,
                          PinnedValue* value) const {
-  const BlockView view(block->view());
+  const BlockView view = View(*block);
   const uint32_t i = view.LowerBound(key, newest);
   if (i == view.count() || !view.KeyEquals(i, key)) {
     if (!tail.filter.empty()) cache->CountFilterFalsePositive();
@@ -228,6 +239,20 @@ bool Table::Rep::GetFrom(CachedBlock* block, std::string_view key, uint64_t newe
     value->Pin(bytes, block, [](void* owner) { static_cast<CachedBlock*>(owner)->Unref(); });
   }
   return true;
+}
+
+void Table::SetSequences(SequenceNumber smallest, SequenceNumber largest) {
+  Rep& r = *rep_;
+  assert(r.tail.properties.external);
+  r.smallest_seq = smallest;
+  r.largest_seq = largest;
+  r.trailer_added = PackTrailer(largest, ValueKind{0});
+  if (r.tail.range_tombstones == nullptr) return;
+  std::vector<RangeTombstone> tombstones;
+  r.tail.range_tombstones->AppendTo(&tombstones);
+  for (RangeTombstone& tombstone : tombstones) tombstone.seq = smallest;
+  r.tail.range_tombstones =
+      std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(tombstones)));
 }
 
 Result<bool> Table::Get(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, ReadTier tier,
@@ -313,6 +338,22 @@ const std::string& Table::path() const {
 }
 const TableProperties& Table::properties() const {
   return rep_->tail.properties;
+}
+TableFacts Table::Facts() const {
+  const TableProperties& p = rep_->tail.properties;
+  TableFacts facts;
+  facts.file_size = rep_->file_size;
+  facts.tail_offset = rep_->tail.data_end();
+  facts.filter_size = rep_->tail.filter.memory_bytes();
+  facts.entries = p.entries;
+  facts.deletes = p.deletes;
+  facts.range_deletes = p.range_deletes;
+  facts.smallest_seq = rep_->smallest_seq;
+  facts.largest_seq = rep_->largest_seq;
+  facts.smallest = p.smallest;
+  facts.largest = p.largest;
+  facts.largest_exclusive = p.largest_exclusive;
+  return facts;
 }
 
 namespace {
@@ -415,7 +456,7 @@ bool TableIterator::LoadBlock(size_t index) {
     block_ = std::move(block);
     block_index_ = index;
   }
-  block_iter_.Reset(BlockView(block_->view()));
+  block_iter_.Reset(r.View(*block_.get()));
   return true;
 }
 

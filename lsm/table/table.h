@@ -22,6 +22,7 @@
 #include "lsm/table/block_cache.h"
 #include "lsm/table/format.h"
 #include "lsm/table/properties.h"
+#include "lsm/table/table_builder.h"
 
 namespace varve::lsm {
 
@@ -49,6 +50,9 @@ class Table : public std::enable_shared_from_this<Table> {
   static Result<std::shared_ptr<Table>> Open(std::unique_ptr<ReadableFile> file, uint64_t file_size,
                                              uint64_t tail_offset, uint64_t table_id, BlockCache* cache);
   ~Table();
+  // For an external table (properties.h), before anybody reads it: its range tombstones get the first, its versions the
+  // second of these sequences; they are the same when it has but one of the two kinds.
+  void SetSequences(SequenceNumber smallest, SequenceNumber largest);
 
   // The newest version of `key` with sequence <= snapshot: true, with trailer and value (pinned or copied; left alone
   // for deletes). Point versions only. `key_hash` is FilterHash(key), so that one Get hashes once.
@@ -71,6 +75,8 @@ class Table : public std::enable_shared_from_this<Table> {
   // Where the data block that holds `key`, or would, begins; for size estimates. No disk access.
   uint64_t ApproximateOffset(std::string_view key) const;
   size_t memory_bytes() const;  // index, filter, slots
+  // What a manifest would say of it, were it made now. An external table's sequences are those of SetSequences().
+  TableFacts Facts() const;
   uint64_t table_id() const;
   const std::string& path() const;
   const TableProperties& properties() const;

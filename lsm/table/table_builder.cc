@@ -180,6 +180,7 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
   properties.largest = last_key;
   CoverTombstones();
   properties.table_id = options.table_id;
+  properties.external = options.external;
   properties.range_deletes = tombstones.size();
   for (const auto& [number, bytes] : value_log_bytes) properties.value_logs.push_back({number, bytes});
   properties.compression = compressor != nullptr ? "zstd " + std::to_string(options.zstd_level) : "none";

@@ -26,6 +26,7 @@ struct TableBuilderOptions {
   int zstd_level = -1;              // used with Compression::kZstd; a block that does not shrink by 1/8 is stored plain
   double filter_bits_per_key = 10;  // 0: no filter
   uint64_t table_id = 0;            // random, unique; binds blocks to the file
+  bool external = false;            // for TableWriter: see properties.h
   // Called before each write to the file with its bytes; may wait. An error ends the table.
   std::function<Status(size_t)> before_write = nullptr;
 };

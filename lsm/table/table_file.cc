@@ -43,6 +43,7 @@ Result<const Table*> TableFile::OpenSlow() const {
     }
     auto table = Table::Open(std::move(file).value(), facts_.file_size, facts_.tail_offset, table_id_, context_->cache);
     if (!table.ok()) return table.status();
+    if ((*table)->properties().external) (*table)->SetSequences(facts_.smallest_seq, facts_.largest_seq);
     table_ = std::move(table).value();
     opened_.store(table_.get(), std::memory_order_release);
   }

@@ -22,7 +22,7 @@ class BackupTest : public ::testing::Test {
     ASSERT_TRUE(db.ok()) << db.status().ToString();
     db_ = std::move(db).value();
   }
-  BackupOptions Setup() {
+  BackupOptions Given() {
     BackupOptions options;
     options.file_system = &machine_.fs;
     options.clock = &machine_.clock;
@@ -38,19 +38,19 @@ class BackupTest : public ::testing::Test {
     }
   }
   uint64_t Create() {
-    auto id = Backup::Create(db_.get(), kBackups, Setup());
+    auto id = Backup::Create(db_.get(), kBackups, Given());
     EXPECT_TRUE(id.ok()) << id.status().ToString();
     return id.ok() ? *id : 0;
   }
   std::vector<BackupInfo> List() {
-    auto list = Backup::List(kBackups, Setup());
+    auto list = Backup::List(kBackups, Given());
     EXPECT_TRUE(list.ok()) << list.status().ToString();
     return list.ok() ? *list : std::vector<BackupInfo>();
   }
   // Restores backup `id` and compares.
   void ExpectRestores(uint64_t id, const Rows& rows) {
     const std::string target = "/restored" + std::to_string(++restored_);
-    Status s = Backup::Restore(kBackups, id, target, Setup());
+    Status s = Backup::Restore(kBackups, id, target, Given());
     ASSERT_TRUE(s.ok()) << s.ToString();
     auto db = Db::Open(target, machine_.Setup());
     ASSERT_TRUE(db.ok()) << db.status().ToString();
@@ -146,15 +146,15 @@ TEST_F(BackupTest, DeletingKeepsWhatOthersHold) {
   const uint64_t second = Create();
   Fill("c", 10);
   const uint64_t third = Create();
-  ASSERT_TRUE(Backup::Delete(kBackups, second, Setup()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, second, Given()).ok());
   ExpectRestores(third, rows_);
   ExpectRestores(first, then);
-  ASSERT_TRUE(Backup::Delete(kBackups, first, Setup()).ok());
-  ASSERT_TRUE(Backup::Delete(kBackups, third, Setup()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, first, Given()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, third, Given()).ok());
   EXPECT_TRUE(Stored().empty());
   EXPECT_TRUE(List().empty());
-  EXPECT_EQ(Backup::Delete(kBackups, 2, Setup()).code(), StatusCode::kNotFound);
-  EXPECT_EQ(Backup::Restore(kBackups, 2, "/x", Setup()).code(), StatusCode::kNotFound);
+  EXPECT_EQ(Backup::Delete(kBackups, 2, Given()).code(), StatusCode::kNotFound);
+  EXPECT_EQ(Backup::Restore(kBackups, 2, "/x", Given()).code(), StatusCode::kNotFound);
 }
 
 TEST_F(BackupTest, DamageIsFoundAndNamed) {
@@ -163,11 +163,11 @@ TEST_F(BackupTest, DamageIsFoundAndNamed) {
   for (const std::string& path : Stored()) {
     for (const uint64_t offset : {uint64_t{0}, *machine_.disk->FileSize(path) - 1}) {
       FlipByte(machine_.disk.get(), path, offset);
-      auto report = Backup::Verify(kBackups, id, Setup());
+      auto report = Backup::Verify(kBackups, id, Given());
       ASSERT_TRUE(report.ok());
       ASSERT_EQ(report->problems.size(), 1u);
       EXPECT_NE(report->problems[0].find(path), std::string::npos) << report->problems[0];
-      const Status s = Backup::Restore(kBackups, id, "/target", Setup());
+      const Status s = Backup::Restore(kBackups, id, "/target", Given());
       EXPECT_EQ(s.code(), StatusCode::kCorruption);
       EXPECT_NE(s.message().find(path), std::string_view::npos) << s.ToString();
       EXPECT_FALSE(*machine_.disk->Exists("/target"));
@@ -175,7 +175,7 @@ TEST_F(BackupTest, DamageIsFoundAndNamed) {
       FlipByte(machine_.disk.get(), path, offset);
     }
   }
-  auto report = Backup::Verify(kBackups, id, Setup());
+  auto report = Backup::Verify(kBackups, id, Given());
   ASSERT_TRUE(report.ok());
   EXPECT_TRUE(report->problems.empty());
   EXPECT_EQ(report->tables, Stored().size());
@@ -187,7 +187,7 @@ TEST_F(BackupTest, AMissingFileIsStoredAgainByTheNextBackup) {
   Fill("a", 500);
   const uint64_t first = Create();
   ASSERT_TRUE(machine_.fs.Remove(Stored().front()).ok());
-  auto report = Backup::Verify(kBackups, first, Setup());
+  auto report = Backup::Verify(kBackups, first, Given());
   ASSERT_TRUE(report.ok());
   ASSERT_EQ(report->problems.size(), 1u);
   EXPECT_NE(report->problems[0].find("missing"), std::string::npos);
@@ -200,7 +200,7 @@ TEST_F(BackupTest, ADamagedTableIsNotBackedUp) {
   ASSERT_TRUE(db_->Flush().ok());
   const std::string table = FilesEnding(machine_.disk.get(), kDir, ".sst").front();
   FlipByte(machine_.disk.get(), table, 50);
-  auto id = Backup::Create(db_.get(), kBackups, Setup());
+  auto id = Backup::Create(db_.get(), kBackups, Given());
   ASSERT_FALSE(id.ok());
   EXPECT_EQ(id.status().code(), StatusCode::kCorruption);
   EXPECT_NE(id.status().message().find(table), std::string_view::npos) << id.status().ToString();
@@ -217,14 +217,14 @@ TEST_F(BackupTest, ADamagedRecordHidesNoOther) {
   ASSERT_EQ(list.size(), 2u);
   EXPECT_NE(list[0].problem.find("000001.backup"), std::string::npos) << list[0].problem;
   EXPECT_EQ(list[1].problem, "");
-  EXPECT_EQ(Backup::Restore(kBackups, first, "/x", Setup()).code(), StatusCode::kCorruption);
+  EXPECT_EQ(Backup::Restore(kBackups, first, "/x", Given()).code(), StatusCode::kCorruption);
   const Rows then = rows_;
   Fill("c", 10);
   const uint64_t third = Create();
   const size_t files = Stored().size();
-  ASSERT_TRUE(Backup::Delete(kBackups, third, Setup()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, third, Given()).ok());
   EXPECT_EQ(Stored().size(), files) << "the damaged record may name any file";
-  ASSERT_TRUE(Backup::Delete(kBackups, first, Setup()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, first, Given()).ok());
   EXPECT_LT(Stored().size(), files);
   ExpectRestores(second, then);
 }
@@ -232,7 +232,7 @@ TEST_F(BackupTest, ADamagedRecordHidesNoOther) {
 TEST_F(BackupTest, TargetsMustBeNew) {
   Fill("a", 10);
   const uint64_t id = Create();
-  const Status s = Backup::Restore(kBackups, id, kDir, Setup());
+  const Status s = Backup::Restore(kBackups, id, kDir, Given());
   EXPECT_EQ(s.code(), StatusCode::kInvalidArgument) << s.ToString();
   EXPECT_EQ(Compare(db_.get(), rows_), "");
 }
@@ -241,12 +241,12 @@ TEST_F(BackupTest, OneWriterAtATime) {
   ASSERT_TRUE(machine_.fs.CreateDir(kBackups).ok());
   auto lock = machine_.fs.Lock("/backups/LOCK");
   ASSERT_TRUE(lock.ok());
-  EXPECT_EQ(Backup::Create(db_.get(), kBackups, Setup()).status().code(), StatusCode::kBusy);
+  EXPECT_EQ(Backup::Create(db_.get(), kBackups, Given()).status().code(), StatusCode::kBusy);
 }
 
 TEST_F(BackupTest, OfAClosedDatabase) {
   ASSERT_TRUE(db_->Close().ok());
-  EXPECT_EQ(Backup::Create(db_.get(), kBackups, Setup()).status().code(), StatusCode::kClosed);
+  EXPECT_EQ(Backup::Create(db_.get(), kBackups, Given()).status().code(), StatusCode::kClosed);
 }
 
 // Pins the record's layout (lsm/backup.h): a change needs a new format name.

@@ -117,6 +117,7 @@ inline void Apply(const Changes& changes, Rows* rows) {
         if (change.key < change.value) rows->erase(rows->lower_bound(change.key), rows->lower_bound(change.value));
         break;
       case ValueKind::kValuePointer: FAIL() << "never in a batch";
+      case ValueKind::kIngest: break;
     }
   }
 }
@@ -130,6 +131,7 @@ void AddTo(const Changes& changes, Batch* batch) {
       case ValueKind::kDelete: batch->Delete(change.key); break;
       case ValueKind::kRangeDelete: batch->DeleteRange(change.key, change.value); break;
       case ValueKind::kValuePointer: FAIL() << "never in a batch";
+      case ValueKind::kIngest: break;
     }
   }
 }

@@ -38,6 +38,7 @@ std::string Walk(std::string_view bytes) {
       case ValueKind::kDelete: text += "del "; break;
       case ValueKind::kRangeDelete: text += "range "; break;
       case ValueKind::kValuePointer: text += "pointer? "; break;
+      case ValueKind::kIngest: text += "ingest "; break;
     }
     text += std::string(op.key) + "=" + std::string(op.value) + ";";
   }

@@ -1,0 +1,192 @@
+// Ingest: tables from outside become part of the database.
+//
+// Their versions have no sequences of their own; the manifest's facts of the file say which are added when it is read
+// (Table::SetSequences): one for its range tombstones, the next for its keys. The sequences are used up by a record in
+// the log before the edit, so that whatever becomes of the edit nothing else is ever written under them. All memtables
+// are flushed before, in the same turn at the head of the commit queue: nothing older than the files lies above them,
+// and the manifest's flushed sequence moves past them with the same edit.
+#include <algorithm>
+
+#include "lsm/db_impl.h"
+#include "lsm/io/copy_file.h"
+
+namespace varve::lsm {
+
+Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& options) {
+  VARVE_TRY(CheckWritable());
+  {
+    MutexLock lock(&mu_);
+    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+    ++jobs_;
+  }
+  std::vector<Incoming> incoming;
+  Status status;
+  for (const std::string& path : files) {
+    auto taken = TakeIn(path, options.move_files);
+    if (!taken.ok()) status = taken.status();
+    if (!status.ok()) break;
+    incoming.push_back(std::move(taken).value());
+  }
+  if (status.ok()) status = env_.file_system->SyncDir(dir_);
+  if (status.ok()) status = Flush();  // what is left to be flushed while writers wait is little
+  bool in_manifest = false;
+  if (status.ok() && !incoming.empty()) {
+    WriteBatch nothing;
+    Writer turn(&nothing);
+    TakeTurn(&turn);
+    status = Place(&incoming, &in_manifest);
+    EndTurn();
+  }
+  for (const Incoming& table : incoming) {
+    if (in_manifest) break;
+    Status ignored = env_.file_system->Remove(TableFileName(dir_, table.number));  // else at the next open
+    (void)ignored.ok();
+  }
+  for (const std::string& path : files) {
+    if (!status.ok() || !options.move_files) break;
+    Status ignored = env_.file_system->Remove(path);
+    (void)ignored.ok();
+  }
+  view_->Reap();
+  RemoveBuried();
+  MutexLock lock(&mu_);
+  --jobs_;
+  changed_.SignalAll();
+  return status;
+}
+
+// Checks a file and brings it into the directory, where nothing names it yet.
+Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
+  FileSystem* fs = env_.file_system;
+  auto file = fs->OpenForRead(path);
+  if (!file.ok()) return file.status();
+  const Result<uint64_t> size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  auto table = Table::Open(std::move(file).value(), *size, 0, 0, cache_.get());
+  if (!table.ok()) return table.status();
+  const TableProperties& properties = (*table)->properties();
+  if (!properties.external || properties.largest_seq != 0 || properties.table_id == 0) {
+    return Status::InvalidArgument(path + ": a table of a database, not a file made by TableWriter; only those can be "
+                                          "taken in");
+  }
+  uint64_t blocks = 0, entries = 0;
+  std::vector<std::string> problems;
+  (*table)->Verify(&blocks, &entries, &problems);
+  if (!problems.empty()) return Status::Corruption(problems.front());
+
+  Incoming incoming{.number = NextNumber(), .table_id = (*table)->table_id(), .facts = (*table)->Facts()};
+  incoming.facts.created_ms = env_.clock->WallMillis();
+  const std::string target = TableFileName(dir_, incoming.number);
+  const ChunkVisitor stop_when_closing = [this](std::string_view) {
+    return closing_.load(std::memory_order_relaxed) ? Status::Closed() : Status::Ok();
+  };
+  Status s = link ? LinkOrCopyFile(fs, path, target, stop_when_closing) : CopyFile(fs, path, target, stop_when_closing);
+  // A linked file was perhaps never synced by whoever made it.
+  if (s.ok() && link) {
+    auto linked = fs->OpenForWrite(target);
+    s = linked.ok() ? (*linked)->Sync() : linked.status();
+    if (!s.ok()) {
+      Status ignored = fs->Remove(target);
+      (void)ignored.ok();
+    }
+  }
+  if (!s.ok()) return s;
+  return incoming;
+}
+
+// Flushes all memtables while no writer writes: after Flush() they are at most two, and the active one is small.
+Status DbImpl::FlushAllInTurn() {
+  if (!active_->empty()) {
+    {
+      MutexLock lock(&mu_);
+      Await([this]()
+                VARVE_REQUIRES(mu_) { return sealed_.size() < kSealedMax || StoppedLocked() || !flush_error_.ok(); });
+      if (sealed_.size() >= kSealedMax && !flush_error_.ok()) return flush_error_;
+    }
+    VARVE_TRY(CheckWritable());
+    VARVE_TRY(SealMemTable());
+  }
+  MutexLock lock(&mu_);
+  Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !flush_error_.ok(); });
+  if (fenced_.load(std::memory_order_relaxed)) return fence_;
+  if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+  if (!sealed_.empty()) return flush_error_;
+  // A reader that took its view before the tables are in it must not find in it what is written after them.
+  active_ = std::make_shared<MemTable>();
+  InstallViewLocked();
+  AfterChangeLocked();
+  return Status::Ok();
+}
+
+// As the commit leader: gives the tables their sequences and levels, all in one edit. `*in_manifest`: the edit may be on
+// the disk, so that the files are not to be removed.
+Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
+  VARVE_TRY(CheckWritable());
+  VARVE_TRY(FlushAllInTurn());
+  WriteBatch record;
+  record.SetSequence(last_sequence_ + 1);
+  for (Incoming& table : *incoming) {
+    table.facts.smallest_seq = record.sequence() + record.count();
+    record.NoteIngest();
+    if (table.facts.entries > 0 && table.facts.range_deletes > 0) record.NoteIngest();
+    table.facts.largest_seq = record.sequence() + record.count() - 1;
+  }
+  if (Status s = wal_->Append(record.bytes()); !s.ok()) {
+    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    return s;
+  }
+  last_sequence_ += record.count();
+
+  VersionEdit edit;
+  edit.flushed_sequence = last_sequence_;
+  bool exclusive = false;
+  {
+    MutexLock lock(&mu_);
+    ++manual_compactions_;  // until the tables have their places no compaction is begun
+    exclusive = !std::exchange(manual_running_, true);
+    for (const Incoming& table : *incoming) {
+      const int level = exclusive ? LevelForLocked(table, edit.added) : 0;
+      edit.added.push_back({level, std::make_shared<TableFile>(table.number, table.table_id, table.facts, context_)});
+    }
+  }
+  *in_manifest = true;
+  Status status = InstallEdit(&edit, nullptr);
+  visible_.store(last_sequence_, std::memory_order_release);
+  MutexLock lock(&mu_);
+  if (exclusive) manual_running_ = false;
+  --manual_compactions_;
+  ScheduleWorkLocked();
+  changed_.SignalAll();
+  return status;
+}
+
+// The deepest level at which the table meets nothing, with nothing of its range above. A running compaction's output
+// lies within the bounds of what it reads: there only level 0 is free.
+int DbImpl::LevelForLocked(const Incoming& table, const std::vector<VersionEdit::Added>& placed) const {
+  const Version& version = *state_.version;
+  const TableFacts& facts = table.facts;
+  const auto touches = [&](std::string_view smallest, std::string_view largest) {
+    return smallest <= std::string_view(facts.largest) && largest >= std::string_view(facts.smallest);
+  };
+  for (const VersionEdit::Added& other : placed) {
+    if (touches(other.file->facts().smallest, other.file->facts().largest)) return 0;
+  }
+  const TableFacts* first = nullptr;  // bounds of all that is being compacted
+  const TableFacts* last = nullptr;
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      if (!file->being_compacted) continue;
+      if (first == nullptr || file->facts().smallest < first->smallest) first = &file->facts();
+      if (last == nullptr || file->facts().largest > last->largest) last = &file->facts();
+    }
+  }
+  if (first != nullptr && touches(first->smallest, last->largest)) return 0;
+  const int base_level = ComputeTargets(version, picker_options()).base_level;
+  int deepest = 0;
+  for (int n = 0; n < kLevels && !version.AnyOverlap(n, facts.smallest, facts.largest); ++n) {
+    if (n >= base_level) deepest = n;
+  }
+  return deepest;
+}
+
+}  // namespace varve::lsm

@@ -1,0 +1,263 @@
+// Files made by TableWriter, and what becomes of them in a database.
+#include <array>
+
+#include "lsm/table_writer.h"
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr char kDir[] = "/db";
+
+class IngestTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Open(); }
+  Options Small(OpenMode mode = OpenMode::kOwner) {
+    Options options;
+    options.mode = mode;
+    options.memtable_size = 32 * 1024;
+    options.table_size = 64 * 1024;
+    options.block_size = 512;
+    return machine_.Setup(options);
+  }
+  void Open() {
+    db_.reset();
+    auto db = Db::Open(kDir, Small());
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  std::unique_ptr<TableWriter> Writer(const std::string& path) {
+    auto writer = TableWriter::Create(path, Small());
+    EXPECT_TRUE(writer.ok()) << writer.status().ToString();
+    return std::move(writer).value();
+  }
+  // A file that puts `rows`, after deleting `ranges`.
+  std::string File(const Rows& rows, const std::vector<std::pair<std::string, std::string>>& ranges = {}) {
+    const std::string path = "/load" + std::to_string(++files_);
+    auto writer = Writer(path);
+    for (const auto& [begin, end] : ranges) EXPECT_TRUE(writer->DeleteRange(begin, end).ok());
+    for (const auto& [key, value] : rows) EXPECT_TRUE(writer->Put(key, value).ok());
+    auto facts = writer->Finish();
+    EXPECT_TRUE(facts.ok()) << facts.status().ToString();
+    return path;
+  }
+  Rows Numbers(int from, int to, const std::string& value) {
+    Rows rows;
+    for (int i = from; i < to; ++i) rows["k" + std::to_string(10'000 + i)] = value + std::to_string(i);
+    return rows;
+  }
+  void Ingest(const std::string& path, bool move_files = false) {
+    const Status s = db_->Ingest(std::array{path}, {.move_files = move_files});
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+  void Put(const Rows& rows) {
+    for (const auto& [key, value] : rows) {
+      ASSERT_TRUE(db_->Put({}, key, value).ok());
+      rows_[key] = value;
+    }
+  }
+  void Merge(const Rows& rows) {
+    for (const auto& [key, value] : rows) rows_[key] = value;
+  }
+  void Check() {
+    EXPECT_EQ(Compare(db_.get(), rows_), "");
+    EXPECT_EQ(Problems(db_.get()), "");
+  }
+  std::vector<uint64_t> FilesByLevel() {
+    std::vector<uint64_t> files;
+    for (const auto& level : db_->Stats().levels) files.push_back(level.files);
+    return files;
+  }
+
+  Machine machine_{1};
+  std::unique_ptr<Db> db_;
+  Rows rows_;
+  int files_ = 0;
+};
+
+TEST_F(IngestTest, GoesToTheBottomWhereNothingIsInItsWay) {
+  Ingest(File(Numbers(0, 100, "a")));
+  Merge(Numbers(0, 100, "a"));
+  Ingest(File(Numbers(100, 200, "b")));
+  Merge(Numbers(100, 200, "b"));
+  EXPECT_EQ(FilesByLevel(), (std::vector<uint64_t>{0, 0, 0, 0, 0, 0, 2}));
+  Check();
+  Open();
+  Check();
+}
+
+TEST_F(IngestTest, HidesWhatIsOlderAndIsHiddenByWhatIsNewer) {
+  Put(Numbers(0, 100, "old"));
+  ASSERT_TRUE(db_->Flush().ok());
+  Put(Numbers(50, 150, "in the memtable"));
+  Ingest(File(Numbers(20, 120, "ingested")));
+  Merge(Numbers(20, 120, "ingested"));
+  Check();
+  Put(Numbers(40, 60, "newer"));
+  Check();
+  ASSERT_TRUE(db_->Flush().ok());
+  Check();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Check();
+  Open();
+  Check();
+}
+
+TEST_F(IngestTest, SnapshotsDoNotSeeIt) {
+  Put(Numbers(0, 50, "old"));
+  auto before = db_->GetSnapshot();
+  const Rows then = rows_;
+  Ingest(File(Numbers(25, 75, "new"), {{"k10000", "k10010"}}));
+  rows_.erase(rows_.lower_bound("k10000"), rows_.lower_bound("k10010"));
+  Merge(Numbers(25, 75, "new"));
+  auto after = db_->GetSnapshot();
+  const Rows now = rows_;
+  Put(Numbers(25, 75, "newest"));
+  for (int i = 0; i < 2; ++i) {
+    Check();
+    EXPECT_EQ(Compare(db_.get(), then, {.snapshot = before.get()}), "");
+    EXPECT_EQ(Compare(db_.get(), now, {.snapshot = after.get()}), "");
+    ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  }
+}
+
+TEST_F(IngestTest, DeletesAndRangeDeletes) {
+  Put(Numbers(0, 100, "old"));
+  const std::string path = "/deletes";
+  auto writer = Writer(path);
+  ASSERT_TRUE(writer->Delete("k10001").ok());
+  ASSERT_TRUE(writer->Put("k10055", "stays").ok());  // a range delete of the file spares its keys
+  ASSERT_TRUE(writer->DeleteRange("k10050", "k10060").ok());
+  ASSERT_TRUE(writer->DeleteRange("z", "a").ok());  // empty
+  ASSERT_TRUE(writer->Finish().ok());
+  Ingest(path);
+  rows_.erase("k10001");
+  rows_.erase(rows_.lower_bound("k10050"), rows_.lower_bound("k10060"));
+  rows_["k10055"] = "stays";
+  Check();
+  Open();
+  Check();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Check();
+}
+
+TEST_F(IngestTest, OnlyARangeDelete) {
+  Put(Numbers(0, 100, "old"));
+  Ingest(File({}, {{"k10020", "k10090"}}));
+  rows_.erase(rows_.lower_bound("k10020"), rows_.lower_bound("k10090"));
+  Check();
+}
+
+TEST_F(IngestTest, SeveralFilesTheLaterWins) {
+  const std::array files{File(Numbers(0, 50, "one")), File(Numbers(100, 150, "two")), File(Numbers(25, 125, "three"))};
+  ASSERT_TRUE(db_->Ingest(files, {}).ok());
+  Merge(Numbers(0, 50, "one"));
+  Merge(Numbers(100, 150, "two"));
+  Merge(Numbers(25, 125, "three"));
+  Check();
+  EXPECT_EQ(db_->Stats().last_sequence, 3u);
+  Ingest(files[0]);  // once more: a file can be taken in again
+  Merge(Numbers(0, 50, "one"));
+  Check();
+}
+
+// Sequences go on behind those of the files, in the log and in the manifest.
+TEST_F(IngestTest, SurvivesReopeningBetweenWrites) {
+  for (int i = 0; i < 5; ++i) {
+    Put(Numbers(10 * i, 10 * i + 20, "put" + std::to_string(i)));
+    const Rows rows = Numbers(10 * i + 15, 10 * i + 18, "in" + std::to_string(i));
+    Ingest(File(rows));
+    Merge(rows);
+    if (i % 2 == 0) Put(Numbers(10 * i + 16, 10 * i + 17, "late" + std::to_string(i)));
+    Check();
+    Open();
+    Check();
+  }
+}
+
+TEST_F(IngestTest, AFollowerSeesIt) {
+  Put(Numbers(0, 50, "old"));
+  auto follower = Db::Open(kDir, Small(OpenMode::kFollow));
+  ASSERT_TRUE(follower.ok());
+  for (int i = 0; i < 3; ++i) {
+    const Rows rows = Numbers(20, 30, "in" + std::to_string(i));
+    Ingest(File(rows));
+    Merge(rows);
+    if (i == 1) Put(Numbers(25, 26, "put"));
+    ASSERT_TRUE((*follower)->CatchUp().ok());
+    EXPECT_EQ(Compare(follower->get(), rows_), "");
+  }
+  EXPECT_EQ((*follower)->Ingest(std::array{File(rows_)}, {}).code(), StatusCode::kReadOnly);
+}
+
+TEST_F(IngestTest, MovedFilesAreGoneCopiedOnesStay) {
+  const std::string copied = File(Numbers(0, 10, "a")), moved = File(Numbers(10, 20, "b"));
+  Ingest(copied);
+  Ingest(moved, true);
+  EXPECT_TRUE(*machine_.disk->Exists(copied));
+  EXPECT_FALSE(*machine_.disk->Exists(moved));
+  Merge(Numbers(0, 20, "a"));
+  Merge(Numbers(10, 20, "b"));
+  Check();
+  FlipByte(machine_.disk.get(), copied, 10);  // the database has bytes of its own
+  Check();
+}
+
+TEST_F(IngestTest, ForeignAndDamagedFilesAreRefused) {
+  Put(Numbers(0, 10, "a"));
+  ASSERT_TRUE(db_->Flush().ok());
+  const std::string good = File(Numbers(0, 100, "b"));
+  const auto refused = [&](const std::string& path, StatusCode code) {
+    const uint64_t tables = FilesEnding(machine_.disk.get(), kDir, ".sst").size();
+    const Status s = db_->Ingest(std::array{good, path}, {.move_files = true});
+    EXPECT_EQ(StatusCodeName(s.code()), StatusCodeName(code)) << s.ToString();
+    EXPECT_NE(s.message().find(path), std::string_view::npos) << s.ToString();
+    EXPECT_EQ(FilesEnding(machine_.disk.get(), kDir, ".sst").size(), tables);
+    EXPECT_TRUE(*machine_.disk->Exists(good));
+    EXPECT_TRUE(*machine_.disk->Exists(path) || code == StatusCode::kNotFound);
+  };
+  refused("/missing", StatusCode::kNotFound);
+  refused(FilesEnding(machine_.disk.get(), kDir, ".sst").front(), StatusCode::kInvalidArgument);
+  ASSERT_TRUE(machine_.disk->Create("/empty").ok());
+  refused("/empty", StatusCode::kCorruption);
+  const uint64_t size = *machine_.disk->FileSize(good);
+  for (uint64_t offset = 0; offset < size; offset += 61) {
+    const std::string bad = File(Numbers(0, 100, "b"));
+    FlipByte(machine_.disk.get(), bad, offset);
+    const Status s = db_->Ingest(std::array{bad}, {});
+    EXPECT_FALSE(s.ok()) << "offset " << offset;
+    EXPECT_NE(s.message().find(bad), std::string_view::npos) << s.ToString();
+  }
+  Check();
+}
+
+TEST_F(IngestTest, TheWriterChecksItsInput) {
+  auto writer = Writer("/w");
+  ASSERT_TRUE(writer->Put("b", "1").ok());
+  EXPECT_EQ(writer->Put("b", "2").code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(writer->Put("c", "2").code(), StatusCode::kInvalidArgument) << "errors stay";
+  EXPECT_FALSE(writer->Finish().ok());
+  writer.reset();
+  EXPECT_FALSE(*machine_.disk->Exists("/w"));
+  EXPECT_EQ(Writer("/w")->Finish().status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Writer("/w")->Put(std::string(kKeySizeMax + 1, 'k'), "").code(), StatusCode::kInvalidArgument);
+}
+
+// A compaction that runs meanwhile must not find the file in its output's place.
+TEST_F(IngestTest, BesideARunningCompaction) {
+  for (int round = 0; round < 40; ++round) {
+    Rows rows;  // every tenth key: the gaps are the files' places
+    for (int i = 0; i < 100; ++i) rows["k" + std::to_string(10'000 + i * 10)] = std::string(300, 'x');
+    Put(rows);
+    if (round % 3 == 0) machine_.executor.RunOne();
+    const int at = (round * 37) % 990 + 1;
+    const Rows in = Numbers(at, at + 3, "in" + std::to_string(round));
+    Ingest(File(in));
+    Merge(in);
+  }
+  machine_.executor.RunAll();
+  Check();
+}
+
+}  // namespace
+}  // namespace varve::lsm
