@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lsm/changes.h"
 #include "lsm/indexed_batch.h"
 #include "lsm/iterator.h"
 #include "lsm/job.h"
@@ -168,6 +169,13 @@ class Db {
   // of their key range lies; writers wait while the memtable is flushed, nothing else. Durable on return.
   // kInvalidArgument and kCorruption, with nothing changed, for files of another kind and damaged ones.
   virtual Status Ingest(std::span<const std::string> files, const IngestOptions& options) = 0;
+
+  // The batches behind `sequence` (0: all there ever were), as the log holds them; a batch that `sequence` lies in comes
+  // whole. kOutOfRange when the log does not reach back so far. See lsm/changes.h.
+  virtual Result<std::unique_ptr<ChangeIterator>> ChangesSince(SequenceNumber sequence) = 0;
+  // Keeps them in the log while the hold lives, or until it has kept `bytes_max` bytes (0: no limit) that nobody else
+  // needs. The log of an earlier life of the database is kept only as far as it is still needed. kOutOfRange as above.
+  virtual Result<std::unique_ptr<ChangeHold>> HoldChanges(SequenceNumber sequence, uint64_t bytes_max) = 0;
 
   // Writes the memtable to a table and waits for it.
   virtual Status Flush() = 0;

@@ -196,6 +196,11 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
     if (!cut && number >= state.wal_number) replayed_wals_.push_back(number);
   }
   for (const auto& job : state.jobs) next_job_ = std::max(next_job_, job->id + 1);
+  for (const RecoveredLog::Segment& segment : log->replayed) {
+    if (segment.number >= state.wal_number)
+      log_segments_.push_back({segment.number, segment.first_sequence, segment.end});
+  }
+  NoteSegmentLocked();
   state_ = std::move(state);
   view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
   InstallViewLocked();

@@ -2,7 +2,8 @@
 //
 // Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
 // compaction), db_impl_admin.cc (verify, statistics), live_files.cc
-// (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside).
+// (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside),
+// db_impl_changes.cc (the log as a stream).
 //
 // Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,
 // last_sequence_ and the log's appending end. mu_ guards the version, the sealed memtables and all scheduling. The
@@ -71,6 +72,8 @@ class DbImpl final : public Db {
   Status SyncWal() override;
   void SetWalSync(WalSync mode) override;
   Status Ingest(std::span<const std::string> files, const IngestOptions& options) override;
+  Result<std::unique_ptr<ChangeIterator>> ChangesSince(SequenceNumber sequence) override;
+  Result<std::unique_ptr<ChangeHold>> HoldChanges(SequenceNumber sequence, uint64_t bytes_max) override;
   Status Flush() override;
   Status CompactRange(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
@@ -156,7 +159,19 @@ class DbImpl final : public Db {
   Result<Incoming> TakeIn(const std::string& path, bool link);
   Status Place(std::vector<Incoming>* incoming, bool* in_manifest);
   Status FlushAllInTurn();
-  int LevelForLocked(const Incoming& table, const std::vector<VersionEdit::Added>& placed) const VARVE_REQUIRES(mu_);
+  int LevelForLocked(const TableFacts& facts) const VARVE_REQUIRES(mu_);
+
+  // Changes.
+  class Hold;
+  class Changes;
+  struct LogSegment {
+    uint64_t number;
+    SequenceNumber first_sequence;
+    uint64_t bytes;  // once the next one has begun
+  };
+  void NoteSegmentLocked() VARVE_REQUIRES(mu_);
+  Result<uint64_t> SegmentOfLocked(SequenceNumber sequence) const VARVE_REQUIRES(mu_);
+  void ReleaseLog();
 
   // Background.
   // Waits for `condition`, helping an executor that has no threads.
@@ -264,6 +279,9 @@ class DbImpl final : public Db {
   std::deque<Sealed> sealed_ VARVE_GUARDED_BY(mu_);  // oldest first
   std::multiset<SequenceNumber> snapshots_ VARVE_GUARDED_BY(mu_);
   std::vector<uint64_t> replayed_wals_ VARVE_GUARDED_BY(mu_);  // segments of an earlier life, still needed
+  std::deque<LogSegment> log_segments_ VARVE_GUARDED_BY(mu_);  // on the disk, oldest first; the last is written
+  uint64_t log_bytes_at_segment_ VARVE_GUARDED_BY(mu_) = 0;    // appended when it began
+  std::vector<Hold*> holds_ VARVE_GUARDED_BY(mu_);
   bool flush_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   int compactions_scheduled_ VARVE_GUARDED_BY(mu_) = 0;
   std::vector<const CompactionPlan*> running_plans_ VARVE_GUARDED_BY(mu_);  // what is being compacted

@@ -199,8 +199,7 @@ Status DbImpl::FlushOldest() {
   FinishJob(&job, status);
   VARVE_TRY(status);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
-  wal_->Release(sealed.next_wal_number);
-  RemoveReplayedWals(sealed.next_wal_number);
+  ReleaseLog();
   return Status::Ok();
 }
 

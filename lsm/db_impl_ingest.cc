@@ -5,7 +5,7 @@
 // the log before the edit, so that whatever becomes of the edit nothing else is ever written under them. All memtables
 // are flushed before, in the same turn at the head of the commit queue: nothing older than the files lies above them,
 // and the manifest's flushed sequence moves past them with the same edit.
-#include <algorithm>
+#include <deque>
 
 #include "lsm/db_impl.h"
 #include "lsm/io/copy_file.h"
@@ -139,48 +139,36 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
 
   VersionEdit edit;
   edit.flushed_sequence = last_sequence_;
-  bool exclusive = false;
+  std::deque<CompactionPlan> places;  // as if a compaction wrote there: none that is begun meanwhile does
   {
     MutexLock lock(&mu_);
-    ++manual_compactions_;  // until the tables have their places no compaction is begun
-    exclusive = !std::exchange(manual_running_, true);
     for (const Incoming& table : *incoming) {
-      const int level = exclusive ? LevelForLocked(table, edit.added) : 0;
+      const int level = LevelForLocked(table.facts);
       edit.added.push_back({level, std::make_shared<TableFile>(table.number, table.table_id, table.facts, context_)});
+      CompactionPlan& place = places.emplace_back();
+      place.level = place.output_level = level;
+      place.smallest = table.facts.smallest;
+      place.largest = table.facts.largest;
+      running_plans_.push_back(&place);
     }
   }
   *in_manifest = true;
   Status status = InstallEdit(&edit, nullptr);
   visible_.store(last_sequence_, std::memory_order_release);
   MutexLock lock(&mu_);
-  if (exclusive) manual_running_ = false;
-  --manual_compactions_;
+  for (const CompactionPlan& place : places) std::erase(running_plans_, &place);
   ScheduleWorkLocked();
   changed_.SignalAll();
   return status;
 }
 
 // The deepest level at which the table meets nothing, with nothing of its range above. A running compaction's output
-// lies within the bounds of what it reads: there only level 0 is free.
-int DbImpl::LevelForLocked(const Incoming& table, const std::vector<VersionEdit::Added>& placed) const {
+// lies within the bounds of what it reads: there only level 0 is free, and so is it under another table of this call.
+int DbImpl::LevelForLocked(const TableFacts& facts) const {
   const Version& version = *state_.version;
-  const TableFacts& facts = table.facts;
-  const auto touches = [&](std::string_view smallest, std::string_view largest) {
-    return smallest <= std::string_view(facts.largest) && largest >= std::string_view(facts.smallest);
-  };
-  for (const VersionEdit::Added& other : placed) {
-    if (touches(other.file->facts().smallest, other.file->facts().largest)) return 0;
+  for (const CompactionPlan* plan : running_plans_) {
+    if (plan->smallest <= facts.largest && facts.smallest <= plan->largest) return 0;
   }
-  const TableFacts* first = nullptr;  // bounds of all that is being compacted
-  const TableFacts* last = nullptr;
-  for (int n = 0; n < kLevels; ++n) {
-    for (const TableFileRef& file : version.level(n)) {
-      if (!file->being_compacted) continue;
-      if (first == nullptr || file->facts().smallest < first->smallest) first = &file->facts();
-      if (last == nullptr || file->facts().largest > last->largest) last = &file->facts();
-    }
-  }
-  if (first != nullptr && touches(first->smallest, last->largest)) return 0;
   const int base_level = ComputeTargets(version, picker_options()).base_level;
   int deepest = 0;
   for (int n = 0; n < kLevels && !version.AnyOverlap(n, facts.smallest, facts.largest); ++n) {

@@ -299,6 +299,7 @@ Status DbImpl::SealMemTable() {
   MutexLock lock(&mu_);
   sealed_.push_back({std::move(active_), wal_->current_number(), last_sequence_});
   active_ = std::move(fresh);
+  NoteSegmentLocked();
   InstallViewLocked();
   AfterChangeLocked();
   ScheduleWorkLocked();

@@ -44,6 +44,8 @@ class Follower final : public Db {
   Status SyncWal() override { return Refuse(); }
   void SetWalSync(WalSync) override {}
   Status Ingest(std::span<const std::string>, const IngestOptions&) override { return Refuse(); }
+  Result<std::unique_ptr<ChangeIterator>> ChangesSince(SequenceNumber) override { return Refuse(); }
+  Result<std::unique_ptr<ChangeHold>> HoldChanges(SequenceNumber, uint64_t) override { return Refuse(); }
   Status Flush() override { return Refuse(); }
   Status CompactRange(std::string_view, std::string_view) override { return Refuse(); }
   Status WaitForBackgroundWork() override { return Status::Ok(); }

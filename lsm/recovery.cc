@@ -86,6 +86,7 @@ class Replay {
     std::string_view payload;
     bool more = reader.Next(&payload);
     if (more && !Continues(payload)) return CutSegment(&reader, path, number);
+    const SequenceNumber first = more ? WriteBatch::Reader(payload).sequence() : next_sequence_;
     for (; more; more = reader.Next(&payload)) {
       if (table_ == nullptr) table_ = std::make_shared<MemTable>();
       const std::string source = path + ": record before offset " + std::to_string(reader.offset());
@@ -98,7 +99,8 @@ class Replay {
       return Status::Ok();
     }
     log_.cut_bytes += reader.tail_bytes();
-    log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt()});
+    log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt(),
+                             first});
     return Status::Ok();
   }
 

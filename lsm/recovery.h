@@ -40,6 +40,7 @@ struct RecoveredLog {
     bool sealed;
     uint64_t end;  // bytes of whole records
     uint32_t salt;
+    SequenceNumber first_sequence;  // of its first record, or of the next one to come
   };
   std::vector<RecoveredMemTable> memtables;  // oldest first, none empty
   SequenceNumber last_sequence = 0;

@@ -17,6 +17,7 @@ std::string_view StatusCodeName(StatusCode code) {
     case StatusCode::kReadOnly: return "read-only";
     case StatusCode::kClosed: return "closed";
     case StatusCode::kConflict: return "conflict";
+    case StatusCode::kOutOfRange: return "out of range";
   }
   return "unknown";
 }

@@ -33,6 +33,7 @@ enum class StatusCode : uint8_t {
   kReadOnly,         // the database was opened without the right to write
   kClosed,           // the database was closed
   kConflict,         // somebody else wrote what an optimistic transaction relies on: begin it again
+  kOutOfRange,       // changes only: the log does not hold what was asked for
 };
 
 // "kCorruption" -> "corruption"; for messages and logs.
@@ -65,6 +66,7 @@ class [[nodiscard]] Status {
   static Status Fenced(std::string m) { return {StatusCode::kFenced, std::move(m)}; }
   static Status ReadOnly(std::string m) { return {StatusCode::kReadOnly, std::move(m)}; }
   static Status Conflict(std::string m) { return {StatusCode::kConflict, std::move(m)}; }
+  static Status OutOfRange(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
   static Status Closed() { return {StatusCode::kClosed, "the database is closed"}; }
 
   bool ok() const { return rep_ == nullptr; }

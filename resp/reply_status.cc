@@ -19,6 +19,7 @@ std::string_view Prefix(lsm::StatusCode code) {
     case lsm::StatusCode::kReadOnly: return "READONLY ";
     case lsm::StatusCode::kClosed: return "ERR ";
     case lsm::StatusCode::kConflict: return "ERR ";
+    case lsm::StatusCode::kOutOfRange: return "ERR ";
   }
   return "ERR ";
 }

@@ -20,6 +20,7 @@ int SqliteCode(lsm::StatusCode code) {
     case lsm::StatusCode::kReadOnly: return SQLITE_READONLY;
     case lsm::StatusCode::kClosed: return SQLITE_MISUSE;
     case lsm::StatusCode::kConflict: return SQLITE_BUSY_SNAPSHOT;
+    case lsm::StatusCode::kOutOfRange: return SQLITE_RANGE;
   }
   return SQLITE_INTERNAL;
 }

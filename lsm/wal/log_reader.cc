@@ -117,7 +117,7 @@ bool LogReader::ParseIdentity() {
   // Torn, stale or rotten. Durable records behind it, found with either copy of the salt, prove rot.
   for (const uint32_t salt : salts) {
     salt_ = salt;
-    if (FurthestMark(kIdentityEnd) > 0) {
+    if (FurthestMark(kIdentityEnd, file_size_) > 0) {
       return Fail(Status::Corruption(file_->path() + ": offset 0: the log's identity record is damaged, though a later "
                                                      "record says that it was durable"));
     }
@@ -126,15 +126,15 @@ bool LogReader::ParseIdentity() {
   return Stop(End::kEmpty);
 }
 
-// Searches [offset, end of file) for valid records: returns the highest mark among them (0: none) and notes in
+// Searches [offset, limit) for the beginnings of valid records: returns the highest mark among them (0: none) and notes in
 // found_end_ where the last one ends.
-uint64_t LogReader::FurthestMark(uint64_t offset) {
+uint64_t LogReader::FurthestMark(uint64_t offset, uint64_t limit) {
   constexpr size_t kTagOffset = 8;
   char tag[4];
   EncodeFixed32(tag, LogTag(number_, salt_));
   uint64_t furthest = 0;
   found_end_ = 0;
-  while (status_.ok()) {
+  while (status_.ok() && offset < limit) {
     const std::string_view window = Window(offset, kLogHeaderSize);
     if (window.size() < kLogHeaderSize) break;
     const size_t hit = window.find({tag, sizeof tag}, kTagOffset);
@@ -160,7 +160,9 @@ bool LogReader::ExamineTail(Record* record) {
   const std::string header(Window(offset_, kLogHeaderSize).substr(0, kLogHeaderSize));
   if (!status_.ok()) return false;
   if (examined_ && header == examined_header_) return Stop(End::kOpen);  // nothing new since the last look
-  const uint64_t furthest = FurthestMark(offset_ + 1);
+  // Whoever follows a writer comes here after every record: looking through the stale rest of a recycled file each time
+  // would cost more than all records. Rot is found by whoever reads the segment from its start.
+  const uint64_t furthest = FurthestMark(offset_ + 1, resumed_ ? offset_ + kWindowSize : file_size_);
   if (!status_.ok()) return false;
 
   buffer_.clear();  // look once more, at the file, before accusing anybody
@@ -213,6 +215,7 @@ void LogReader::Resume() {
   }
   file_size_ = *size;
   buffer_.clear();  // what the window holds may have been overwritten
+  resumed_ = true;
   done_ = false;
 }
 

@@ -7,7 +7,7 @@
 //
 // Memory: one record at a time (plus a read buffer); a record's length is checked against the file's size before use.
 // For followers: after Next() has returned false with end() == kOpen, Resume() looks again for records written since.
-// Looking again is cheap while nothing was written. A follower must not read on in a segment that may be recycled.
+// Looking again is cheap: what was written since, and one buffer behind it. A follower must not read on in a segment that may be recycled.
 // Threads: one thread at a time.
 #pragma once
 
@@ -60,7 +60,7 @@ class LogReader {
   bool ParseAt(uint64_t offset, Record* record);
   bool ParseIdentity();
   bool ExamineTail(Record* record);
-  uint64_t FurthestMark(uint64_t offset);
+  uint64_t FurthestMark(uint64_t offset, uint64_t limit);
   uint64_t TornBytes(std::string_view header) const;
 
   std::unique_ptr<ReadableFile> file_;
@@ -76,6 +76,7 @@ class LogReader {
   Status status_;
   std::string buffer_;  // window of the file, from buffer_offset_ on
   uint64_t buffer_offset_ = 0;
+  bool resumed_ = false;         // somebody writes beside us
   bool examined_ = false;        // the tail at offset_ was examined,
   std::string examined_header_;  // and this stood there
 };

@@ -41,6 +41,11 @@ class IngestTest : public ::testing::Test {
     EXPECT_TRUE(facts.ok()) << facts.status().ToString();
     return path;
   }
+  std::string CompareAt(const Snapshot* snapshot, const Rows& rows) {
+    ReadOptions at;
+    at.snapshot = snapshot;
+    return Compare(db_.get(), rows, at);
+  }
   Rows Numbers(int from, int to, const std::string& value) {
     Rows rows;
     for (int i = from; i < to; ++i) rows["k" + std::to_string(10'000 + i)] = value + std::to_string(i);
@@ -115,8 +120,8 @@ TEST_F(IngestTest, SnapshotsDoNotSeeIt) {
   Put(Numbers(25, 75, "newest"));
   for (int i = 0; i < 2; ++i) {
     Check();
-    EXPECT_EQ(Compare(db_.get(), then, {.snapshot = before.get()}), "");
-    EXPECT_EQ(Compare(db_.get(), now, {.snapshot = after.get()}), "");
+    EXPECT_EQ(CompareAt(before.get(), then), "");
+    EXPECT_EQ(CompareAt(after.get(), now), "");
     ASSERT_TRUE(db_->CompactRange({}, {}).ok());
   }
 }
