@@ -249,8 +249,7 @@ Status Store::StoreFile(const LiveFiles::File& source, StoredFile* file) const {
 Status Store::WriteRecord(uint64_t id, const Record& record) const {
   LogWriter::Setup setup;
   setup.number = id;
-  setup.salt =
-      static_cast<uint32_t>((options_.random != nullptr ? options_.random : SystemRandom())->Next());
+  setup.salt = static_cast<uint32_t>((options_.random != nullptr ? options_.random : SystemRandom())->Next());
   const std::string temporary = RecordPath(id) + ".tmp";
   auto log = LogWriter::Open(fs_, temporary, setup);
   if (!log.ok()) return log.status();

@@ -66,8 +66,9 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   if (!table.ok()) return table.status();
   const TableProperties& properties = (*table)->properties();
   if (!properties.external || properties.largest_seq != 0 || properties.table_id == 0) {
-    return Status::InvalidArgument(path + ": a table of a database, not a file made by TableWriter; only those can be "
-                                          "taken in");
+    return Status::InvalidArgument(path +
+                                   ": a table of a database, not a file made by TableWriter; only those can be "
+                                   "taken in");
   }
   uint64_t blocks = 0, entries = 0;
   std::vector<std::string> problems;
@@ -122,6 +123,7 @@ Status DbImpl::FlushAllInTurn() {
 // the disk, so that the files are not to be removed.
 Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
   VARVE_TRY(CheckWritable());
+  VARVE_TRY(MakeRoom(/*may_wait=*/true, 0));  // they may all go to level 0
   VARVE_TRY(FlushAllInTurn());
   WriteBatch record;
   record.SetSequence(last_sequence_ + 1);

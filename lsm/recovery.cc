@@ -99,8 +99,7 @@ class Replay {
       return Status::Ok();
     }
     log_.cut_bytes += reader.tail_bytes();
-    log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt(),
-                             first});
+    log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt(), first});
     return Status::Ok();
   }
 

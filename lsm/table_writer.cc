@@ -89,8 +89,7 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(const std::string& path
   builder.filter_bits_per_key = options.filter_bits_per_key;
   builder.external = true;
   while (builder.table_id == 0) builder.table_id = environment->random->Next();
-  return std::unique_ptr<TableWriter>(
-      std::make_unique<TableWriterImpl>(fs, path, std::move(file).value(), builder));
+  return std::unique_ptr<TableWriter>(std::make_unique<TableWriterImpl>(fs, path, std::move(file).value(), builder));
 }
 
 }  // namespace varve::lsm

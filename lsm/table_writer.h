@@ -24,7 +24,7 @@ class TableWriter {
  public:
   struct Facts {
     uint64_t file_size = 0;
-    uint64_t entries = 0;        // puts and deletes
+    uint64_t entries = 0;  // puts and deletes
     uint64_t range_deletes = 0;
   };
 

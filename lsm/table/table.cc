@@ -251,8 +251,7 @@ void Table::SetSequences(SequenceNumber smallest, SequenceNumber largest) {
   std::vector<RangeTombstone> tombstones;
   r.tail.range_tombstones->AppendTo(&tombstones);
   for (RangeTombstone& tombstone : tombstones) tombstone.seq = smallest;
-  r.tail.range_tombstones =
-      std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(tombstones)));
+  r.tail.range_tombstones = std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(tombstones)));
 }
 
 Result<bool> Table::Get(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, ReadTier tier,
@@ -410,6 +409,26 @@ class TableVerifier {
 };
 
 }  // namespace
+
+Status Table::Salvage(const std::function<Status(std::string_view key, uint64_t trailer, std::string_view value)>& keep,
+                      std::vector<DamagedBlock>* damaged) const {
+  const Rep& r = *rep_;
+  for (size_t i = 0; i < r.tail.block_count(); ++i) {
+    Result<BlockRef> block = r.ReadDataBlock(i, {.memory_only = false, .fill_cache = false});
+    if (!block.ok()) {
+      const uint32_t index = static_cast<uint32_t>(i);
+      damaged->push_back({.offset = r.tail.BlockStart(i),
+                          .size = r.tail.BlockEnd(i) - r.tail.BlockStart(i),
+                          .problem = std::string(block.status().message()),
+                          .smallest = i == 0 ? r.tail.properties.smallest : r.tail.index.KeyAt(index - 1),
+                          .largest = r.tail.index.KeyAt(index)});
+      continue;
+    }
+    BlockIterator it(r.View(*block->get()));
+    for (it.SeekToFirst(); it.Valid(); it.Next()) VARVE_TRY(keep(it.key(), it.trailer(), it.value()));
+  }
+  return Status::Ok();
+}
 
 void Table::Verify(uint64_t* blocks, uint64_t* entries, std::vector<std::string>* problems) const {
   const Rep& r = *rep_;

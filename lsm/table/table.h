@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -83,6 +84,15 @@ class Table : public std::enable_shared_from_this<Table> {
   // Reads every block afresh from the file and checks order, index, filter and counts; adds to *blocks and *entries
   // what was read. Problems are appended as "<path>: ...", one line each.
   void Verify(uint64_t* blocks, uint64_t* entries, std::vector<std::string>* problems) const;
+
+  // A data block that cannot be read, and the keys between which it lies.
+  struct DamagedBlock {
+    uint64_t offset = 0, size = 0;
+    std::string problem, smallest, largest;
+  };
+  // For repair: calls `keep` for every version of the blocks that can be read, in order; its error ends the walk.
+  Status Salvage(const std::function<Status(std::string_view key, uint64_t trailer, std::string_view value)>& keep,
+                 std::vector<DamagedBlock>* damaged) const;
 
   struct Rep;
   const Rep& rep() const { return *rep_; }  // for TableIterator

@@ -47,16 +47,19 @@ Result<std::string> ReadCurrent(FileSystem* fs, const std::string& dir) {
 }
 
 Status ManifestReader::Open(const std::shared_ptr<const TableContext>& context) {
-  context_ = context;
   auto name = ReadCurrent(context->file_system, context->dir);
   if (!name.ok()) return name.status();
-  name_ = *name;
+  Status s = OpenNamed(context, *name);
+  if (!s.Is(StatusCode::kNotFound)) return s;
+  return Status::Corruption(CurrentFileName(context->dir) + ": names " + name_ + ", but that file is missing");
+}
+
+Status ManifestReader::OpenNamed(const std::shared_ptr<const TableContext>& context, const std::string& name) {
+  context_ = context;
+  name_ = name;
   number_ = ParseFileName(name_).number;
   const std::string path = context->dir + "/" + name_;
-  if (Status s = log_.Open(context->file_system, path, number_); !s.ok()) {
-    if (!s.Is(StatusCode::kNotFound)) return s;
-    return Status::Corruption(CurrentFileName(context->dir) + ": names " + name_ + ", but that file is missing");
-  }
+  VARVE_TRY(log_.Open(context->file_system, path, number_));
   bool any = false;
   VARVE_TRY(ReadRecords(&any));
   if (!first_record_seen_) return Status::Corruption(path + ": the manifest holds no whole record");

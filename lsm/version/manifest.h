@@ -40,6 +40,8 @@ class ManifestReader {
  public:
   // kNotFound when there is no CURRENT.
   Status Open(const std::shared_ptr<const TableContext>& context);
+  // A manifest by its name, whether CURRENT names it or not; kNotFound.
+  Status OpenNamed(const std::shared_ptr<const TableContext>& context, const std::string& name);
   // Reads what was appended since; true when there was something.
   Result<bool> Advance();
 

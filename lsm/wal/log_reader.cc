@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kWindowSize = 64 * 1024;           // read at once, at least
 constexpr size_t kWindowKeepMax = 4 * 1024 * 1024;  // a buffer grown beyond this is given back
+constexpr uint64_t kNone = ~uint64_t{0};
 constexpr size_t kIdentityEnd = kLogHeaderSize + kLogIdentitySize;
 
 }  // namespace
@@ -126,14 +127,11 @@ bool LogReader::ParseIdentity() {
   return Stop(End::kEmpty);
 }
 
-// Searches [offset, limit) for the beginnings of valid records: returns the highest mark among them (0: none) and notes in
-// found_end_ where the last one ends.
-uint64_t LogReader::FurthestMark(uint64_t offset, uint64_t limit) {
+// Searches [offset, limit) for the beginning of a valid record: its offset, or kNone.
+uint64_t LogReader::FindRecord(uint64_t offset, uint64_t limit, Record* record) {
   constexpr size_t kTagOffset = 8;
   char tag[4];
   EncodeFixed32(tag, LogTag(number_, salt_));
-  uint64_t furthest = 0;
-  found_end_ = 0;
   while (status_.ok() && offset < limit) {
     const std::string_view window = Window(offset, kLogHeaderSize);
     if (window.size() < kLogHeaderSize) break;
@@ -143,11 +141,19 @@ uint64_t LogReader::FurthestMark(uint64_t offset, uint64_t limit) {
       continue;
     }
     offset += hit - kTagOffset;
-    Record record;
-    if (!ParseAt(offset, &record)) {
-      ++offset;
-      continue;
-    }
+    if (ParseAt(offset, record)) return offset;
+    ++offset;
+  }
+  return kNone;
+}
+
+// The highest mark among the valid records that begin in [offset, limit) (0: none); notes in found_end_ where the last
+// one ends.
+uint64_t LogReader::FurthestMark(uint64_t offset, uint64_t limit) {
+  uint64_t furthest = 0;
+  found_end_ = 0;
+  Record record;
+  while (offset = FindRecord(offset, limit, &record), offset != kNone) {
     furthest = std::max<uint64_t>(furthest, record.synced);
     if (record.synced != 0) earlier_durable_ = true;
     offset = found_end_ = record.end;
@@ -203,6 +209,29 @@ bool LogReader::Next(std::string_view* payload) {
   if (record.synced != 0) earlier_durable_ = true;
   if (record.payload.size() == 1) return Stop(End::kSealed);
   *payload = record.payload;
+  return true;
+}
+
+bool LogReader::SkipDamage(uint64_t* begin, uint64_t* end) {
+  *begin = *end = offset_;
+  if (file_ == nullptr || end_ == End::kSealed) return false;
+  status_ = Status::Ok();
+  Record record;
+  uint64_t found = kNone;
+  if (offset_ == 0) {  // the identity itself is damaged: either copy of the salt may be right
+    const std::string head(Window(0, kIdentityEnd).substr(0, kIdentityEnd));
+    for (size_t at : {kLogHeaderSize + 12, kLogHeaderSize + 24}) {
+      if (head.size() < kIdentityEnd || found != kNone) break;
+      salt_ = DecodeFixed32(head.data() + at);
+      found = FindRecord(kIdentityEnd, file_size_, &record);
+    }
+  } else {
+    found = FindRecord(offset_ + 1, file_size_, &record);
+  }
+  if (found == kNone) return false;
+  *end = offset_ = found;
+  end_ = End::kOpen;
+  done_ = false;
   return true;
 }
 

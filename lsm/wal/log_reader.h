@@ -39,6 +39,9 @@ class LogReader {
   // False at the end or on an error; `*payload` stays valid until the next call.
   bool Next(std::string_view* payload);
   void Resume();
+  // For repair: after Next() has returned false, goes on behind the damage, at the next record that checks. True when
+  // there is one; [*begin, *end) are the bytes in between.
+  bool SkipDamage(uint64_t* begin, uint64_t* end);
 
   const Status& status() const { return status_; }
   End end() const { return end_; }
@@ -60,6 +63,7 @@ class LogReader {
   bool ParseAt(uint64_t offset, Record* record);
   bool ParseIdentity();
   bool ExamineTail(Record* record);
+  uint64_t FindRecord(uint64_t offset, uint64_t limit, Record* record);
   uint64_t FurthestMark(uint64_t offset, uint64_t limit);
   uint64_t TornBytes(std::string_view header) const;
 

@@ -6,10 +6,14 @@
 // acknowledged batches, and of those that failed since the last acknowledgement at most one (its bytes may have arrived
 // in spite of the error; a later batch would have taken its place).
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <set>
 
+#include "lsm/backup.h"
+#include "lsm/repair.h"
+#include "lsm/table_writer.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -80,6 +84,28 @@ class FaultyRun {
     } else {
       EXPECT_TRUE(met_fault()) << s.ToString();
       if (!s.Is(StatusCode::kFenced) || log_sync_failed_) perhaps_.push_back(std::move(next));
+    }
+  }
+  // All of `rows`, or nothing; then perhaps later, when the edit turns out to be on the disk.
+  void Ingest(const Rows& rows, bool move) {
+    if (db_ == nullptr) return;
+    const std::string path = "/load" + std::to_string(++loads_);
+    auto writer = TableWriter::Create(path, machine_.Setup(SmallOptions()));
+    Do(writer.status());
+    if (!writer.ok()) return;
+    for (const auto& [key, value] : rows) Do((*writer)->Put(key, value));
+    auto facts = (*writer)->Finish();
+    Do(facts.status());
+    if (!facts.ok()) return;
+    const Status s = db_->Ingest(std::array{path}, {.move_files = move});
+    Rows next = acknowledged_;
+    for (const auto& [key, value] : rows) next[key] = value;
+    if (s.ok()) {
+      acknowledged_ = std::move(next);
+      perhaps_.clear();
+    } else {
+      EXPECT_TRUE(met_fault()) << s.ToString();
+      perhaps_.push_back(std::move(next));
     }
   }
   void Do(const Status& status) { EXPECT_TRUE(status.ok() || met_fault()) << status.ToString(); }
@@ -192,6 +218,7 @@ class FaultyRun {
   std::unique_ptr<Db> db_;
   Rows acknowledged_;
   std::vector<Rows> perhaps_;  // acknowledged_ and one batch that failed since
+  int loads_ = 0;
   bool log_sync_failed_ = false;
   bool may_be_fenced_ = false;
   bool healed_ = false;
@@ -347,6 +374,118 @@ TEST(ErrorInjectionTest, Checkpoint) {
     ASSERT_TRUE(copy.ok()) << copy.status().ToString();
     EXPECT_EQ(Compare(copy->get(), *rows), "");
   });
+}
+
+TEST(ErrorInjectionTest, Ingest) {
+  Inject("ingest", WalSync::kAlways, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 2, 100);
+    run->Ingest({{"k1010", "a"}, {"k1030", "b"}}, true);
+    Fill(run, 1, 100);
+    run->Ingest({{"k1020", "c"}}, false);
+    Fill(run, 1, 100);
+  });
+}
+
+TEST(ErrorInjectionTest, Backup) {
+  Inject("backup", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    BackupOptions options;
+    options.file_system = &run->machine().fs;
+    options.clock = &run->machine().clock;
+    options.random = &run->machine().random;
+    std::vector<Rows> states;  // of the backups that were made
+    std::vector<uint64_t> ids;
+    const auto back_up = [&] {
+      auto id = Backup::Create(run->db(), "/backups", options);
+      run->Do(id.status());
+      if (!id.ok()) return;
+      Result<Rows> rows = ReadAll(run->db());
+      if (!rows.ok()) return;
+      ids.push_back(*id);
+      states.push_back(*rows);
+    };
+    if (run->db() == nullptr) return;
+    Fill(run, 2, 200);
+    back_up();
+    Fill(run, 2, 200);
+    back_up();
+    Status restored = ids.empty() ? Status::Ok() : Backup::Restore("/backups", ids[0], "/restored", options);
+    run->Do(restored);
+    run->Heal();
+    run->machine().Rest();
+    if (!run->db()->Stats().fenced) back_up();  // a failed one does not stand in the way of the next
+    Machine other(1, run->machine().disk->CrashClone(CrashPlan::DropUnsynced()));
+    options.file_system = &other.fs;
+    if (restored.ok() && !ids.empty()) {
+      auto copy = Db::Open("/restored", other.Setup());
+      ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+      EXPECT_EQ(Compare(copy->get(), states[0]), "");
+    }
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const std::string dir = "/again" + std::to_string(i);
+      const Status s = Backup::Restore("/backups", ids[i], dir, options);
+      ASSERT_TRUE(s.ok()) << s.ToString();
+      auto copy = Db::Open(dir, other.Setup());
+      ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+      EXPECT_EQ(Compare(copy->get(), states[i]), "");
+    }
+  });
+}
+
+TEST(ErrorInjectionTest, Repair) {
+  uint64_t runs = 0;
+  for (const auto effect :
+       {FaultRule::Effect::kNothing, FaultRule::Effect::kPartOfWrite, FaultRule::Effect::kEverything}) {
+    for (uint64_t call = 1;; ++call, ++runs) {
+      SCOPED_TRACE(std::to_string(static_cast<int>(effect)) + ", call " + std::to_string(call));
+      Machine machine(1);
+      Options options = machine.Setup();
+      options.memtable_size = 16 * 1024;
+      Rows rows;
+      Dice dice(3);
+      {
+        auto db = Db::Open(kDir, options);
+        ASSERT_TRUE(db.ok());
+        for (int i = 0; i < 6; ++i) {
+          const Changes changes = RandomChanges(&dice, 10, 80, 200);
+          WriteBatch batch;
+          AddTo(changes, &batch);
+          Apply(changes, &rows);
+          ASSERT_TRUE((*db)->Write({}, batch).ok());
+          if (i == 2) {
+            ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+          }
+        }
+        ASSERT_TRUE((*db)->Close().ok());
+      }
+      for (const std::string& path : FilesEnding(machine.disk.get(), kDir, "")) {
+        if (path.find("MANIFEST") != std::string::npos) {
+          ASSERT_TRUE(machine.disk->Remove(path).ok());
+        }
+      }
+      FaultRule rule = FaultRule::At(machine.fs.CallCount() + call);
+      rule.effect = effect;
+      machine.fs.AddRule(rule);
+      auto report = Repair(kDir, options);
+      const bool met_fault = machine.fs.FaultCount() > 0;
+      ASSERT_TRUE(report.ok() || met_fault) << report.status().ToString();
+      machine.fs.ClearRules();
+      EXPECT_EQ(machine.disk->OpenHandleCount(), 0u);
+      if (!report.ok()) report = Repair(kDir, options);
+      ASSERT_TRUE(report.ok()) << report.status().ToString();
+      auto db = Db::Open(kDir, options);
+      ASSERT_TRUE(db.ok()) << db.status().ToString();
+      // What cannot be read counts as damaged, and is named.
+      if (report->losses.empty() || !met_fault) {
+        EXPECT_EQ(Compare(db->get(), rows), "");
+      }
+      EXPECT_EQ(Problems(db->get()), "");
+      if (!met_fault || HasFailure()) break;
+    }
+  }
+  total_runs += runs;
+  std::printf("%-24s %llu runs\n", "repair", static_cast<unsigned long long>(runs));
 }
 
 TEST(ErrorInjectionTest, Totals) {

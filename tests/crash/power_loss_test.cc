@@ -7,10 +7,15 @@
 // acknowledged survives the next crash. For a sample of the clones every call of the recovery itself is crashed again.
 // VARVE_SEED and VARVE_CRASH_SCALE choose another run and a longer one.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <optional>
+#include <set>
 
+#include "lsm/backup.h"
+#include "lsm/repair.h"
+#include "lsm/table_writer.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -96,9 +101,72 @@ class PowerLoss {
     checkpoints_durable_ = checkpoints_.size();
   }
 
+  // A file of puts and a range delete.
+  void Ingest(const Rows& rows, const std::string& begin, const std::string& end, bool move) {
+    const std::string path = "/load" + std::to_string(states_.size());
+    auto writer = TableWriter::Create(path, machine_.Setup(options_));
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->DeleteRange(begin, end).ok());
+    for (const auto& [key, value] : rows) {
+      ASSERT_TRUE((*writer)->Put(key, value).ok());
+    }
+    ASSERT_TRUE((*writer)->Finish().ok());
+    Rows next = states_.back();
+    if (begin < end) next.erase(next.lower_bound(begin), next.lower_bound(end));
+    for (const auto& [key, value] : rows) next[key] = value;
+    states_.push_back(std::move(next));
+    ASSERT_TRUE(db_->Ingest(std::array{path}, {.move_files = move}).ok());
+    durable_ = acknowledged_ = states_.size() - 1;
+  }
+  void BackUp() {
+    backups_.push_back(states_.back());
+    auto id = Backup::Create(db_.get(), kBackups, BackupSetup(&machine_));
+    ASSERT_TRUE(id.ok()) << id.status().ToString();
+    ASSERT_EQ(*id, backups_.size());
+    backups_durable_ = backups_.size();
+    durable_ = acknowledged_;
+  }
+  void ForgetBackup(uint64_t id) {
+    forgotten_.insert(id);
+    ASSERT_TRUE(Backup::Delete(kBackups, id, BackupSetup(&machine_)).ok());
+  }
+
   static Totals total_;
 
  private:
+  static constexpr char kBackups[] = "/backups";
+  static BackupOptions BackupSetup(Machine* machine) {
+    BackupOptions options;
+    options.file_system = &machine->fs;
+    options.clock = &machine->clock;
+    options.random = &machine->random;
+    return options;
+  }
+  // Every backup that is listed can be restored, and none that was finished is missing.
+  void CheckBackups(Machine* machine, const std::string& where) {
+    if (backups_.empty()) return;
+    std::set<uint64_t> listed;
+    if (auto list = Backup::List(kBackups, BackupSetup(machine)); list.ok()) {
+      for (const BackupInfo& info : *list) listed.insert(info.id);
+    }
+    for (uint64_t id = 1; id <= backups_.size(); ++id) {
+      EXPECT_TRUE(listed.contains(id) || id > backups_durable_ || forgotten_.contains(id))
+          << where << ": backup " << id << " is gone";
+      if (!listed.contains(id)) continue;
+      const Status s = Backup::Restore(kBackups, id, "/restored", BackupSetup(machine));
+      ASSERT_TRUE(s.ok()) << where << ": backup " << id << ": " << s.ToString();
+      {
+        auto db = Db::Open("/restored", machine->Setup(options_));
+        ASSERT_TRUE(db.ok()) << where << ": " << db.status().ToString();
+        EXPECT_EQ(Compare(db->get(), backups_[id - 1]), "") << where << ": backup " << id;
+      }
+      for (const std::string& path : FilesEnding(machine->disk.get(), "/restored", "")) {
+        ASSERT_TRUE(machine->disk->Remove(path).ok());
+      }
+      ASSERT_TRUE(machine->disk->RemoveDir("/restored").ok());
+    }
+  }
+
   void BeforeCall(const FileCall& call) {
     if (::testing::Test::HasFailure()) return;  // one story is enough
     ++totals_.calls;
@@ -167,6 +235,7 @@ class PowerLoss {
     EXPECT_EQ(Problems(db->get()), "") << where;
     CheckValueLogs(machine, db->get(), where);
     CheckCheckpoints(machine, where);
+    CheckBackups(machine, where);
     return std::move(rows).value();
   }
 
@@ -228,6 +297,9 @@ class PowerLoss {
   size_t durable_ = 0;        // of these, promised to survive power loss
   std::vector<std::pair<std::string, Rows>> checkpoints_;
   size_t checkpoints_durable_ = 0;
+  std::vector<Rows> backups_;
+  size_t backups_durable_ = 0;
+  std::set<uint64_t> forgotten_;
   Totals totals_;
 };
 
@@ -356,6 +428,98 @@ TEST(PowerLossTest, ValueLogs) {
   EXPECT_GT(stats.value_log_files, 0u);
   EXPECT_GT(stats.value_log_moved_bytes, 0u) << "no file was emptied: the workload misses its point";
   run.Close();
+}
+
+TEST(PowerLossTest, Ingest) {
+  PowerLoss run("ingest", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 4; ++i) {
+    run.Write(RandomChanges(&run.dice(), 10, 80), false);
+    Rows rows;
+    for (int k = 0; k < 5; ++k) rows[RandomKey(&run.dice(), 80)] = RandomValue(&run.dice());
+    run.Ingest(rows, RandomKey(&run.dice(), 80), RandomKey(&run.dice(), 80), i % 2 == 0);
+    if (i == 2) run.CompactRange({}, {});
+    run.Write(RandomChanges(&run.dice(), 3, 80), i == 3);
+  }
+  run.Close();
+  run.Open();
+  run.Write(RandomChanges(&run.dice(), 3, 80), false);
+  run.Ingest({{"k1010", "v"}}, {}, {}, true);
+  run.Close();
+}
+
+TEST(PowerLossTest, Backups) {
+  PowerLoss run("backups", Seed(), SmallOptions());
+  run.Open();
+  for (int i = 0; i < 3; ++i) {
+    run.Write(RandomChanges(&run.dice(), 20, 80), false);
+    run.BackUp();
+    if (i == 1) run.CompactRange({}, {});
+  }
+  run.ForgetBackup(1);
+  run.ForgetBackup(2);
+  run.Close();
+}
+
+// Repair is cut short at every call, and done again: nothing is lost by that.
+TEST(PowerLossTest, Repair) {
+  for (const bool manifest_lost : {false, true}) {
+    Machine machine(Seed());
+    Dice dice(Seed());
+    Rows rows;
+    {
+      auto db = Db::Open(kDir, machine.Setup(SmallOptions()));
+      ASSERT_TRUE(db.ok());
+      for (int i = 0; i < 12; ++i) {
+        const Changes changes = RandomChanges(&dice, 10, 80, 200);
+        WriteBatch batch;
+        AddTo(changes, &batch);
+        Apply(changes, &rows);
+        ASSERT_TRUE((*db)->Write({}, batch).ok());
+        if (i == 4) {
+          ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+        }
+        if (i == 8) {
+          ASSERT_TRUE((*db)->Flush().ok());
+        }
+      }
+      ASSERT_TRUE((*db)->Close().ok());
+    }
+    ASSERT_TRUE(machine.disk->Remove("/db/CURRENT").ok());
+    if (manifest_lost) {
+      for (const std::string& path : FilesEnding(machine.disk.get(), kDir, "")) {
+        if (path.find("MANIFEST") != std::string::npos) {
+          ASSERT_TRUE(machine.disk->Remove(path).ok());
+        }
+      }
+    }
+    ASSERT_TRUE(machine.disk->SyncDir(kDir).ok());
+    const auto check = [&](Machine* after, const std::string& where) {
+      auto report = Repair(kDir, after->Setup(SmallOptions()));
+      ASSERT_TRUE(report.ok()) << where << ": " << report.status().ToString();
+      auto db = Db::Open(kDir, after->Setup(SmallOptions()));
+      ASSERT_TRUE(db.ok()) << where << ": " << db.status().ToString();
+      EXPECT_EQ(Compare(db->get(), rows), "") << where;
+      EXPECT_EQ(Problems(db->get()), "") << where;
+    };
+    machine.fs.SetHook([&](const FileCall& call) {
+      if (HasFailure()) return;
+      for (const CrashPlan& plan :
+           {CrashPlan::DropUnsynced(), CrashPlan::KeepAll(), CrashPlan::Torn(call.number, 0.5)}) {
+        Machine after(call.number, machine.disk->CrashClone(plan));
+        check(&after, "before call " + std::to_string(call.number) + " (" + std::string(FileOpName(call.op)) + " " +
+                          std::string(call.path) + "), plan " + std::to_string(static_cast<int>(plan.kind)));
+      }
+    });
+    auto report = Repair(kDir, machine.Setup(SmallOptions()));
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    machine.fs.SetHook(nullptr);
+    // What it says is done survives.
+    Machine after(1, machine.disk->CrashClone(CrashPlan::DropUnsynced()));
+    auto db = Db::Open(kDir, after.Setup(SmallOptions()));
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    EXPECT_EQ(Compare(db->get(), rows), "");
+  }
 }
 
 // A mixture, as long as there is time for.

@@ -108,7 +108,9 @@ TEST_F(BackupTest, SurvivesTheDatabase) {
   Fill("a", 300);
   const uint64_t id = Create();
   db_.reset();
-  for (const std::string& path : FilesEnding(machine_.disk.get(), kDir, "")) ASSERT_TRUE(machine_.fs.Remove(path).ok());
+  for (const std::string& path : FilesEnding(machine_.disk.get(), kDir, "")) {
+    ASSERT_TRUE(machine_.fs.Remove(path).ok());
+  }
   ExpectRestores(id, rows_);
 }
 
@@ -259,14 +261,14 @@ TEST_F(BackupTest, RecordLayout) {
   std::string want;
   PutLengthPrefixed(&want, "varve.backup.1");
   PutVarint64(&want, ManualClock::kWallStartMillis);
-  want.push_back(1);                                         // sequence
-  want.push_back(1);                                         // files
+  want.push_back(1);                                          // sequence
+  want.push_back(1);                                          // files
   PutLengthPrefixed(&want, table.substr(table.size() - 10));  // "000003.sst"
   const size_t id_at = stored.size() - std::string("0123456789abcdef-01234567.sst").size();
   PutFixed64(&want, std::stoull(stored.substr(id_at, 16), nullptr, 16));
   PutVarint64(&want, *machine_.disk->FileSize(stored));
   PutFixed32(&want, static_cast<uint32_t>(std::stoul(stored.substr(id_at + 17, 8), nullptr, 16)));
-  want.push_back(1);  // new
+  want.push_back(1);                       // new
   const size_t payload_at = 16 + 28 + 16;  // identity and header: lsm/wal/log_format.h
   EXPECT_EQ(Printable(record.substr(payload_at, want.size())), Printable(want));
 }

@@ -35,8 +35,12 @@ class IngestTest : public ::testing::Test {
   std::string File(const Rows& rows, const std::vector<std::pair<std::string, std::string>>& ranges = {}) {
     const std::string path = "/load" + std::to_string(++files_);
     auto writer = Writer(path);
-    for (const auto& [begin, end] : ranges) EXPECT_TRUE(writer->DeleteRange(begin, end).ok());
-    for (const auto& [key, value] : rows) EXPECT_TRUE(writer->Put(key, value).ok());
+    for (const auto& [begin, end] : ranges) {
+      EXPECT_TRUE(writer->DeleteRange(begin, end).ok());
+    }
+    for (const auto& [key, value] : rows) {
+      EXPECT_TRUE(writer->Put(key, value).ok());
+    }
     auto facts = writer->Finish();
     EXPECT_TRUE(facts.ok()) << facts.status().ToString();
     return path;

@@ -78,6 +78,16 @@ TEST(WriteBatchFormat, GoldenBytes) {
             "6464");
 }
 
+TEST(WriteBatchFormat, IngestUsesUpASequence) {
+  WriteBatch batch;
+  batch.NoteIngest();
+  EXPECT_EQ(Hex(batch.bytes()),
+            "0000000000000000"
+            "01000000"
+            "06"
+            "00");
+}
+
 TEST(WriteBatchFormat, LengthsAreVarints) {
   WriteBatch batch;
   batch.Put(std::string(128, 'k'), std::string(300, 'v'));

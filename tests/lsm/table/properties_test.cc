@@ -53,6 +53,15 @@ TEST(PropertiesFormat, NamesAndValuesInPairs) {
             "0105");
 }
 
+TEST(PropertiesFormat, AnExternalTableSaysSo) {
+  TableProperties p = Sample();
+  const std::string without = p.Encode();
+  p.external = true;
+  EXPECT_EQ(p.Encode(), without.substr(0, without.find(Pair("range_tombstones", "\xe8\x07\x14"))) +
+                            Pair("external", "\1") + Pair("range_tombstones", "\xe8\x07\x14"));
+  EXPECT_TRUE(TableProperties::Decode(p.Encode())->external);
+}
+
 TEST(Properties, WhatWasWrittenIsRead) {
   const Result<TableProperties> read = TableProperties::Decode(Sample().Encode());
   ASSERT_TRUE(read.ok()) << read.status().ToString();

@@ -14,6 +14,8 @@
 
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
+#include "lsm/io/fault_file_system.h"
+#include "lsm/io/memory_file_system.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -344,6 +346,75 @@ TEST(LogReader, FollowerBesideAWriter) {
   }
   EXPECT_TRUE(log->Seal().ok());
   follower.join();
+}
+
+// A recycled file's rest is looked through once, not after every record.
+TEST(LogReader, FollowingARecycledFileReadsLittle) {
+  MemoryFileSystem disk;
+  FaultFileSystem fs(&disk);
+  ASSERT_TRUE(fs.CreateDir("db").ok());
+  {
+    auto stale = fs.Create(kLog);
+    ASSERT_TRUE(stale.ok());
+    ASSERT_TRUE((*stale)->WriteAt(0, std::string(4 << 20, 's')).ok());
+  }
+  LogWriter::Setup setup = Segment(7, kSalt);
+  setup.recycled = true;
+  const auto log = OpenLog(&fs, setup);
+  LogReader reader;
+  ASSERT_TRUE(reader.Open(&fs, kLog, 7).ok());
+  std::string_view payload;
+  EXPECT_FALSE(reader.Next(&payload));
+  size_t bytes = 0;
+  fs.SetHook([&bytes](const FileCall& call) { bytes += call.op == FileOp::kReadAt ? call.size : 0; });
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(log->Append("record " + std::to_string(i)).ok());
+    reader.Resume();
+    ASSERT_TRUE(reader.Next(&payload));
+    EXPECT_FALSE(reader.Next(&payload));
+  }
+  EXPECT_LT(bytes, size_t{100} * 300'000);
+}
+
+TEST(LogReader, SkipDamageGoesOnBehindIt) {
+  ScriptedFiles fs;
+  std::vector<uint64_t> ends;
+  const auto log = OpenLog(&fs, Segment(7, kSalt));
+  for (int i = 0; i < 5; ++i) {
+    ends.push_back(log->size());
+    ASSERT_TRUE(log->Append("record " + std::to_string(i)).ok());
+    ASSERT_TRUE(i != 2 || log->Sync().ok());
+  }
+  ends.push_back(log->size());
+  const std::string whole = fs.Bytes(kLog);
+  for (size_t offset = 0; offset < whole.size(); ++offset) {
+    SCOPED_TRACE(offset);
+    fs.Bytes(kLog)[offset] ^= 0x10;
+    LogReader reader;
+    Status opened = reader.Open(&fs, kLog, 7);
+    int seen = 0, skips = 0;
+    uint64_t lost = 0;
+    for (uint64_t begin = 0, end = 0;;) {
+      std::string_view payload;
+      while (reader.Next(&payload)) ++seen;
+      if (opened.Is(StatusCode::kUnsupported)) break;
+      if (!reader.SkipDamage(&begin, &end)) break;
+      EXPECT_LE(begin, offset);
+      EXPECT_GT(end, offset);
+      lost += end - begin;
+      ++skips;
+    }
+    if (offset < kIdentityEnd) {
+      EXPECT_EQ(seen, 5);
+    } else {
+      EXPECT_EQ(seen, 4);
+      EXPECT_EQ(skips, offset < ends[4] ? 1 : 0);
+      if (skips == 1) {
+        EXPECT_EQ(lost, ends[1] - ends[0]);
+      }
+    }
+    fs.Bytes(kLog) = whole;
+  }
 }
 
 TEST(LogReader, RandomDamageGivesAPrefixOrAnError) {
