@@ -165,13 +165,18 @@ class DbImpl::Changes final : public ChangeIterator {
         return true;
       }
       uint64_t next = 0;
+      bool released = false;
       {
         MutexLock lock(&db_->mu_);
         const auto& segments = db_->log_segments_;
         const auto here = std::find_if(segments.begin(), segments.end(),
                                        [this](const LogSegment& segment) { return segment.number == number_; });
-        if (here == segments.end()) return Fail(Gone(sequence_ + 1, "its segment was released"));
-        if (std::next(here) != segments.end()) next = std::next(here)->number;
+        released = here == segments.end();
+        if (!released && std::next(here) != segments.end()) next = std::next(here)->number;
+      }
+      if (released) {  // it was read to its end, or what follows is gone
+        number_ = 0;
+        continue;
       }
       if (!reader_.status().ok()) return Fail(reader_.status());
       const bool complete = reader_.end() == LogReader::End::kSealed || looked_again_;

@@ -65,7 +65,7 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   auto table = Table::Open(std::move(file).value(), *size, 0, 0, cache_.get());
   if (!table.ok()) return table.status();
   const TableProperties& properties = (*table)->properties();
-  if (!properties.external || properties.largest_seq != 0 || properties.table_id == 0) {
+  if (!properties.external || properties.largest_seq > 1 || properties.table_id == 0) {
     return Status::InvalidArgument(path +
                                    ": a table of a database, not a file made by TableWriter; only those can be "
                                    "taken in");

@@ -10,6 +10,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr int kZstdLevel = 1;
+constexpr SequenceNumber kTombstoneSequence = 1;  // 0 is none; the manifest's takes its place
 
 class TableWriterImpl final : public TableWriter {
  public:
@@ -31,7 +32,7 @@ class TableWriterImpl final : public TableWriter {
       return status_ = Status::InvalidArgument(path_ + ": a bound of a range delete is too large");
     }
     if (begin < end) ++range_deletes_;
-    builder_->AddRangeTombstone({std::string(begin), std::string(end), 0});
+    builder_->AddRangeTombstone({std::string(begin), std::string(end), kTombstoneSequence});
     return Status::Ok();
   }
   uint64_t size_estimate() const override { return builder_ == nullptr ? 0 : builder_->size_estimate(); }

@@ -6,7 +6,7 @@
 // know, so fields can be added; it refuses a block that lacks a field marked * below.
 //
 //   table_id*  entries*  deletes*  range_deletes*  data_blocks*  smallest_seq*  largest_seq*          varint64
-//   external (1: written by TableWriter; its sequences are all 0 and the manifest says what is added)  varint64
+//   external (1: written by TableWriter; it has no sequences but for the 1 of its range tombstones: the manifest has them)  varint64
 //   raw_key_bytes  raw_value_bytes                                                                    varint64
 //   smallest*  largest*                                                                               bytes
 //   largest_exclusive (1: `largest` is the end of a range tombstone, not a key of the table)          varint64
