@@ -127,6 +127,7 @@ class Store {
   bool IsThere(const StoredFile& file) const;
   Status StoreFile(const LiveFiles::File& source, StoredFile* file) const;
   Status CheckTable(const StoredFile& file) const;
+  Status CheckValueLog(const StoredFile& file) const;
   Status WriteRecord(uint64_t id, const Record& record) const;
   void RemoveUnused() const;
   Status FillTarget(const Record& record, const std::string& temporary) const;
@@ -216,6 +217,25 @@ Status Store::CheckTable(const StoredFile& file) const {
   std::vector<std::string> problems;
   (*table)->Verify(&blocks, &entries, &problems);
   return problems.empty() ? Status::Ok() : Status::Corruption(problems.front());
+}
+
+// The same for a file of values: a size before each record, a trailer behind it.
+Status Store::CheckValueLog(const StoredFile& file) const {
+  auto opened = fs_->OpenForRead(StoredPath(file));
+  if (!opened.ok()) return opened.status();
+  auto facts = ReadValueLogFacts(**opened);
+  if (!facts.ok()) return facts.status();
+  uint64_t offset = kValueLogHeaderSize;
+  for (uint64_t i = 0; i < facts->records; ++i) {
+    char size[4];
+    VARVE_TRY(ReadExactly(**opened, offset, sizeof(size), size));
+    const BlockHandle record{.offset = offset + sizeof(size), .size = DecodeFixed32(size)};
+    if (record.size > facts->file_size - record.offset) return Status::Corruption("a record lies outside the file");
+    auto read = ReadBlock(**opened, record, file.content_id);
+    if (!read.ok()) return read.status();
+    offset = record.offset + record.size + kBlockTrailerSize;
+  }
+  return Status::Ok();
 }
 
 Status Store::StoreFile(const LiveFiles::File& source, StoredFile* file) const {

@@ -115,6 +115,10 @@ class Repairer {
   // The table itself when it is sound, a new one with what could be read of it, or null.
   Result<TableFileRef> SaveTable(const TableFileRef& file);
   Result<TableFileRef> Salvage(const TableFileRef& file);
+  Status OpenValueLogs();
+  // Whether the value that a version points to, if it does, can be read.
+  bool ValueIsThere(uint64_t trailer, std::string_view value) const;
+  bool ValuesAreThere(const TableFile& file) const;
   Status ReadLog();
   Status ReadSegment(uint64_t number);
   Status ApplyLogRecord(std::string_view payload, const std::string& path);
@@ -150,6 +154,7 @@ class Repairer {
   DirectoryListing listing_;
   uint64_t next_number_ = 1;
   ManifestState state_;
+  ValueLogFiles value_logs_;          // that tables may point to
   SequenceNumber next_sequence_ = 1;  // of the log
   std::shared_ptr<MemTable> memtable_ = std::make_shared<MemTable>();
   std::vector<std::string> unused_;  // names of files that move to lost/
@@ -162,7 +167,8 @@ Status Repairer::Lock() {
   if (!*exists) return Status::NotFound(dir_ + ": no such directory");
   auto before = ListDirectory(fs_, dir_);
   if (!before.ok()) return before.status();
-  if (!before->has_current && before->manifests.empty() && before->tables.empty() && before->wals.empty()) {
+  if (!before->has_current && before->manifests.empty() && before->tables.empty() && before->value_logs.empty() &&
+      before->wals.empty()) {
     return Status::NotFound(dir_ + ": holds nothing of a database");
   }
   auto lock = fs_->Lock(LockFileName(dir_));
@@ -200,6 +206,7 @@ Result<bool> Repairer::TryManifest(const std::string& name) {
 
 Status Repairer::CheckNamedTables() {
   VersionEdit edit;
+  value_logs_ = state_.version->value_logs();
   for (int n = 0; n < kLevels; ++n) {
     for (const TableFileRef& file : state_.version->level(n)) {
       auto saved = SaveTable(file);
@@ -228,7 +235,7 @@ Result<TableFileRef> Repairer::SaveTable(const TableFileRef& file) {
   } else {
     problems.emplace_back(table.status().message());
   }
-  if (problems.empty()) {
+  if (problems.empty() && ValuesAreThere(*file)) {
     ++report_.tables_kept;
     report_.entries += entries;
     return file;
@@ -244,7 +251,14 @@ Result<TableFileRef> Repairer::Salvage(const TableFileRef& file) {
   TableBuilder builder(std::move(created).value(), options);
   std::string last;
   uint64_t last_trailer = 0;
+  uint64_t values_lost = 0;
+  std::string first_lost, last_lost;
   const KeepVersion keep = [&](std::string_view key, uint64_t trailer, std::string_view value) {
+    if (!ValueIsThere(trailer, value)) {
+      if (values_lost++ == 0) first_lost.assign(key);
+      last_lost.assign(key);
+      return Status::Ok();
+    }
     const bool ascends = builder.entries() == 0 || CompareVersions(last, last_trailer, key, trailer) < 0;
     if (!ascends) return Status::Ok();
     last.assign(key);
@@ -288,6 +302,12 @@ Result<TableFileRef> Repairer::Salvage(const TableFileRef& file) {
       if (builder.entries() > 0) loss.smallest = last;
     }
   }
+  if (values_lost > 0) {
+    RepairLoss& loss =
+        Lose(file->path(), std::to_string(values_lost) + " values that it points to in value-log files cannot be read");
+    loss.smallest = std::move(first_lost);
+    loss.largest = std::move(last_lost);
+  }
   if (builder.entries() == 0 && !any_ranges) {
     Status ignored = fs_->Remove(TableFileName(dir_, number));
     (void)ignored.ok();
@@ -298,6 +318,38 @@ Result<TableFileRef> Repairer::Salvage(const TableFileRef& file) {
   auto facts = builder.Finish();
   if (!facts.ok()) return facts.status();
   return std::make_shared<TableFile>(number, options.table_id, std::move(facts).value(), context_);
+}
+
+bool Repairer::ValueIsThere(uint64_t trailer, std::string_view value) const {
+  if (TrailerKind(trailer) != ValueKind::kValuePointer) return true;
+  ValuePointer pointer;
+  if (!ValuePointer::Decode(value, &pointer)) return false;
+  const ValueLogFile* log = FindValueLog(value_logs_, pointer.file_number);
+  return log != nullptr && log->Verify(pointer).ok();
+}
+
+bool Repairer::ValuesAreThere(const TableFile& file) const {
+  if (file.facts().value_logs.empty()) return true;
+  TableIterator it(file.shared_table(), kOnce);
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    if (!ValueIsThere(it.trailer(), it.value())) return false;
+  }
+  return it.status().ok();
+}
+
+Status Repairer::OpenValueLogs() {
+  for (const uint64_t number : listing_.value_logs) {
+    const std::string path = ValueLogFileName(dir_, number);
+    auto file = fs_->OpenForRead(path);
+    if (!file.ok()) return file.status();
+    auto facts = ReadValueLogFacts(**file);
+    if (facts.ok()) {
+      value_logs_.push_back(std::make_shared<ValueLogFile>(number, *facts, context_));
+    } else {
+      Lose(path, std::string(facts.status().message()));
+    }
+  }
+  return Status::Ok();
 }
 
 // Everything that is a table, in the order in which they were made.
@@ -332,11 +384,13 @@ Result<std::vector<TableFileRef>> Repairer::OpenAllTables() {
 
 Status Repairer::RebuildFromTables() {
   state_ = ManifestState();
+  VARVE_TRY(OpenValueLogs());
   auto tables = OpenAllTables();
   if (!tables.ok()) return tables.status();
   for (const TableFileRef& file : *tables)
     state_.flushed_sequence = std::max(state_.flushed_sequence, file->facts().largest_seq);
   VersionEdit edit;
+  edit.value_logs = value_logs_;
   for (const TableFileRef& file : *tables) edit.added.push_back({0, file});
   // Tables that overlap in keys and in sequences (they lay in different levels) are merged into one level.
   if (ApplyEdit(edit, dir_ + ": repair", &state_).ok()) return Status::Ok();
@@ -467,6 +521,10 @@ Status Repairer::SaveEvidence() {
   }
   for (const uint64_t number : listing_.tables) {
     if (!live.contains(number)) unused_.push_back(NameOf(TableFileName(dir_, number)));
+  }
+  for (const uint64_t number : listing_.value_logs) {
+    if (FindValueLog(state_.version->value_logs(), number) == nullptr)
+      unused_.push_back(NameOf(ValueLogFileName(dir_, number)));
   }
   for (const uint64_t number : listing_.wals) unused_.push_back(NameOf(WalFileName(dir_, number)));
   for (const uint64_t number : listing_.manifests) unused_.push_back(ManifestName(number));

@@ -352,6 +352,7 @@ TableFacts Table::Facts() const {
   facts.smallest = p.smallest;
   facts.largest = p.largest;
   facts.largest_exclusive = p.largest_exclusive;
+  facts.value_logs = p.value_logs;
   return facts;
 }
 
