@@ -61,12 +61,21 @@ Status WriteManifest(FileSystem* fs, RandomSource* random, const std::string& di
 
 Status DbImpl::Checkpoint(const std::string& dir) {
   FileSystem* fs = env_.file_system;
-  return MakeDirectory(fs, WithoutTrailingSlashes(dir), [&](const std::string& temporary) {
+  {
+    MutexLock lock(&mu_);
+    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+    ++jobs_;  // Close waits
+  }
+  Status status = MakeDirectory(fs, WithoutTrailingSlashes(dir), [&](const std::string& temporary) {
     auto live = GetLiveFiles();
     if (!live.ok()) return live.status();
     for (const LiveFiles::File& file : live->files) VARVE_TRY(fs->Link(file.path, temporary + "/" + file.name));
     return WriteManifest(fs, env_.random, temporary, live->manifest);
   });
+  MutexLock lock(&mu_);
+  --jobs_;
+  changed_.SignalAll();
+  return status;
 }
 
 Result<LiveFiles> DbImpl::GetLiveFiles() {
