@@ -190,7 +190,8 @@ class MultiRead {
     }
     if (missing.empty()) return;
     const auto before = [](const BlockAhead* a, const BlockAhead* b) {
-      return std::pair(a->table, a->index) < std::pair(b->table, b->index);
+      // Not by address: one seed gives one order of reads.
+      return a->table == b->table ? a->index < b->index : a->table->path() < b->table->path();
     };
     std::sort(missing.begin(), missing.end(), before);
     std::vector<size_t> firsts;  // of those that want the same block
