@@ -410,14 +410,15 @@ TEST(ErrorInjectionTest, Backup) {
     back_up();
     Fill(run, 2, 200);
     back_up();
-    Status restored = ids.empty() ? Status::Ok() : Backup::Restore("/backups", ids[0], "/restored", options);
+    const bool any = !ids.empty();
+    Status restored = !any ? Status::Ok() : Backup::Restore("/backups", ids[0], "/restored", options);
     run->Do(restored);
     run->Heal();
     run->machine().Rest();
     if (!run->db()->Stats().fenced) back_up();  // a failed one does not stand in the way of the next
     Machine other(1, run->machine().disk->CrashClone(CrashPlan::DropUnsynced()));
     options.file_system = &other.fs;
-    if (restored.ok() && !ids.empty()) {
+    if (restored.ok() && any) {
       auto copy = Db::Open("/restored", other.Setup());
       ASSERT_TRUE(copy.ok()) << copy.status().ToString();
       EXPECT_EQ(Compare(copy->get(), states[0]), "");

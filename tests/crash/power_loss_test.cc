@@ -153,6 +153,12 @@ class PowerLoss {
       EXPECT_TRUE(listed.contains(id) || id > backups_durable_ || forgotten_.contains(id))
           << where << ": backup " << id << " is gone";
       if (!listed.contains(id)) continue;
+      for (const std::string& path : FilesEnding(machine->disk.get(), "/restored", "")) {  // of a crash in this check
+        ASSERT_TRUE(machine->disk->Remove(path).ok());
+      }
+      if (*machine->disk->Exists("/restored")) {
+        ASSERT_TRUE(machine->disk->RemoveDir("/restored").ok());
+      }
       const Status s = Backup::Restore(kBackups, id, "/restored", BackupSetup(machine));
       ASSERT_TRUE(s.ok()) << where << ": backup " << id << ": " << s.ToString();
       {
