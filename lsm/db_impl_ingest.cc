@@ -171,7 +171,9 @@ int DbImpl::LevelForLocked(const TableFacts& facts) const {
   for (const CompactionPlan* plan : running_plans_) {
     if (plan->smallest <= facts.largest && facts.smallest <= plan->largest) return 0;
   }
-  const int base_level = ComputeTargets(version, picker_options()).base_level;
+  if (env_.options.compaction == CompactionStyle::kFifo) return 0;
+  const bool leveled = env_.options.compaction == CompactionStyle::kLeveled;
+  const int base_level = leveled ? ComputeTargets(version, picker_options()).base_level : kLevels - 1;
   int deepest = 0;
   for (int n = 0; n < kLevels && !version.AnyOverlap(n, facts.smallest, facts.largest); ++n) {
     if (n >= base_level) deepest = n;
