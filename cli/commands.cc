@@ -33,6 +33,7 @@ std::string_view Advice(lsm::StatusCode code) {
     case lsm::StatusCode::kReadOnly: return "";
     case lsm::StatusCode::kClosed: return "";
     case lsm::StatusCode::kConflict: return "try again";
+    case lsm::StatusCode::kOutOfRange: return "";
   }
   return "";
 }

@@ -78,6 +78,7 @@ varve_code CodeOf(StatusCode code) {
     case StatusCode::kReadOnly: return VARVE_READ_ONLY;
     case StatusCode::kClosed: return VARVE_CLOSED;
     case StatusCode::kConflict: return VARVE_CONFLICT;
+    case StatusCode::kOutOfRange: return VARVE_OUT_OF_RANGE;
   }
   return VARVE_INTERNAL;
 }
@@ -283,7 +284,7 @@ const char* Piece(std::string_view bytes, size_t* size) {
 extern "C" {
 
 const char* varve_code_name(varve_code code) {
-  for (int i = 0; i <= static_cast<int>(StatusCode::kConflict); ++i) {
+  for (int i = 0; i <= static_cast<int>(StatusCode::kOutOfRange); ++i) {
     const auto engine_code = static_cast<StatusCode>(i);
     if (CodeOf(engine_code) == code) return varve::lsm::StatusCodeName(engine_code).data();  // literals: end in a zero
   }

@@ -25,6 +25,7 @@ std::string_view KindName(ValueKind kind) {
     case ValueKind::kDelete: return "delete";
     case ValueKind::kRangeDelete: return "range delete";
     case ValueKind::kValuePointer: return "value pointer";
+    case ValueKind::kIngest: return "ingest";
   }
   return "unknown";
 }
