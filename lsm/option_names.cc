@@ -19,7 +19,6 @@ constexpr std::array<Unit, 4> kUnits{{{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"K
 constexpr std::array<std::string_view, 3> kModes{"owner", "read-only", "follow"};
 constexpr std::array<std::string_view, 3> kWalSyncs{"never", "every-second", "always"};
 constexpr std::array<std::string_view, 2> kCompressions{"none", "zstd"};
-constexpr std::array<std::string_view, 3> kCompactionStyles{"leveled", "size-tiered", "fifo"};
 constexpr std::array<std::string_view, 2> kFlags{"false", "true"};
 
 // How one type of field is read and written. Parse gives false when the text does not fit.
@@ -54,9 +53,6 @@ bool Parse(std::string_view text, WalSync* field) {
 bool Parse(std::string_view text, Compression* field) {
   return ParseChoice(text, kCompressions, field);
 }
-bool Parse(std::string_view text, CompactionStyle* field) {
-  return ParseChoice(text, kCompactionStyles, field);
-}
 
 std::string Print(size_t value) {
   return BytesText(value);
@@ -75,9 +71,6 @@ std::string Print(WalSync value) {
 }
 std::string Print(Compression value) {
   return std::string(kCompressions[static_cast<size_t>(value)]);
-}
-std::string Print(CompactionStyle value) {
-  return std::string(kCompactionStyles[static_cast<size_t>(value)]);
 }
 
 struct Row {
@@ -110,9 +103,6 @@ constexpr std::array kRows{
     MakeRow<&Options::table_size>("table_size", kSize),
     MakeRow<&Options::value_log_threshold>("value_log_threshold", kSize),
     MakeRow<&Options::memtable_size>("memtable_size", kSize),
-    MakeRow<&Options::compaction>("compaction", "leveled, size-tiered or fifo"),
-    MakeRow<&Options::fifo_bytes_max>("fifo_bytes_max", kSize),
-    MakeRow<&Options::fifo_age_max_s>("fifo_age_max_s", "a whole number of seconds"),
 };
 
 const Row* FindRow(std::string_view name) {
