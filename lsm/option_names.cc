@@ -19,6 +19,7 @@ constexpr std::array<Unit, 4> kUnits{{{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"K
 constexpr std::array<std::string_view, 3> kModes{"owner", "read-only", "follow"};
 constexpr std::array<std::string_view, 3> kWalSyncs{"never", "every-second", "always"};
 constexpr std::array<std::string_view, 2> kCompressions{"none", "zstd"};
+constexpr std::array<std::string_view, 3> kStyles{"leveled", "size-tiered", "fifo"};
 constexpr std::array<std::string_view, 2> kFlags{"false", "true"};
 
 // How one type of field is read and written. Parse gives false when the text does not fit.
@@ -27,12 +28,16 @@ bool Parse(std::string_view text, size_t* field) {
   if (bytes.ok()) *field = *bytes;
   return bytes.ok();
 }
-bool Parse(std::string_view text, int* field) {
-  int value = 0;
+template <typename Number>
+bool ParseNumber(std::string_view text, Number* field) {
+  Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return false;
   *field = value;
   return true;
+}
+bool Parse(std::string_view text, int* field) {
+  return ParseNumber(text, field);
 }
 template <typename Choice>
 bool ParseChoice(std::string_view text, std::span<const std::string_view> names, Choice* field) {
@@ -54,6 +59,10 @@ bool Parse(std::string_view text, Compression* field) {
   return ParseChoice(text, kCompressions, field);
 }
 
+bool Parse(std::string_view text, CompactionStyle* field) {
+  return ParseChoice(text, kStyles, field);
+}
+
 std::string Print(size_t value) {
   return BytesText(value);
 }
@@ -71,6 +80,10 @@ std::string Print(WalSync value) {
 }
 std::string Print(Compression value) {
   return std::string(kCompressions[static_cast<size_t>(value)]);
+}
+
+std::string Print(CompactionStyle value) {
+  return std::string(kStyles[static_cast<size_t>(value)]);
 }
 
 struct Row {
@@ -103,6 +116,10 @@ constexpr std::array kRows{
     MakeRow<&Options::table_size>("table_size", kSize),
     MakeRow<&Options::value_log_threshold>("value_log_threshold", kSize),
     MakeRow<&Options::memtable_size>("memtable_size", kSize),
+    MakeRow<&Options::compaction>("compaction", "leveled, size-tiered or fifo"),
+    MakeRow<&Options::fifo_bytes_max>("fifo_bytes_max", kSize),
+    Row{"fifo_age_max_s", kCount, [](std::string_view t, Options* o) { return ParseNumber(t, &o->fifo_age_max_s); },
+        [](const Options& o) { return std::to_string(o.fifo_age_max_s); }},
 };
 
 const Row* FindRow(std::string_view name) {

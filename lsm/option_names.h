@@ -8,6 +8,7 @@
 //   counts   decimal                                                   "10"
 //   flags    true or false
 //   choices  mode: owner, read-only, follow    wal_sync: never, every-second, always    compression: none, zstd
+//            compaction: leveled, size-tiered, fifo
 // The surroundings (file system, clock, ...) have no text. Threads: free functions on the caller's values.
 #pragma once
 

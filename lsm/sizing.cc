@@ -156,6 +156,9 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   if (!(question.compressible >= 0 && question.compressible <= 1)) {
     return Status::InvalidArgument("compressible is a share: want 0 to 1");
   }
+  if (options.compaction != CompactionStyle::kLeveled) {
+    return Status::InvalidArgument("plans are for leveled compaction; docs/engine.md has figures of the other styles");
+  }
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
   auto sample = Measure(question, options);
