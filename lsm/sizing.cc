@@ -46,8 +46,9 @@ Status Load(const SizingQuestion& question, uint64_t rows, Db* db) {
   VARVE_TRY(db->CompactRange({}, {}));
   VARVE_TRY(db->WaitForBackgroundWork());
   Iterator it = db->NewIterator({.snapshot = nullptr, .batch = nullptr, .lower_bound = {}, .upper_bound = {}});
-  for (it.SeekToFirst(); it.Valid(); it.Next()) {  // opens every table
-  }
+  uint64_t value_bytes = 0;  // looked at, so that every table and value-log file is opened
+  for (it.SeekToFirst(); it.Valid(); it.Next()) value_bytes += it.value().size();
+  if (it.status().ok() && value_bytes != rows * question.value_bytes) return Status::Corruption("the sample lost rows");
   return it.status();
 }
 
