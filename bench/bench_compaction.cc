@@ -69,7 +69,7 @@ int Run(const Settings& settings) {
   std::string value(settings.value, ' ');
   uint64_t bytes = 0, largest = 0;
   for (uint64_t i = 0; i < settings.num; ++i) {
-    char key[17];
+    char key[24];
     std::snprintf(key, sizeof(key), "%016llu", static_cast<unsigned long long>(dice() % settings.keys));
     for (size_t n = 0; n + 8 <= value.size() / (settings.zstd ? 2 : 1); n += 8) {
       const uint64_t noise = dice();

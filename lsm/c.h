@@ -59,7 +59,7 @@ typedef enum varve_code {
   VARVE_FENCED = 9,
   VARVE_READ_ONLY = 10,
   VARVE_CLOSED = 11,
-  VARVE_CONFLICT = 12, /* a transaction was refused: begin it again */
+  VARVE_CONFLICT = 12,     /* a transaction was refused: begin it again */
   VARVE_OUT_OF_RANGE = 13, /* the log does not hold the changes asked for */
   VARVE_OUT_OF_MEMORY = 100,
   VARVE_INTERNAL = 101 /* a defect of Varve: please report the text */

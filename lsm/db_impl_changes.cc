@@ -167,12 +167,12 @@ class DbImpl::Changes final : public ChangeIterator {
       uint64_t next = 0;
       bool released = false;
       {
-        MutexLock lock(&db_->mu_);
-        const auto& segments = db_->log_segments_;
-        const auto here = std::find_if(segments.begin(), segments.end(),
+        DbImpl* const db = db_;
+        MutexLock lock(&db->mu_);
+        const auto here = std::find_if(db->log_segments_.begin(), db->log_segments_.end(),
                                        [this](const LogSegment& segment) { return segment.number == number_; });
-        released = here == segments.end();
-        if (!released && std::next(here) != segments.end()) next = std::next(here)->number;
+        released = here == db->log_segments_.end();
+        if (!released && std::next(here) != db->log_segments_.end()) next = std::next(here)->number;
       }
       if (released) {  // it was read to its end, or what follows is gone
         number_ = 0;

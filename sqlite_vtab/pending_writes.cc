@@ -25,7 +25,7 @@ void Replay(const WriteBatch& from, uint32_t count, IndexedBatch* to) {
       case lsm::ValueKind::kDelete: to->Delete(operation.key); break;
       case lsm::ValueKind::kRangeDelete: to->DeleteRange(operation.key, operation.value); break;
       case lsm::ValueKind::kValuePointer: break;  // never in a batch
-      case lsm::ValueKind::kIngest: break;  // in the engine's log only
+      case lsm::ValueKind::kIngest: break;        // in the engine's log only
     }
   }
 }
