@@ -94,7 +94,8 @@ class Workloads {
         Values values(kValueSize);
         KeyBuffer key;
         uint64_t next = thread * part, before = NowNanos();
-        for (const uint64_t end = next + part; next < end;) {
+        const uint64_t end = next + part;
+        while (next < end) {
           batch.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
           before = Lap(before, mine);
         }

@@ -111,8 +111,9 @@ Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason
   job.facts.reason = reason;
   {
     MutexLock lock(&mu_);
+    const Version& version = *state_.version;
     std::erase_if(tables, [&](const VersionEdit::Added& table) {
-      const auto& files = state_.version->level(table.level);
+      const auto& files = version.level(table.level);
       return table.file->being_compacted || std::find(files.begin(), files.end(), table.file) == files.end();
     });
     if (tables.empty() || StoppedLocked()) return Status::Ok();

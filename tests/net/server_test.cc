@@ -57,6 +57,16 @@ class GatedDb final : public lsm::Db {
                                lsm::SequenceNumber since) override {
     return db_->WriteIfUnchanged(o, b, keys, since);
   }
+  lsm::Status Ingest(std::span<const std::string> files, const lsm::IngestOptions& o) override {
+    return db_->Ingest(files, o);
+  }
+  lsm::Result<std::unique_ptr<lsm::ChangeIterator>> ChangesSince(lsm::SequenceNumber sequence) override {
+    return db_->ChangesSince(sequence);
+  }
+  lsm::Result<std::unique_ptr<lsm::ChangeHold>> HoldChanges(lsm::SequenceNumber sequence, uint64_t bytes_max) override {
+    return db_->HoldChanges(sequence, bytes_max);
+  }
+  lsm::Result<lsm::LiveFiles> GetLiveFiles() override { return db_->GetLiveFiles(); }
   lsm::WritePressure Pressure() const override { return {.level = busy_ ? 2 : 0, .suggested_delay_us = 0}; }
 
   lsm::Result<bool> Get(const lsm::ReadOptions& o, std::string_view k, lsm::PinnedValue* v) override {
