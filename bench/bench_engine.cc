@@ -24,7 +24,7 @@ void WaitUntilIdle() {
   constexpr double kIdleCpuSeconds = 0.002;
   Usage before = ReadUsage();
   for (int quiet = 0; quiet < kQuietWindows;) {
-    std::this_thread::sleep_for(kWindow);
+    std::this_thread::sleep_for(kWindow);  // the window of observation itself: LevelDB offers nothing to wait on
     Usage now = ReadUsage();
     Usage used = now - before;
     before = now;
