@@ -146,12 +146,10 @@ void LogWriter::Prepare(uint64_t offset, uint64_t end) {
 }
 
 Status LogWriter::Sync() {
-  const uint64_t wanted = size();
   synced_once_.store(true, std::memory_order_relaxed);
-  MutexLock lock(&sync_mu_);
   if (fenced_.load(std::memory_order_relaxed)) return FencedStatus();
-  if (synced_size() >= wanted) return Status::Ok();  // somebody's sync began after our bytes were written
   const uint64_t covered = size();
+  if (synced_size() >= covered) return Status::Ok();
   Status status = file_->Sync();
   if (!status.ok()) {
     fenced_.store(true, std::memory_order_release);  // the kernel may have dropped the dirty pages: never retried

@@ -5,8 +5,8 @@
 // its new name) is overwritten from its start and needs zeros only beyond its old length.
 // A failed Append leaves the end where it was: the next one overwrites whatever part reached the file (disk full
 // heals). A failed Sync is for ever: the writer is fenced and every later Append and Sync gives kFenced (rule R5).
-// Threads: Append and Seal by one thread at a time (the commit leader); Sync, size and synced_size by any thread,
-// beside them.
+// Threads: Append and Seal by one thread at a time (the commit leader); Sync by one at a time (Wal sees to it), beside
+// them; size and synced_size by any.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,6 @@
 
 #include "lsm/io/file_system.h"
 #include "lsm/status.h"
-#include "lsm/sync/mutex.h"
 
 namespace varve::lsm {
 
@@ -42,7 +41,7 @@ class LogWriter {
   Status Append(std::string_view payload);
   // Appends the seal; nothing may follow.
   Status Seal();
-  // Makes everything appended before the call durable. Concurrent callers share one sync where they can.
+  // Makes everything appended before the call durable.
   Status Sync();
   // Says that every earlier segment is durable now; records may carry sync marks from here on.
   void set_earlier_durable() { earlier_durable_.store(true, std::memory_order_release); }
@@ -72,9 +71,8 @@ class LogWriter {
   std::atomic<bool> earlier_durable_;
   std::atomic<bool> synced_once_{false};  // Sync() was called: writing ahead pays
   std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender
-  std::atomic<uint64_t> synced_size_{0};  // stored under sync_mu_
-  std::atomic<bool> fenced_{false};       // stored under sync_mu_, for ever
-  Mutex sync_mu_;                         // held across the file's Sync: later callers find their bytes synced
+  std::atomic<uint64_t> synced_size_{0};  // stored by Sync()
+  std::atomic<bool> fenced_{false};       // stored by Sync(), for ever
 };
 
 }  // namespace varve::lsm

