@@ -676,8 +676,18 @@ TEST_P(ModelTest, AgreesWithAMap) {
   if (HasFailure()) ADD_FAILURE() << "VARVE_SEED=" << Seed() << ", step " << run.step();
 }
 
-INSTANTIATE_TEST_SUITE_P(Options, ModelTest, ::testing::ValuesIn(OptionSets()),
-                         [](const auto& set) { return std::string(set.param.name); });
+std::vector<OptionSet> OptionSetsWith(bool threads) {
+  std::vector<OptionSet> sets = OptionSets();
+  std::erase_if(sets, [&](const OptionSet& set) { return set.threads != threads; });
+  return sets;
+}
+
+std::string NameOf(const ::testing::TestParamInfo<OptionSet>& set) {
+  return set.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeded, ModelTest, ::testing::ValuesIn(OptionSetsWith(/*threads=*/false)), NameOf);
+INSTANTIATE_TEST_SUITE_P(Threads, ModelTest, ::testing::ValuesIn(OptionSetsWith(/*threads=*/true)), NameOf);
 
 // A seed replays a run to the last call of the file system: failures can be repeated.
 TEST(ModelDeterminismTest, OneSeedOneRun) {
