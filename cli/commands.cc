@@ -34,6 +34,7 @@ std::string_view Advice(lsm::StatusCode code) {
     case lsm::StatusCode::kClosed: return "";
     case lsm::StatusCode::kConflict: return "try again";
     case lsm::StatusCode::kOutOfRange: return "";
+    case lsm::StatusCode::kOutOfMemory: return "this needs more memory than the system gives";
   }
   return "";
 }

@@ -79,6 +79,7 @@ varve_code CodeOf(StatusCode code) {
     case StatusCode::kClosed: return VARVE_CLOSED;
     case StatusCode::kConflict: return VARVE_CONFLICT;
     case StatusCode::kOutOfRange: return VARVE_OUT_OF_RANGE;
+    case StatusCode::kOutOfMemory: return VARVE_OUT_OF_MEMORY;
   }
   return VARVE_INTERNAL;
 }
@@ -284,11 +285,11 @@ const char* Piece(std::string_view bytes, size_t* size) {
 extern "C" {
 
 const char* varve_code_name(varve_code code) {
-  for (int i = 0; i <= static_cast<int>(StatusCode::kOutOfRange); ++i) {
+  for (int i = 0; i <= static_cast<int>(StatusCode::kOutOfMemory); ++i) {
     const auto engine_code = static_cast<StatusCode>(i);
     if (CodeOf(engine_code) == code) return varve::lsm::StatusCodeName(engine_code).data();  // literals: end in a zero
   }
-  return code == VARVE_OUT_OF_MEMORY ? "out of memory" : code == VARVE_INTERNAL ? "internal" : "unknown";
+  return code == VARVE_INTERNAL ? "internal" : "unknown";
 }
 
 const char* varve_version(void) {
@@ -595,8 +596,15 @@ const char* varve_iterator_key(const varve_iterator* it, size_t* size) {
   return Piece(Stands(it) ? it->iterator.key() : std::string_view(), size);
 }
 
-const char* varve_iterator_value(const varve_iterator* it, size_t* size) {
-  return Piece(Stands(it) ? it->iterator.value() : std::string_view(), size);
+const char* varve_iterator_value(varve_iterator* it, size_t* size) {
+  std::string_view value;
+  if (Stands(it)) {
+    Move(it, [&](varve::lsm::Iterator& iterator) {
+      value = iterator.value();
+      return iterator.status();
+    });
+  }
+  return Piece(value, size);
 }
 
 varve_code varve_iterator_status(const varve_iterator* it, char** error) {

@@ -165,9 +165,10 @@ VARVE_API void varve_iterator_seek(varve_iterator* it, const char* key, size_t k
 VARVE_API void varve_iterator_seek_for_prev(varve_iterator* it, const char* key, size_t key_size); /* last <= key */
 VARVE_API void varve_iterator_next(varve_iterator* it); /* nothing happens when not valid */
 VARVE_API void varve_iterator_prev(varve_iterator* it);
-/* Valid until the iterator moves; NULL and size 0 when not valid. */
+/* Valid until the iterator moves; NULL and size 0 when not valid. A large value may have to be read from the disk: where
+ * that fails, the iterator is not valid any more and its status says why. */
 VARVE_API const char* varve_iterator_key(const varve_iterator* it, size_t* size);
-VARVE_API const char* varve_iterator_value(const varve_iterator* it, size_t* size);
+VARVE_API const char* varve_iterator_value(varve_iterator* it, size_t* size);
 /* A loop also ends on an error: look after it. */
 VARVE_API varve_code varve_iterator_status(const varve_iterator* it, char** error);
 

@@ -129,9 +129,9 @@ class DbImpl final : public Db {
 
   // Commit.
   Status CheckWritable() const;
-  Status CheckBatch(const WriteBatch& batch) const;
   Status Commit(Writer* writer, bool may_wait);
   Status LeadCommit(Writer* leader, bool may_wait);
+  Status CommitGroup(Writer* leader, bool may_wait, size_t* group);
   // A turn at the head of the queue with nothing to write: between the two the caller is the commit leader.
   void TakeTurn(Writer* turn);
   void EndTurn();
@@ -140,6 +140,7 @@ class DbImpl final : public Db {
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();
   Status LogAndApply(WriteBatch& batch);
+  void Apply(const WriteBatch& batch);
   WriteBatch& Gather(Writer* leader);
   bool ActiveIsFull() const;
   Room RoomLocked() const VARVE_REQUIRES(mu_);

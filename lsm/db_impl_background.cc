@@ -274,6 +274,10 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   CheckQuarantineLocked();
   if (flushed != nullptr) sealed_.pop_front();
   InstallViewLocked();
+  // What Ingest adds is visible once it is there, in one step for whoever takes a snapshot or drops what nobody sees.
+  if (visible_.load(std::memory_order_relaxed) < state_.flushed_sequence) {
+    visible_.store(state_.flushed_sequence, std::memory_order_release);
+  }
   AfterChangeLocked();
   return Status::Ok();
 }

@@ -156,7 +156,7 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
   }
   *in_manifest = true;
   Status status = InstallEdit(&edit, nullptr);
-  visible_.store(last_sequence_, std::memory_order_release);
+  if (!status.ok()) visible_.store(last_sequence_, std::memory_order_release);  // used up in the log all the same
   MutexLock lock(&mu_);
   for (const CompactionPlan& place : places) std::erase(running_plans_, &place);
   ScheduleWorkLocked();

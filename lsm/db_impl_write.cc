@@ -1,5 +1,6 @@
 // The commit path: queue, room, log, memtable, visibility, durability. See lsm/README.md, "The life of a write".
 #include <algorithm>
+#include <new>
 
 #include "lsm/conflict_check.h"
 #include "lsm/db_impl.h"
@@ -26,14 +27,9 @@ Status DbImpl::CheckWritable() const {
   return fence_;
 }
 
-Status DbImpl::CheckBatch(const WriteBatch& batch) const {
-  VARVE_TRY(batch.CheckLimits());
-  return Status::Ok();
-}
-
 Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(CheckBatch(batch));
+  VARVE_TRY(batch.CheckLimits());
   if (!batch.empty()) {
     Writer writer(&batch);
     VARVE_TRY(Commit(&writer, /*may_wait=*/true));
@@ -45,7 +41,7 @@ Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
 Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
                                 SequenceNumber since) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(CheckBatch(batch));
+  VARVE_TRY(batch.CheckLimits());
   if (!batch.empty()) {
     // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
     Writer writer(&batch);
@@ -60,9 +56,10 @@ Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, 
 // kConflict when one of `keys` was written above `since`. *until is how far this looked.
 Status DbImpl::CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since,
                               SequenceNumber* until) const {
-  CurrentView::Pin view(view_.get());
+  // The sequence before the view, which then holds every version up to it: what the view lacks is above *until.
   *until = visible_.load(std::memory_order_acquire);
   if (*until == since) return Status::Ok();
+  CurrentView::Pin view(view_.get());
   for (const std::string_view key : keys) {
     auto written = WrittenSince(*view, key, since);
     if (!written.ok()) return written.status();
@@ -76,7 +73,7 @@ Status DbImpl::CheckUnchanged(std::span<const std::string_view> keys, SequenceNu
 
 Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_durable) {
   if (Status s = CheckWritable(); !s.ok()) return s;
-  if (Status s = CheckBatch(batch); !s.ok()) return s;
+  if (Status s = batch.CheckLimits(); !s.ok()) return s;
   if (!batch.empty()) {
     if (Pressure().level >= 2)
       return Status::Busy("the write controller holds writers back until compaction catches up");
@@ -130,28 +127,15 @@ void DbImpl::EndTurn() {
   if (!queue_.empty()) queue_.front()->wake.Signal();
 }
 
+// Whatever happens, the leader and those it wrote for leave the queue.
 Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
-  Status status = CheckWritable();  // once more: since the caller looked, Close may have had its turn
-  if (status.ok()) status = MakeRoom(may_wait, leader->batch->size_bytes());
-  if (status.ok() && !leader->unchanged_keys.empty()) {
-    SequenceNumber until = 0;
-    status = CheckUnchanged(leader->unchanged_keys, leader->unchanged_since, &until);
-  }
   size_t group = 1;
-  if (status.ok()) {
-    WriteBatch& batch = Gather(leader);
-    status = LogAndApply(batch);
-    if (&batch == &gathered_) {
-      // Each writer learns its own sequence.
-      MutexLock lock(&commit_mu_);
-      SequenceNumber next = batch.sequence();
-      uint32_t left = batch.count();
-      for (group = 0; left > 0; ++group) {
-        queue_[group]->batch->SetSequence(next);
-        next += queue_[group]->batch->count();
-        left -= queue_[group]->batch->count();
-      }
-    }
+  Status status;
+  try {
+    status = CommitGroup(leader, may_wait, &group);
+  } catch (const std::bad_alloc&) {
+    status =
+        Status::OutOfMemory("a batch of " + std::to_string(leader->batch->size_bytes()) + " bytes was not written");
   }
   MutexLock lock(&commit_mu_);
   for (size_t i = 0; i < group; ++i) {
@@ -163,6 +147,29 @@ Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
     writer->wake.Signal();
   }
   if (!queue_.empty()) queue_.front()->wake.Signal();
+  return status;
+}
+
+// *group: how many writers of the queue, from its head, the status speaks for.
+Status DbImpl::CommitGroup(Writer* leader, bool may_wait, size_t* group) {
+  VARVE_TRY(CheckWritable());  // once more: since the caller looked, Close may have had its turn
+  VARVE_TRY(MakeRoom(may_wait, leader->batch->size_bytes()));
+  if (!leader->unchanged_keys.empty()) {
+    SequenceNumber until = 0;
+    VARVE_TRY(CheckUnchanged(leader->unchanged_keys, leader->unchanged_since, &until));
+  }
+  WriteBatch& batch = Gather(leader);
+  Status status = LogAndApply(batch);
+  if (&batch != &gathered_) return status;
+  // Each writer learns its own sequence.
+  MutexLock lock(&commit_mu_);
+  SequenceNumber next = batch.sequence();
+  uint32_t left = batch.count();
+  for (*group = 0; left > 0; ++*group) {
+    queue_[*group]->batch->SetSequence(next);
+    next += queue_[*group]->batch->count();
+    left -= queue_[*group]->batch->count();
+  }
   return status;
 }
 
@@ -189,6 +196,21 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
     if (!s.Is(StatusCode::kNoSpace)) Fence(s);
     return s;
   }
+  try {
+    Apply(batch);
+  } catch (const std::bad_alloc&) {
+    // The log holds what the memtable does not: nothing may follow it but a replay.
+    Fence(Status::OutOfMemory("a batch of " + std::to_string(batch.size_bytes()) + " bytes is in the log only"));
+    return CheckWritable();
+  }
+  last_sequence_ = batch.sequence() + batch.count() - 1;
+  visible_.store(last_sequence_, std::memory_order_release);
+  counters_.writes.fetch_add(batch.count(), std::memory_order_relaxed);
+  counters_.write_bytes.fetch_add(batch.size_bytes(), std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+void DbImpl::Apply(const WriteBatch& batch) {
   SequenceNumber seq = batch.sequence();
   WriteBatch::Reader reader(batch.bytes());
   WriteBatch::Operation op;
@@ -200,11 +222,6 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
     }
     ++seq;
   }
-  last_sequence_ = seq - 1;
-  visible_.store(last_sequence_, std::memory_order_release);
-  counters_.writes.fetch_add(batch.count(), std::memory_order_relaxed);
-  counters_.write_bytes.fetch_add(batch.size_bytes(), std::memory_order_relaxed);
-  return Status::Ok();
 }
 
 // However small the limit is, a memtable takes one batch.
@@ -291,13 +308,13 @@ void DbImpl::DelayLocked(size_t bytes) {
 }
 
 Status DbImpl::SealMemTable() {
+  auto fresh = std::make_shared<MemTable>();
   if (Status s = wal_->Rotate(); !s.ok()) {
     if (!s.Is(StatusCode::kNoSpace)) Fence(s);
     return s;
   }
-  auto fresh = std::make_shared<MemTable>();
   MutexLock lock(&mu_);
-  sealed_.push_back({std::move(active_), wal_->current_number(), last_sequence_});
+  sealed_.push_back({active_, wal_->current_number(), last_sequence_});
   active_ = std::move(fresh);
   NoteSegmentLocked();
   InstallViewLocked();

@@ -3,7 +3,8 @@
 // Views are immutable and shared. A point read pins the current one without touching a shared reference count: it
 // publishes the pointer in a slot (a hazard pointer) and checks that it is still current. Whoever installs a new view
 // keeps the old one until no slot names it. Iterators hold a shared_ptr. A read takes its view first and its sequence
-// second: the view then holds every version the sequence may see.
+// second: what the view lacks came after the read began, and the view still has what it replaced. Whoever must not miss
+// a version (the check of a transaction) takes the sequence first.
 #pragma once
 
 #include <array>

@@ -18,6 +18,7 @@ std::string_view StatusCodeName(StatusCode code) {
     case StatusCode::kClosed: return "closed";
     case StatusCode::kConflict: return "conflict";
     case StatusCode::kOutOfRange: return "out of range";
+    case StatusCode::kOutOfMemory: return "out of memory";
   }
   return "unknown";
 }

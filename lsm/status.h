@@ -34,6 +34,7 @@ enum class StatusCode : uint8_t {
   kClosed,           // the database was closed
   kConflict,         // somebody else wrote what an optimistic transaction relies on: begin it again
   kOutOfRange,       // changes only: the log does not hold what was asked for
+  kOutOfMemory,      // an allocation failed before anything was done
 };
 
 // "kCorruption" -> "corruption"; for messages and logs.
@@ -67,6 +68,7 @@ class [[nodiscard]] Status {
   static Status ReadOnly(std::string m) { return {StatusCode::kReadOnly, std::move(m)}; }
   static Status Conflict(std::string m) { return {StatusCode::kConflict, std::move(m)}; }
   static Status OutOfRange(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
+  static Status OutOfMemory(std::string m) { return {StatusCode::kOutOfMemory, std::move(m)}; }
   static Status Closed() { return {StatusCode::kClosed, "the database is closed"}; }
 
   bool ok() const { return rep_ == nullptr; }

@@ -20,6 +20,7 @@ std::string_view Prefix(lsm::StatusCode code) {
     case lsm::StatusCode::kClosed: return "ERR ";
     case lsm::StatusCode::kConflict: return "ERR ";
     case lsm::StatusCode::kOutOfRange: return "ERR ";
+    case lsm::StatusCode::kOutOfMemory: return "OOM ";
   }
   return "ERR ";
 }

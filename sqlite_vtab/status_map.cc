@@ -21,6 +21,7 @@ int SqliteCode(lsm::StatusCode code) {
     case lsm::StatusCode::kClosed: return SQLITE_MISUSE;
     case lsm::StatusCode::kConflict: return SQLITE_BUSY_SNAPSHOT;
     case lsm::StatusCode::kOutOfRange: return SQLITE_RANGE;
+    case lsm::StatusCode::kOutOfMemory: return SQLITE_NOMEM;
   }
   return SQLITE_INTERNAL;
 }

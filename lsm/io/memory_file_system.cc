@@ -100,8 +100,9 @@ class File {
 
   void Write(uint64_t offset, std::string_view data) {
     if (data.empty()) return;
-    size_ = std::max<uint64_t>(size_, offset + data.size());
-    blocks_.resize((size_ + kBlockSize - 1) / kBlockSize);
+    const uint64_t size = std::max<uint64_t>(size_, offset + data.size());
+    blocks_.resize((size + kBlockSize - 1) / kBlockSize);  // may throw
+    size_ = size;
     while (!data.empty()) {
       const size_t in_block = offset % kBlockSize;
       const size_t count = std::min(data.size(), kBlockSize - in_block);

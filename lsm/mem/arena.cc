@@ -57,10 +57,12 @@ size_t Arena::NextBlockSize(size_t piece_size) {
 }
 
 char* Arena::AddBlock(size_t size, bool own) {
+  Block& block = blocks_.emplace_back(Block{nullptr, 0, false, own});  // its place first: either may find no memory
   char* data = size == kHugeBlockSize ? MapAligned(size) : nullptr;
-  const bool mapped = data != nullptr;
-  if (!mapped) data = static_cast<char*>(::operator new(size));
-  blocks_.push_back({data, size, mapped, own});
+  block.mapped = data != nullptr;
+  if (!block.mapped) data = static_cast<char*>(::operator new(size));
+  block.data = data;
+  block.size = size;
   memory_bytes_.store(memory_bytes() + size, std::memory_order_relaxed);
   return data;
 }

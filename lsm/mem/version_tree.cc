@@ -135,13 +135,12 @@ void VersionTree::Page::Redigest() {
   }
 }
 
-VersionTree::Page* VersionTree::NewPage(bool leaf, const MemEntry* low) {
-  const size_t size = sizeof(Page) + (leaf ? 0 : kSlots * sizeof(std::atomic<Page*>));
-  return new (arena_->Allocate(size)) Page(leaf, low);
+char* VersionTree::PageMemory(bool leaf) {
+  return arena_->Allocate(sizeof(Page) + (leaf ? 0 : kSlots * sizeof(std::atomic<Page*>)));
 }
 
 void VersionTree::Reset() {
-  first_leaf_ = recent_leaf_ = NewPage(/*leaf=*/true, nullptr);
+  first_leaf_ = recent_leaf_ = new (PageMemory(/*leaf=*/true)) Page(/*is_leaf=*/true, nullptr);
   root_.store(first_leaf_, std::memory_order_release);
 }
 
@@ -236,18 +235,22 @@ void VersionTree::Insert(const MemEntry* entry) {
 void VersionTree::InsertAndSplit(const Path& path, const MemEntry* entry) {
   int room = path.size - 1;
   while (room >= 0 && path.pages[room]->count.load(std::memory_order_relaxed) == kSlots) --room;
+  // All memory first: if there is none, no page may be left in the middle of a change, where its readers would wait.
+  char* memory[kHeightMax + 1];
+  for (int i = room + 1; i < path.size; ++i) memory[i] = PageMemory(path.pages[i]->leaf);
+  if (room < 0) memory[path.size] = PageMemory(/*leaf=*/false);
   for (int i = std::max(room, 0); i < path.size; ++i) path.pages[i]->BeginChange();
 
   Page* child = nullptr;
   for (int i = path.size - 1; i > room; --i) {
     const uint32_t at = path.at[i] + (child != nullptr ? 1 : 0);  // behind the child that was split
-    child = SplitAround(path.pages[i], at, entry, child);
+    child = SplitAround(path.pages[i], memory[i], at, entry, child);
     entry = child->low;
   }
   if (room >= 0) {
     path.pages[room]->Insert(path.at[room] + 1, entry, child);
   } else {
-    Page* const root = NewPage(/*leaf=*/false, nullptr);
+    Page* const root = new (memory[path.size]) Page(/*is_leaf=*/false, nullptr);
     root->Set(0, 0, nullptr, path.pages[0]);
     root->count.store(1, std::memory_order_relaxed);
     root->Insert(1, entry, child);
@@ -256,12 +259,13 @@ void VersionTree::InsertAndSplit(const Path& path, const MemEntry* entry) {
   for (int i = std::max(room, 0); i < path.size; ++i) path.pages[i]->EndChange();
 }
 
-// Moves the upper half of `left` to a new page, which it returns, and inserts. Versions that come in ascending order leave
-// full pages behind.
-VersionTree::Page* VersionTree::SplitAround(Page* left, uint32_t at, const MemEntry* entry, Page* child) {
+// Moves the upper half of `left` to a new page in `memory`, which it returns, and inserts. Versions that come in ascending
+// order leave full pages behind.
+VersionTree::Page* VersionTree::SplitAround(Page* left, char* memory, uint32_t at, const MemEntry* entry, Page* child) {
   Page* const after = left->next.load(std::memory_order_relaxed);
   const uint32_t keep = after == nullptr && at == kSlots ? kSlots : kSlots / 2;
-  Page* const right = NewPage(left->leaf, keep == kSlots ? entry : left->entries[keep].load(std::memory_order_relaxed));
+  const MemEntry* const low = keep == kSlots ? entry : left->entries[keep].load(std::memory_order_relaxed);
+  Page* const right = new (memory) Page(left->leaf, low);
   right->skip.store(left->skip.load(std::memory_order_relaxed), std::memory_order_relaxed);
   for (uint32_t i = keep; i < kSlots; ++i) right->Copy(i - keep, *left, i);
   right->count.store(kSlots - keep, std::memory_order_relaxed);

@@ -100,9 +100,9 @@ class VersionTree {
     int size = 0;
   };
 
-  Page* NewPage(bool leaf, const MemEntry* low);
+  char* PageMemory(bool leaf);
   void InsertAndSplit(const Path& path, const MemEntry* entry);
-  Page* SplitAround(Page* left, uint32_t at, const MemEntry* entry, Page* child);
+  Page* SplitAround(Page* left, char* memory, uint32_t at, const MemEntry* entry, Page* child);
   Place Find(const Target& target, bool before) const;
   static bool Holds(const Page& page, const Target& target);
   static uint32_t Search(const Page& page, uint32_t first, const Target& target, bool or_equal);

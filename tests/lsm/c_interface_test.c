@@ -359,6 +359,37 @@ static void test_damage(void) {
   OK(varve_close(db, &error));
 }
 
+/* A large value lies in a file of its own and is read when it is asked for: that can fail. */
+static void test_damaged_value(void) {
+  varve_db* db = open_db("damaged_value");
+  varve_iterator* it = NULL;
+  char command[1200];
+  char* large = malloc(100001);
+  size_t size = 1;
+  memset(large, 'v', 100000);
+  large[100000] = 0;
+  put(db, "a", "small");
+  put(db, "b", large);
+  free(large);
+  OK(varve_flush(db, &error));
+  OK(varve_close(db, &error));
+  snprintf(command, sizeof command, "for f in %s/*.vlog; do printf Z | dd of=$f bs=1 seek=60 conv=notrunc 2>/dev/null; done",
+           path("damaged_value"));
+  CHECK(system(command) == 0);
+  db = open_db("damaged_value");
+  it = varve_iterator_create(db, NULL);
+  varve_iterator_seek_to_first(it);
+  CHECK(varve_iterator_valid(it) && varve_iterator_value(it, &size) != NULL && size == 5);
+  OK(varve_iterator_status(it, &error));
+  varve_iterator_next(it);
+  CHECK(varve_iterator_valid(it));
+  CHECK(varve_iterator_value(it, &size) == NULL && size == 0);
+  CHECK(!varve_iterator_valid(it));
+  FAILS(varve_iterator_status(it, &error), VARVE_CORRUPTION, ".vlog");
+  varve_iterator_destroy(it);
+  OK(varve_close(db, &error));
+}
+
 /* A NULL in a place where it makes no sense is an error, not a crash; *error is replaced, not leaked. */
 static void test_nulls(void) {
   varve_db* db = open_db("nulls");
@@ -425,6 +456,7 @@ int main(void) {
   test_transactions();
   test_house();
   test_damage();
+  test_damaged_value();
   test_nulls();
   snprintf(command, sizeof command, "rm -rf %s", root);
   CHECK(system(command) == 0);

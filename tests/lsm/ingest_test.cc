@@ -1,5 +1,7 @@
 // Files made by TableWriter, and what becomes of them in a database.
 #include <array>
+#include <atomic>
+#include <thread>
 
 #include "lsm/table_writer.h"
 #include "tests/lsm/db_test_util.h"
@@ -253,6 +255,52 @@ TEST_F(IngestTest, TheWriterChecksItsInput) {
 }
 
 // A compaction that runs meanwhile must not find the file in its output's place.
+// Each file deletes all that the one before it put: whoever looks sees exactly one file's rows, whatever is dropped.
+TEST(IngestThreads, SnapshotsSeeOneFileWhole) {
+  MemoryFileSystem disk;
+  Options options;
+  options.file_system = &disk;
+  options.memtable_size = 32 * 1024;
+  options.background_threads = 2;
+  auto opened = Db::Open(kDir, options);
+  ASSERT_TRUE(opened.ok());
+  Db* db = opened->get();
+  const auto ingest = [&](int round) {
+    const std::string path = "/load" + std::to_string(round);
+    auto writer = TableWriter::Create(path, options);
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->DeleteRange("a", "z").ok());
+    for (const char* key : {"b", "k", "y"}) ASSERT_TRUE((*writer)->Put(key, std::to_string(round)).ok());
+    ASSERT_TRUE((*writer)->Finish().ok());
+    const Status s = db->Ingest(std::array{path}, {.move_files = true});
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  };
+  ingest(0);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 2; ++reader) {
+    readers.emplace_back([&] {
+      PinnedValue value;
+      while (!done) {
+        const auto snapshot = db->GetSnapshot();
+        ReadOptions at;
+        at.snapshot = snapshot.get();
+        std::vector<std::string> seen;
+        for (const char* key : {"b", "k", "y"}) {
+          auto found = db->Get(at, key, &value);
+          ASSERT_TRUE(found.ok()) << found.status().ToString();
+          seen.push_back(*found ? value.ToString() : "nothing");
+        }
+        ASSERT_NE(seen[0], "nothing");
+        ASSERT_TRUE(seen[0] == seen[1] && seen[1] == seen[2]) << seen[0] << " " << seen[1] << " " << seen[2];
+      }
+    });
+  }
+  for (int round = 1; round <= 200; ++round) ingest(round);
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+}
+
 TEST_F(IngestTest, BesideARunningCompaction) {
   for (int round = 0; round < 40; ++round) {
     Rows rows;  // every tenth key: the gaps are the files' places

@@ -21,6 +21,7 @@ TEST(StatusMap, EveryCodeHasItsOwnMeaning) {
   EXPECT_EQ(SqliteCode(StatusCode::kClosed), SQLITE_MISUSE);
   EXPECT_EQ(SqliteCode(StatusCode::kConflict) & 0xff, SQLITE_BUSY);
   EXPECT_EQ(SqliteCode(StatusCode::kOutOfRange), SQLITE_RANGE);
+  EXPECT_EQ(SqliteCode(StatusCode::kOutOfMemory), SQLITE_NOMEM);
 }
 
 }  // namespace
