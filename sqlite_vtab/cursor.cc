@@ -232,7 +232,9 @@ Status Cursor::Settle() {
       }
     }
     if (source_ == Source::kEnd || table_.kind() == ModuleKind::kRaw) return {};
-    Result<bool> visible = Visible(RowRecord());
+    Result<std::string_view> record = RowRecord();
+    if (!record.ok()) return record.status();
+    Result<bool> visible = Visible(*record);
     if (!visible.ok()) return visible.status();
     if (*visible) return {};
     VARVE_TRY(Advance());
@@ -256,27 +258,34 @@ std::string_view Cursor::RowKey() const {
   }
 }
 
-std::string_view Cursor::RowRecord() const {
+// A large value is read from the disk when it is asked for; one that cannot be is empty.
+Result<std::string_view> Cursor::RowRecord() const {
   switch (source_) {
     case Source::kPoint: return point_.view();
     case Source::kList: return piece_values_[piece_index_].view();
-    default: return iterator_->value();
+    default: break;
   }
+  const std::string_view value = iterator_->value();
+  if (value.empty() && !iterator_->status().ok()) return iterator_->status();
+  return value;
 }
 
 // An UPDATE that does not mention a column asks for it in vain (sqlite3_vtab_nochange): xUpdate keeps what is stored.
-void Cursor::Column(sqlite3_context* context, int column) {
+int Cursor::Column(sqlite3_context* context, int column) {
   if (column == kKeyColumn) {
     ReturnBytes(context, RowKey().substr(table_.prefix().size()), table_.arguments().key_type);
-    return;
-  }
-  if (sqlite3_vtab_nochange(context) != 0) return;
-  if (column == kValueColumn) {
-    ReturnBytes(context, table_.kind() == ModuleKind::kRaw ? RowRecord() : string_.value,
-                table_.arguments().value_type);
+  } else if (sqlite3_vtab_nochange(context) != 0) {
+    return SQLITE_OK;
+  } else if (column == kValueColumn && table_.kind() == ModuleKind::kRaw) {
+    Result<std::string_view> value = RowRecord();
+    if (!value.ok()) return table_.Fail(value.status());
+    ReturnBytes(context, *value, table_.arguments().value_type);
+  } else if (column == kValueColumn) {
+    ReturnBytes(context, string_.value, table_.arguments().value_type);
   } else if (column == kTtlColumn && string_.expire_ms != 0) {
     sqlite3_result_int64(context, static_cast<sqlite3_int64>(string_.expire_ms) - view_->now_ms);
   }
+  return SQLITE_OK;
 }
 
 }  // namespace varve::sqlite_vtab

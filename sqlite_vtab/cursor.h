@@ -29,7 +29,7 @@ class Cursor : public sqlite3_vtab_cursor {
   int Filter(int plan_bits, const char* plan_text, std::span<sqlite3_value*> values);
   int Next();
   bool eof() const { return source_ == Source::kEnd; }
-  void Column(sqlite3_context* context, int column);
+  int Column(sqlite3_context* context, int column);
 
  private:
   enum class Source : uint8_t { kEnd, kPoint, kList, kForward, kBackward };
@@ -56,7 +56,7 @@ class Cursor : public sqlite3_vtab_cursor {
   bool OutOfRange() const;
   lsm::Result<bool> Visible(std::string_view record);
   std::string_view RowKey() const;
-  std::string_view RowRecord() const;
+  lsm::Result<std::string_view> RowRecord() const;
 
   Table& table_;
   const std::shared_ptr<const View> view_;

@@ -209,10 +209,7 @@ int XEof(sqlite3_vtab_cursor* cursor) noexcept {
 }
 
 int XColumn(sqlite3_vtab_cursor* cursor, sqlite3_context* context, int column) noexcept {
-  return Guarded([&] {
-    CursorOf(cursor)->Column(context, column);
-    return SQLITE_OK;
-  });
+  return Guarded([&] { return CursorOf(cursor)->Column(context, column); });
 }
 
 // SQLite never asks for the rowid of a table without one.

@@ -98,8 +98,10 @@ class PosixReadableFile final : public ReadableFile {
 };
 
 // A shared, writable mapping of a part of a file. Bytes stored in it are in the page cache at once, as after pwrite: they
-// survive the process, and fdatasync covers them. What could turn a store into a SIGBUS is ruled out before it is
-// handed out: the blocks are allocated, the pages are present, and only file systems are taken that write in place.
+// survive the process, and fdatasync covers them. Before it is handed out, the blocks are allocated and the pages present,
+// and only file systems are taken that write in place and share no blocks between files, so that a full disk cannot turn
+// a store into a SIGBUS. What still can: somebody else truncates the file, or the device fails so that the file system
+// shuts down. Nothing acknowledged is lost then, but the process ends where pwrite would have said EIO.
 class MappedRange {
  public:
   MappedRange() = default;
@@ -140,11 +142,11 @@ class MappedRange {
 
  private:
   static bool WritesInPlace(int fd) {
-    constexpr long kExt = 0xEF53, kXfs = 0x58465342, kTmpfs = 0x01021994;
+    constexpr long kExt = 0xEF53, kTmpfs = 0x01021994;
     struct statfs info;
     if (::fstatfs(fd, &info) != 0) return false;
     const long type = static_cast<long>(info.f_type);
-    return type == kExt || type == kXfs || type == kTmpfs;
+    return type == kExt || type == kTmpfs;
   }
 
   char* data_ = nullptr;

@@ -149,7 +149,6 @@ Status LogWriter::Sync() {
   synced_once_.store(true, std::memory_order_relaxed);
   if (fenced_.load(std::memory_order_relaxed)) return FencedStatus();
   const uint64_t covered = size();
-  if (synced_size() >= covered) return Status::Ok();
   Status status = file_->Sync();
   if (!status.ok()) {
     fenced_.store(true, std::memory_order_release);  // the kernel may have dropped the dirty pages: never retried

@@ -1,7 +1,6 @@
 #include "lsm/wal/wal.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "lsm/wal/log_format.h"
@@ -74,55 +73,31 @@ Status Wal::Rotate() {
 // waiting. Figures: docs/experiments.md.
 Status Wal::Sync() {
   const uint64_t wanted = appended_bytes_.load(std::memory_order_acquire);
-  sync_mu_.Lock();
-  arrived_.fetch_add(1, std::memory_order_relaxed);
-  while (syncing_) {
-    sync_ended_.Wait(&sync_mu_);
-    if (durable_bytes_ >= wanted) {
-      sync_mu_.Unlock();
-      return Status::Ok();
-    }
+  {
+    MutexLock lock(&sync_mu_);
+    while (syncing_ && durable_bytes_ < wanted) sync_ended_.Wait(&sync_mu_);
+    if (durable_bytes_ >= wanted) return Status::Ok();
+    syncing_ = true;
   }
-  syncing_ = true;
-  const uint64_t patience_us = expected_ > 0 ? sync_us_ / 4 : 0;
-  const uint64_t expected = expected_;
-  sync_mu_.Unlock();
-
-  const uint64_t called_us = SystemClock()->MonotonicMicros();
-  uint64_t begun_us = called_us;
-  while (arrived_.load(std::memory_order_relaxed) < expected && begun_us - called_us < patience_us) {
-    std::this_thread::yield();
-    begun_us = SystemClock()->MonotonicMicros();
-  }
-  const uint64_t served = arrived_.exchange(0, std::memory_order_relaxed);
   const uint64_t covered = appended_bytes_.load(std::memory_order_acquire);
   Status status = SyncSegments();
-
   MutexLock lock(&sync_mu_);
   syncing_ = false;
   if (status.ok()) durable_bytes_ = covered;
-  sync_us_ = SystemClock()->MonotonicMicros() - begun_us;
-  // Those who waited meanwhile, and those served now: they will soon be back.
-  const uint64_t waiting = arrived_.load(std::memory_order_relaxed);
-  expected_ = waiting > 0 ? waiting + served : 0;
   sync_ended_.SignalAll();
   return status;
 }
 
 Status Wal::SyncSegments() {
-  struct Target {
-    std::shared_ptr<LogWriter> segment;
-    uint64_t size;
-  };
-  std::vector<Target> targets;
+  std::vector<std::shared_ptr<LogWriter>> segments;
   {
     MutexLock lock(&mu_);
-    for (const auto& segment : segments_) targets.push_back({segment, segment->size()});
+    segments.assign(segments_.begin(), segments_.end());
   }
-  for (const Target& target : targets) {
-    target.segment->set_earlier_durable();  // all before it are synced by now
-    if (target.segment->synced_size() >= target.size) continue;
-    VARVE_TRY(target.segment->Sync());
+  for (const auto& segment : segments) {
+    segment->set_earlier_durable();  // all before it are synced by now
+    if (segment->synced_size() >= segment->size()) continue;
+    VARVE_TRY(segment->Sync());
     syncs_.fetch_add(1, std::memory_order_relaxed);
   }
   return Status::Ok();
@@ -155,8 +130,8 @@ uint64_t Wal::current_number() const {
 }
 
 bool Wal::NeedsSync() const {
-  MutexLock lock(&mu_);
-  return std::any_of(segments_.begin(), segments_.end(), [](const auto& s) { return s->synced_size() < s->size(); });
+  MutexLock lock(&sync_mu_);
+  return durable_bytes_ < appended_bytes_.load(std::memory_order_acquire);
 }
 
 }  // namespace varve::lsm

@@ -38,8 +38,8 @@ class Wal {
   Status Append(std::string_view payload);
   // On an error nothing has changed: the last segment goes on.
   Status Rotate();
-  // Everything appended before the call is durable on return. After a failure every later Sync and Append fails (rule
-  // R5).
+  // Everything appended before the call is durable on return. After a failure nothing may be acknowledged any more (rule
+  // R5): the segment that failed refuses everything, and the database stops writing.
   Status Sync();
   // Segments below `number` are not needed any more: kept for reuse, a few, or removed.
   void Release(uint64_t number);
@@ -61,16 +61,11 @@ class Wal {
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> syncs_{0};
-  Mutex sync_mu_;
+  mutable Mutex sync_mu_;
   CondVar sync_ended_;
   bool syncing_ VARVE_GUARDED_BY(sync_mu_) = false;        // one at a time: segments are synced in order
   uint64_t durable_bytes_ VARVE_GUARDED_BY(sync_mu_) = 0;  // of appended_bytes_
-  // When several threads sync, half of them would always just miss a sync that another begins. So it waits for whom the last
-  // one served, at most a quarter of what a sync takes.
-  std::atomic<uint64_t> arrived_{0};                  // callers since the last sync began; added to under sync_mu_
-  uint64_t expected_ VARVE_GUARDED_BY(sync_mu_) = 0;  // callers worth waiting for; 0: there is only one
-  uint64_t sync_us_ VARVE_GUARDED_BY(sync_mu_) = 0;   // what the last one took
-  mutable Mutex mu_;                                  // held for moments only
+  mutable Mutex mu_;                                       // held for moments only
   std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
   std::vector<uint64_t> recycled_ VARVE_GUARDED_BY(mu_);
   std::shared_ptr<LogWriter> current_;  // the appender's copy of segments_.back()

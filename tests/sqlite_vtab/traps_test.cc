@@ -8,8 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
+#include "lsm/db.h"
 #include "tests/sqlite_vtab/harness.h"
 
 namespace varve::sqlite_vtab {
@@ -46,6 +49,33 @@ TEST_F(Traps, BoundsWorkInEitherOrder) {
   Fill("('10','a'),('11','b'),('12','c'),('13','d'),('14','e')");
   EXPECT_EQ(sql.Rows("select key from raw where key>'10' and key<='13'"), Strings({"text:11", "text:12", "text:13"}));
   EXPECT_EQ(sql.Rows("select key from raw where key<='13' and key>'10'"), Strings({"text:11", "text:12", "text:13"}));
+}
+
+// A row whose value has a file of its own is there before its value is read: when that fails, the query fails.
+TEST(LargeValues, OneThatCannotBeReadIsAnErrorNotEmpty) {
+  TempDir dir;
+  {
+    lsm::Options options;
+    auto db = lsm::Db::Open(dir.path("db"), options);
+    ASSERT_TRUE(db.ok());
+    ASSERT_TRUE((*db)->Put({}, "k", std::string(100'000, 'v')).ok());
+    ASSERT_TRUE((*db)->Flush().ok());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path("db"))) {
+    if (entry.path().extension() != ".vlog") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(60).put('Z');
+  }
+  Connection sql;
+  sql.Must(CreateTable("raw", "varve", dir.path("db")));
+  EXPECT_EQ(sql.Rows("select key from raw"), Strings({"text:k"}));
+  for (const char* query :
+       {"select value from raw limit 1", "select value from raw where key = 'k'",
+        "select value from raw order by key desc", "select length(value) from raw where key > 'a'"}) {
+    const Outcome out = sql.Run(query);
+    EXPECT_EQ(out.code & 0xff, SQLITE_CORRUPT) << query;
+    EXPECT_NE(out.message.find(".vlog"), std::string::npos) << query << ": " << out.message;
+  }
 }
 
 // lsm1: k=1.5 matched key 1, a blob matched a text key.

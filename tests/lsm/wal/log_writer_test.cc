@@ -232,7 +232,6 @@ TEST(LogWriter, SealAtReplacesATornTail) {
   EXPECT_EQ(sealed.end, LogReader::End::kSealed);
 }
 
-// The first sync is held inside the file until all others are waiting: one more sync must do for all of them.
 TEST(LogWriter, AppenderAndSyncerRunTogether) {
   ScriptedFiles fs;
   LogWriter::Setup setup = Segment(7, 1);
