@@ -10,6 +10,7 @@
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
 #include "lsm/io/copy_file.h"
+#include "lsm/io/path.h"
 #include "lsm/live_files.h"
 #include "lsm/version/file_names.h"
 #include "lsm/wal/log_reader.h"

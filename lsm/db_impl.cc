@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "lsm/io/path.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -19,17 +20,6 @@ constexpr int kAsyncReadsMax = 1024;                  // GetAsync says so to its
 constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
 
 }  // namespace
-
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::string WithoutTrailingSlashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
 
 Result<Environment> ResolveOptions(const Options& options) {
   if (options.memory_budget < kBudgetMin) {

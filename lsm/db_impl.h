@@ -47,8 +47,6 @@ struct Environment {
   int compaction_threads;
 };
 Result<Environment> ResolveOptions(const Options& options);
-std::string ParentOf(const std::string& path);
-std::string WithoutTrailingSlashes(std::string path);
 
 class DbImpl final : public Db {
  public:

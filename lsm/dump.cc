@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lsm/io/file_system.h"
+#include "lsm/io/path.h"
 #include "lsm/stats_text.h"
 #include "lsm/table/table_file.h"
 #include "lsm/version/file_names.h"
@@ -66,16 +67,6 @@ class Line {
   std::string text_;
 };
 
-std::string Base(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-std::string Dir(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 class Dumper {
  public:
   Dumper(const std::string& path, const DumpOptions& options, const DumpLine& line)
@@ -85,11 +76,11 @@ class Dumper {
     context_ = std::make_shared<TableContext>();
     context_->file_system = fs_;
     context_->cache = cache_.get();
-    context_->dir = Dir(path);
+    context_->dir = ParentOf(path);
   }
 
   Status Run() {
-    const ParsedName name = ParseFileName(Base(path_));
+    const ParsedName name = ParseFileName(NameOf(path_));
     switch (name.kind) {
       case FileKind::kCurrent: return Current();
       case FileKind::kManifest: return Log(name.number, &Dumper::Edit);

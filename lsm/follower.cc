@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lsm/inspect.h"
+#include "lsm/io/path.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {

@@ -1,7 +1,7 @@
 #include "lsm/live_files.h"
 
 #include "lsm/db_impl.h"
-#include "lsm/io/copy_file.h"
+#include "lsm/io/path.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {

@@ -10,6 +10,7 @@
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
 #include "lsm/io/copy_file.h"
+#include "lsm/io/path.h"
 #include "lsm/version/file_names.h"
 #include "lsm/wal/log_reader.h"
 
@@ -21,10 +22,6 @@ constexpr int kZstdLevel = 1;
 constexpr ReadTier kOnce{.memory_only = false, .fill_cache = false};
 
 using KeepVersion = std::function<Status(std::string_view key, uint64_t trailer, std::string_view value)>;
-
-std::string NameOf(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
-}
 
 // Finds the data blocks of a table whose index is lost: each begins where the one before ends, and ends where its
 // checksum fits and it is a block.
