@@ -8,20 +8,36 @@ namespace varve::lsm {
 
 namespace {
 
-// Takes away a directory that was never finished. One that holds anything else is left alone.
-Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
-  auto exists = fs->Exists(dir);
-  if (!exists.ok()) return exists.status();
-  if (!*exists) return Status::Ok();
+// Held by whoever fills a directory. Its name is that of a file that means nothing after a crash: an open removes it.
+constexpr char kFillingLock[] = "filling.tmp";
+
+// The name while it is being filled: nobody calls a database so.
+std::string UnfinishedName(const std::string& dir) {
+  return PathIn(ParentOf(dir), "." + NameOf(dir) + ".varve-unfinished");
+}
+
+// Takes away what an attempt that was never finished left in `dir`. One that holds anything else, or that somebody has
+// used as a database, is left alone.
+Status RemoveFiles(FileSystem* fs, const std::string& dir) {
   auto names = fs->List(dir);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
-    if (ParseFileName(name).kind == FileKind::kForeign) {
+    const FileKind kind = ParseFileName(name).kind;
+    if (kind == FileKind::kForeign || kind == FileKind::kLock || kind == FileKind::kWal) {
       return Status::InvalidArgument(dir + ": is in the way of the new directory and holds '" + name +
-                                     "', which is no part of one");
+                                     "', which is no part of one that was not finished");
     }
   }
-  for (const std::string& name : *names) VARVE_TRY(fs->Remove(dir + "/" + name));
+  for (const std::string& name : *names) {
+    if (name != kFillingLock) VARVE_TRY(fs->Remove(PathIn(dir, name)));
+  }
+  return Status::Ok();
+}
+
+// With the lock held, which goes last.
+Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
+  VARVE_TRY(RemoveFiles(fs, dir));
+  VARVE_TRY(fs->Remove(PathIn(dir, kFillingLock)));
   return fs->RemoveDir(dir);
 }
 
@@ -29,20 +45,29 @@ Status RemoveUnfinished(FileSystem* fs, const std::string& dir) {
 
 Status MakeDirectory(FileSystem* fs, const std::string& dir,
                      const std::function<Status(const std::string& temporary)>& fill) {
-  auto exists = fs->Exists(dir);
-  if (!exists.ok()) return exists.status();
-  if (*exists) return Status::InvalidArgument(dir + ": exists already; want a new directory");
   // Built under another name, so that a crash leaves no half directory under the one asked for.
-  const std::string temporary = dir + ".tmp";
-  VARVE_TRY(RemoveUnfinished(fs, temporary));
-  Status status = fs->CreateDir(temporary);
+  const std::string temporary = UnfinishedName(dir);
+  const auto check_new = [&] {
+    auto exists = fs->Exists(dir);
+    if (!exists.ok()) return exists.status();
+    return *exists ? Status::InvalidArgument(dir + ": exists already; want a new directory") : Status::Ok();
+  };
+  VARVE_TRY(check_new());
+  VARVE_TRY(fs->CreateDir(temporary));
+  auto lock = fs->Lock(PathIn(temporary, kFillingLock));
+  if (!lock.ok()) return lock.status();
+  Status status = check_new();  // once more: whoever held the lock may just have finished
+  if (status.ok()) status = RemoveFiles(fs, temporary);
   if (status.ok()) status = fill(temporary);
+  // The lock's file goes along: were it removed before, somebody could take the lock and clear all this away.
   if (status.ok()) status = fs->Rename(temporary, dir);
   if (!status.ok()) {
     Status ignored = RemoveUnfinished(fs, temporary);  // else the next attempt does it
     (void)ignored.ok();
     return status;
   }
+  Status ignored = fs->Remove(PathIn(dir, kFillingLock));  // else the next open does it
+  (void)ignored.ok();
   return fs->SyncDir(ParentOf(dir));
 }
 

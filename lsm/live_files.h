@@ -13,7 +13,8 @@
 
 namespace varve::lsm {
 
-// Makes the directory `dir`, which must not exist, durable and as a whole: `fill` makes its contents under another name.
+// Makes the directory `dir`, which must not exist, durable and as a whole: `fill` makes its contents under another name,
+// ".<name>.varve-unfinished" beside it. kBusy when somebody else is about to make the same one.
 Status MakeDirectory(FileSystem* fs, const std::string& dir,
                      const std::function<Status(const std::string& temporary)>& fill);
 // Writes the manifest and CURRENT of a directory whose tables are there. `record`: LiveFiles::manifest.

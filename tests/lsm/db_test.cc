@@ -382,16 +382,48 @@ TEST_F(DbTest, CheckpointOpensAndEquals) {
 TEST_F(DbTest, CheckpointOverAnUnfinishedOne) {
   Open();
   Put("k", "v");
-  ASSERT_TRUE(machine_.disk->CreateDir("/copy.tmp").ok());
-  ASSERT_TRUE(machine_.disk->Create("/copy.tmp/000004.sst").ok());
-  ASSERT_TRUE(machine_.disk->Create("/copy.tmp/MANIFEST-000005").ok());
+  const std::string unfinished = "/.copy.varve-unfinished", other = "/.other.varve-unfinished";
+  ASSERT_TRUE(machine_.disk->CreateDir(unfinished).ok());
+  ASSERT_TRUE(machine_.disk->Create(unfinished + "/000004.sst").ok());
+  ASSERT_TRUE(machine_.disk->Create(unfinished + "/MANIFEST-000005").ok());
+  ASSERT_TRUE(machine_.disk->Create(unfinished + "/filling.tmp").ok());
   ASSERT_TRUE(db_->Checkpoint("/copy").ok());
-  EXPECT_FALSE(*machine_.disk->Exists("/copy.tmp"));
-  ASSERT_TRUE(machine_.disk->CreateDir("/other.tmp").ok());
-  ASSERT_TRUE(machine_.disk->Create("/other.tmp/thesis.txt").ok());
-  const Status s = db_->Checkpoint("/other");
-  EXPECT_TRUE(s.Is(StatusCode::kInvalidArgument)) << s.ToString();
-  EXPECT_TRUE(*machine_.disk->Exists("/other.tmp/thesis.txt"));
+  EXPECT_FALSE(*machine_.disk->Exists(unfinished));
+  EXPECT_TRUE(FilesEnding(machine_.disk.get(), "/copy", ".tmp").empty());
+  for (const char* name : {"thesis.txt", "LOCK", "000002.wal"}) {
+    ASSERT_TRUE(machine_.disk->CreateDir(other).ok());
+    ASSERT_TRUE(machine_.disk->Create(other + "/" + name).ok());
+    const Status s = db_->Checkpoint("/other");
+    EXPECT_TRUE(s.Is(StatusCode::kInvalidArgument)) << s.ToString();
+    EXPECT_TRUE(*machine_.disk->Exists(other + "/" + name));
+    ASSERT_TRUE(machine_.disk->Remove(other + "/" + name).ok());
+  }
+  ASSERT_TRUE(db_->Checkpoint("/other").ok());
+}
+
+// It was once built as "<target>.tmp", and a database that somebody had called so was emptied first.
+TEST_F(DbTest, CheckpointBesideADatabaseWithTmpInItsName) {
+  Open();
+  Put("k", "v");
+  auto mine = Db::Open("/copy.tmp", machine_.Setup());
+  ASSERT_TRUE(mine.ok());
+  ASSERT_TRUE((*mine)->Put({}, "precious", "row").ok());
+  ASSERT_TRUE((*mine)->Close().ok());
+  ASSERT_TRUE(db_->Checkpoint("/copy").ok());
+  mine = Db::Open("/copy.tmp", machine_.Setup());
+  ASSERT_TRUE(mine.ok()) << mine.status().ToString();
+  EXPECT_EQ(Compare(mine->get(), {{"precious", "row"}}), "");
+}
+
+TEST_F(DbTest, OneFillsADirectoryAtATime) {
+  Open();
+  Put("k", "v");
+  ASSERT_TRUE(machine_.disk->CreateDir("/.copy.varve-unfinished").ok());
+  auto lock = machine_.disk->Lock("/.copy.varve-unfinished/filling.tmp");
+  ASSERT_TRUE(lock.ok());
+  ASSERT_TRUE(machine_.disk->Create("/.copy.varve-unfinished/000004.sst").ok());
+  EXPECT_EQ(db_->Checkpoint("/copy").code(), StatusCode::kBusy);
+  EXPECT_TRUE(*machine_.disk->Exists("/.copy.varve-unfinished/000004.sst"));
 }
 
 TEST_F(DbTest, CompactRangeEmptiesTheLevelsAbove) {
