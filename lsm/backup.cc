@@ -22,6 +22,9 @@ namespace {
 
 constexpr std::string_view kRecordFormat = "varve.backup.1";
 constexpr std::string_view kRecordSuffix = ".backup";
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr std::string_view kDamagedSuffix = ".damaged";  // behind the name of a stored file that is
+constexpr char kNewFile[] = "new.tmp";                   // in files/: the one that is being stored
 constexpr size_t kVerifyCacheBytes = size_t{1} << 20;
 
 struct StoredFile {
@@ -103,6 +106,31 @@ uint64_t ParseRecordName(std::string_view name) {
   return RecordName(id) == name ? id : 0;
 }
 
+// Whether `name` is one that a StoredFile may have: 16 and 8 hexadecimal digits, and the kind.
+bool LooksStored(std::string_view name) {
+  constexpr size_t kDigits = 16 + 1 + 8;
+  if (name.size() <= kDigits || name[16] != '-') return false;
+  const std::string_view kind = name.substr(kDigits);
+  if (kind != ".sst" && kind != ".vlog") return false;
+  const std::string_view digits = name.substr(0, kDigits);
+  return digits.find_first_not_of("0123456789abcdef-") == std::string_view::npos && digits.rfind('-') == 16 &&
+         digits.find('-') == 16;
+}
+
+// The size and the checksum of a file that is read or copied.
+struct Sum {
+  uint32_t crc = 0;
+  uint64_t size = 0;
+
+  ChunkVisitor Visitor() {
+    return [this](std::string_view chunk) {
+      crc = Crc32c(crc, chunk);
+      size += chunk.size();
+      return Status::Ok();
+    };
+  }
+};
+
 // One backup directory, for the length of one call.
 class Store {
  public:
@@ -113,7 +141,7 @@ class Store {
 
   Result<uint64_t> Create(Db* db);
   Result<std::vector<BackupInfo>> List() const;
-  Result<VerifyReport> Verify(uint64_t id) const;
+  Result<VerifyReport> Verify(uint64_t id);
   Status Delete(uint64_t id);
   Status Restore(uint64_t id, const std::string& target) const;
 
@@ -122,13 +150,15 @@ class Store {
   std::string FilesDir() const { return dir_ + "/files"; }
   std::string StoredPath(const StoredFile& file) const { return FilesDir() + "/" + file.stored_name(); }
   Status Lock();
+  Status CheckIsOurs() const;
   Result<std::vector<uint64_t>> Ids() const;
   Result<Record> Read(uint64_t id) const;
   Status Check(const StoredFile& file) const;
   bool IsThere(const StoredFile& file) const;
+  // Out of the way of the next Create, which then stores it again. False: it stays where it is.
+  bool SetAside(const StoredFile& file);
   Status StoreFile(const LiveFiles::File& source, StoredFile* file) const;
-  Status CheckTable(const StoredFile& file) const;
-  Status CheckValueLog(const StoredFile& file) const;
+  Status CheckContents(const StoredFile& file) const;
   Status WriteRecord(uint64_t id, const Record& record) const;
   void RemoveUnused() const;
   Status FillTarget(const Record& record, const std::string& temporary) const;
@@ -149,6 +179,22 @@ Status Store::Lock() {
   if (!lock.ok()) return lock.status();
   lock_ = std::move(lock).value();
   return Status::Ok();
+}
+
+// Create clears away what nobody names, so it must not begin in somebody else's directory.
+Status Store::CheckIsOurs() const {
+  auto names = fs_->List(dir_);
+  if (!names.ok()) return names.status();
+  const auto has = [&](const std::string& name) {
+    return std::find(names->begin(), names->end(), name) != names->end();
+  };
+  const bool any_record =
+      std::any_of(names->begin(), names->end(), [](const std::string& name) { return ParseRecordName(name) != 0; });
+  // A first backup that was interrupted leaves the lock's file. Databases have one too.
+  const bool locked_once = has(NameOf(LockFileName(dir_))) && !has(NameOf(CurrentFileName(dir_)));
+  if (names->empty() || any_record || locked_once) return Status::Ok();
+  return Status::InvalidArgument(dir_ + ": is no directory of backups and holds '" + names->front() +
+                                 "'; want a new or an empty directory, or one that holds backups");
 }
 
 Result<std::vector<uint64_t>> Store::Ids() const {
@@ -185,21 +231,23 @@ Result<Record> Store::Read(uint64_t id) const {
 
 // Reads it whole.
 Status Store::Check(const StoredFile& file) const {
-  uint32_t crc = 0;
-  uint64_t size = 0;
-  Status s = VisitFile(fs_, StoredPath(file), [&](std::string_view chunk) {
-    crc = Crc32c(crc, chunk);
-    size += chunk.size();
-    return Status::Ok();
-  });
+  Sum sum;
+  Status s = VisitFile(fs_, StoredPath(file), sum.Visitor());
   const std::string what = StoredPath(file) + " (" + file.name + " of the database): ";
   if (s.Is(StatusCode::kNotFound)) return Status::Corruption(what + "the file is missing");
   VARVE_TRY(s);
-  if (size != file.size) {
-    return Status::Corruption(what + std::to_string(size) + " bytes, want " + std::to_string(file.size));
+  if (sum.size != file.size) {
+    return Status::Corruption(what + std::to_string(sum.size) + " bytes, want " + std::to_string(file.size));
   }
-  if (crc != file.crc) return Status::Corruption(what + "its bytes are not those that were backed up (checksum)");
+  if (sum.crc != file.crc) return Status::Corruption(what + "its bytes are not those that were backed up (checksum)");
   return Status::Ok();
+}
+
+bool Store::SetAside(const StoredFile& file) {
+  if (lock_ == nullptr && !Lock().ok()) return false;
+  if (!Check(file).Is(StatusCode::kCorruption)) return false;  // somebody stored it anew before the lock was ours
+  const std::string path = StoredPath(file);
+  return fs_->Rename(path, path + std::string(kDamagedSuffix)).ok() && fs_->SyncDir(FilesDir()).ok();
 }
 
 bool Store::IsThere(const StoredFile& file) const {
@@ -207,10 +255,11 @@ bool Store::IsThere(const StoredFile& file) const {
   return size.ok() && *size == file.size;
 }
 
-// Nobody but the backups will look at this copy for a long time, so its blocks are checked now.
-Status Store::CheckTable(const StoredFile& file) const {
+// Nobody but the backups will look at this copy for a long time, so its blocks, or records, are checked now.
+Status Store::CheckContents(const StoredFile& file) const {
   auto opened = fs_->OpenForRead(StoredPath(file));
   if (!opened.ok()) return opened.status();
+  if (ParseFileName(file.name).kind == FileKind::kValueLog) return VerifyValueLog(**opened);
   BlockCache cache(kVerifyCacheBytes);
   auto table = Table::Open(std::move(opened).value(), file.size, 0, file.content_id, &cache);
   if (!table.ok()) return table.status();
@@ -220,48 +269,22 @@ Status Store::CheckTable(const StoredFile& file) const {
   return problems.empty() ? Status::Ok() : Status::Corruption(problems.front());
 }
 
-// The same for a file of values: a size before each record, a trailer behind it.
-Status Store::CheckValueLog(const StoredFile& file) const {
-  auto opened = fs_->OpenForRead(StoredPath(file));
-  if (!opened.ok()) return opened.status();
-  auto facts = ReadValueLogFacts(**opened);
-  if (!facts.ok()) return facts.status();
-  uint64_t offset = kValueLogHeaderSize;
-  for (uint64_t i = 0; i < facts->records; ++i) {
-    char size[4];
-    VARVE_TRY(ReadExactly(**opened, offset, sizeof(size), size));
-    const BlockHandle record{.offset = offset + sizeof(size), .size = DecodeFixed32(size)};
-    if (record.size > facts->file_size - record.offset) return Status::Corruption("a record lies outside the file");
-    auto read = ReadBlock(**opened, record, file.content_id);
-    if (!read.ok()) return read.status();
-    offset = record.offset + record.size + kBlockTrailerSize;
-  }
-  return Status::Ok();
-}
-
 Status Store::StoreFile(const LiveFiles::File& source, StoredFile* file) const {
   file->is_new = true;
-  uint32_t crc = 0;
-  uint64_t size = 0;
-  const auto sum = [&](std::string_view chunk) {
-    crc = Crc32c(crc, chunk);
-    size += chunk.size();
-    return Status::Ok();
-  };
-  const std::string temporary = FilesDir() + "/new.tmp";
+  Sum sum;
+  const std::string temporary = FilesDir() + "/" + kNewFile;
   if (fs_->Link(source.path, temporary).ok()) {
-    VARVE_TRY(VisitFile(fs_, temporary, sum));
+    VARVE_TRY(VisitFile(fs_, temporary, sum.Visitor()));
   } else {
-    VARVE_TRY(CopyFile(fs_, source.path, temporary, sum));
+    VARVE_TRY(CopyFile(fs_, source.path, temporary, sum.Visitor()));
   }
-  if (size != source.size) {
-    return Status::Corruption(source.path + ": " + std::to_string(size) + " bytes, want " +
+  if (sum.size != source.size) {
+    return Status::Corruption(source.path + ": " + std::to_string(sum.size) + " bytes, want " +
                               std::to_string(source.size));
   }
-  file->crc = crc;
+  file->crc = sum.crc;
   VARVE_TRY(fs_->Rename(temporary, StoredPath(*file)));
-  const bool is_table = ParseFileName(file->name).kind == FileKind::kTable;
-  if (Status s = is_table ? CheckTable(*file) : CheckValueLog(*file); !s.ok()) {
+  if (Status s = CheckContents(*file); !s.ok()) {
     return Status(s.code(), source.path + ", as backed up: " + std::string(s.message()));
   }
   return Status::Ok();
@@ -271,7 +294,7 @@ Status Store::WriteRecord(uint64_t id, const Record& record) const {
   LogWriter::Setup setup;
   setup.number = id;
   setup.salt = static_cast<uint32_t>((options_.random != nullptr ? options_.random : SystemRandom())->Next());
-  const std::string temporary = RecordPath(id) + ".tmp";
+  const std::string temporary = RecordPath(id) + std::string(kTemporarySuffix);
   auto log = LogWriter::Open(fs_, temporary, setup);
   if (!log.ok()) return log.status();
   VARVE_TRY((*log)->Append(record.Encode()));
@@ -282,7 +305,7 @@ Status Store::WriteRecord(uint64_t id, const Record& record) const {
   return fs_->SyncDir(dir_);
 }
 
-// Files of no backup, and what an interrupted call left. As long as some record cannot be read everything stays: it may
+// Files of no backup, and what an interrupted call left: by names that nobody else gives. As long as some record cannot be read everything stays: it may
 // name any file. Errors are harmless: the next call tries again.
 void Store::RemoveUnused() const {
   auto names = fs_->List(dir_);
@@ -297,10 +320,15 @@ void Store::RemoveUnused() const {
   }
   std::vector<std::string> unused;
   for (const std::string& name : *stored) {
-    if (!used.contains(name)) unused.push_back(FilesDir() + "/" + name);
+    // A damaged one stays as long as some backup misses it.
+    const std::string sound =
+        name.ends_with(kDamagedSuffix) ? name.substr(0, name.size() - kDamagedSuffix.size()) : name;
+    if (name == kNewFile || (LooksStored(sound) && !used.contains(sound))) unused.push_back(FilesDir() + "/" + name);
   }
   for (const std::string& name : *names) {
-    if (name.ends_with(".tmp")) unused.push_back(dir_ + "/" + name);
+    const bool temporary = name.ends_with(kTemporarySuffix);
+    if (temporary && ParseRecordName(name.substr(0, name.size() - kTemporarySuffix.size())) != 0)
+      unused.push_back(dir_ + "/" + name);
   }
   for (const std::string& path : unused) {
     Status ignored = fs_->Remove(path);
@@ -311,6 +339,7 @@ void Store::RemoveUnused() const {
 Result<uint64_t> Store::Create(Db* db) {
   VARVE_TRY(fs_->CreateDir(dir_));
   VARVE_TRY(fs_->SyncDir(ParentOf(dir_)));
+  VARVE_TRY(CheckIsOurs());
   VARVE_TRY(Lock());
   VARVE_TRY(fs_->CreateDir(FilesDir()));
   auto ids = Ids();
@@ -373,7 +402,7 @@ Result<std::vector<BackupInfo>> Store::List() const {
   return list;
 }
 
-Result<VerifyReport> Store::Verify(uint64_t id) const {
+Result<VerifyReport> Store::Verify(uint64_t id) {
   auto record = Read(id);
   if (!record.ok()) return record.status();
   VerifyReport report;
@@ -382,7 +411,10 @@ Result<VerifyReport> Store::Verify(uint64_t id) const {
   for (const StoredFile& file : record->files) progress.bytes_total += file.size;
   for (const StoredFile& file : record->files) {
     ++report.tables;
-    if (Status s = Check(file); !s.ok()) report.problems.emplace_back(s.message());
+    if (Status s = Check(file); !s.ok()) {
+      std::string& problem = report.problems.emplace_back(s.message());
+      if (SetAside(file)) problem += "; set aside: the next backup of a database that has it stores it again";
+    }
     Report(&progress, file.size);
   }
   return report;
@@ -420,6 +452,9 @@ Status Store::FillTarget(const Record& record, const std::string& temporary) con
 
 }  // namespace
 
+bool Backup::IsStoredName(std::string_view name) {
+  return LooksStored(name);
+}
 Result<uint64_t> Backup::Create(Db* db, const std::string& dir, const BackupOptions& options) {
   return Store(dir, options).Create(db);
 }

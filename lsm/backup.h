@@ -10,6 +10,7 @@
 //                          1 when this backup was the first to store it : u8
 //   files/0123456789abcdef-01234567.sst    the files, by content id and crc32c: one that many backups hold lies here
 //                        once. It is a hard link to the database's own where the file systems allow it, else a copy.
+//                        One that Verify found damaged has ".damaged" behind its name.
 //   LOCK                 held by whoever creates or deletes
 //
 // A backup holds what was acknowledged before Create: the memtable is flushed first, then the tables hold everything.
@@ -23,6 +24,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lsm/db.h"
@@ -56,17 +58,21 @@ struct BackupInfo {
 class Backup {
  public:
   // Backs up `db` into `dir`, which is made when missing (its parent must exist). Returns the backup's id: above all
-  // others in the directory. kCorruption naming the file when one of the database's is damaged.
+  // others in the directory. kCorruption naming the file when one of the database's is damaged; kInvalidArgument when
+  // `dir` holds something, but no backups.
   static Result<uint64_t> Create(Db* db, const std::string& dir, const BackupOptions& options = {});
   // Oldest first. A record that is damaged is listed with its problem.
   static Result<std::vector<BackupInfo>> List(const std::string& dir, const BackupOptions& options = {});
-  // Reads every file of a backup; problems name what is missing or damaged.
+  // Reads every file of a backup; problems name what is missing or damaged. A damaged file is renamed, if it can be, so
+  // that the next Create stores it again, which heals all backups that share it.
   static Result<VerifyReport> Verify(const std::string& dir, uint64_t id, const BackupOptions& options = {});
   // Forgets a backup, and removes the files that no other one holds. kNotFound.
   static Status Delete(const std::string& dir, uint64_t id, const BackupOptions& options = {});
   // Makes the database `target`, which must not exist (its parent must): all of it, checked and durable, or nothing.
   static Status Restore(const std::string& dir, uint64_t id, const std::string& target,
                         const BackupOptions& options = {});
+  // Whether a file of a backup is called so.
+  static bool IsStoredName(std::string_view name);
 };
 
 }  // namespace varve::lsm

@@ -11,6 +11,14 @@ namespace varve::lsm {
 namespace {
 // Values up to this part of the cache are kept in it.
 constexpr size_t kCachedPart = 64;
+
+// What stands before the record whose contents begin at `offset`.
+Result<uint32_t> SizeBefore(const ReadableFile& file, uint64_t offset) {
+  char size[4];
+  if (Status s = ReadExactly(file, offset - sizeof(size), sizeof(size), size); !s.ok()) return s;
+  return DecodeFixed32(size);
+}
+
 }  // namespace
 
 std::string ValueLogFileName(const std::string& dir, uint64_t number) {
@@ -109,14 +117,33 @@ Result<BlockBytes> ValueLogFile::ReadStored(const ValuePointer& pointer, Compres
 Status ValueLogFile::Verify(const ValuePointer& pointer) const {
   VARVE_TRY(Open());
   VARVE_TRY(CheckBounds(pointer));
-  char size[4];
-  VARVE_TRY(ReadExactly(*file_, pointer.offset - sizeof(size), sizeof(size), size));
-  if (DecodeFixed32(size) != pointer.size) {
-    return BlockCorruption(path(), pointer.offset,
-                           "the size before it is " + std::to_string(DecodeFixed32(size)) + ", the table says " +
-                               std::to_string(pointer.size));
+  auto size = SizeBefore(*file_, pointer.offset);
+  if (!size.ok()) return size.status();
+  if (*size != pointer.size) {
+    return BlockCorruption(
+        path(), pointer.offset,
+        "the size before it is " + std::to_string(*size) + ", the table says " + std::to_string(pointer.size));
   }
   return Read(pointer).status();
+}
+
+Status VerifyValueLog(const ReadableFile& file) {
+  auto facts = ReadValueLogFacts(file);
+  if (!facts.ok()) return facts.status();
+  const uint64_t end = facts->file_size - kValueLogFooterSize;
+  uint64_t offset = kValueLogHeaderSize;
+  for (uint64_t i = 0; i < facts->records; ++i) {
+    constexpr uint64_t kAround = sizeof(uint32_t) + kBlockTrailerSize;
+    if (end - offset < kAround) return BlockCorruption(file.path(), offset, "records are missing");
+    BlockHandle contents{.offset = offset + sizeof(uint32_t), .size = 0};
+    auto size = SizeBefore(file, contents.offset);
+    if (!size.ok()) return size.status();
+    if (*size > end - offset - kAround) return BlockCorruption(file.path(), offset, "a record reaches past the last");
+    contents.size = *size;
+    if (auto read = ReadBlock(file, contents, facts->file_id); !read.ok()) return read.status();
+    offset += kAround + contents.size;
+  }
+  return offset == end ? Status::Ok() : BlockCorruption(file.path(), offset, "bytes behind the last record");
 }
 
 const ValueLogFile* FindValueLog(const ValueLogFiles& files, uint64_t number) {

@@ -68,6 +68,8 @@ class ValueLogFile {
 using ValueLogFileRef = std::shared_ptr<ValueLogFile>;
 using ValueLogFiles = std::vector<ValueLogFileRef>;  // ascending by number
 
+// Reads every record of a finished file, which nobody's pointers are needed for.
+Status VerifyValueLog(const ReadableFile& file);
 // Null when `files` do not hold it.
 const ValueLogFile* FindValueLog(const ValueLogFiles& files, uint64_t number);
 // What the pointer in `bytes` names; it may be the view of `value` itself. kCorruption when they are none, or name what

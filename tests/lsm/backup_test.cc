@@ -1,6 +1,8 @@
 // Backups: what they share, what they survive, what is found when they are damaged.
 #include "lsm/backup.h"
 
+#include <array>
+
 #include "lsm/format/coding.h"
 #include "lsm/io/copy_file.h"
 #include "tests/lsm/db_test_util.h"
@@ -165,15 +167,16 @@ TEST_F(BackupTest, DamageIsFoundAndNamed) {
   for (const std::string& path : Stored()) {
     for (const uint64_t offset : {uint64_t{0}, *machine_.disk->FileSize(path) - 1}) {
       FlipByte(machine_.disk.get(), path, offset);
-      auto report = Backup::Verify(kBackups, id, Given());
-      ASSERT_TRUE(report.ok());
-      ASSERT_EQ(report->problems.size(), 1u);
-      EXPECT_NE(report->problems[0].find(path), std::string::npos) << report->problems[0];
       const Status s = Backup::Restore(kBackups, id, "/target", Given());
       EXPECT_EQ(s.code(), StatusCode::kCorruption);
       EXPECT_NE(s.message().find(path), std::string_view::npos) << s.ToString();
       EXPECT_FALSE(*machine_.disk->Exists("/target"));
-      EXPECT_FALSE(*machine_.disk->Exists("/target.tmp"));
+      EXPECT_FALSE(*machine_.disk->Exists("/.target.varve-unfinished"));
+      auto report = Backup::Verify(kBackups, id, Given());
+      ASSERT_TRUE(report.ok());
+      ASSERT_EQ(report->problems.size(), 1u);
+      EXPECT_NE(report->problems[0].find(path), std::string::npos) << report->problems[0];
+      ASSERT_TRUE(machine_.disk->Rename(path + ".damaged", path).ok());
       FlipByte(machine_.disk.get(), path, offset);
     }
   }
@@ -195,6 +198,32 @@ TEST_F(BackupTest, AMissingFileIsStoredAgainByTheNextBackup) {
   EXPECT_NE(report->problems[0].find("missing"), std::string::npos);
   ExpectRestores(Create(), rows_);
   ExpectRestores(first, rows_);
+}
+
+// It was present by its size, so every later backup shared the rot.
+TEST_F(BackupTest, ADamagedFileIsStoredAgainOnceVerifyHasFoundIt) {
+  FaultRule no_links;  // else the database would share the damage
+  no_links.ops = {FileOp::kLink};
+  machine_.fs.AddRule(no_links);
+  Fill("a", 500);
+  const uint64_t first = Create();
+  const std::string rotten = Stored().front();
+  FlipByte(machine_.disk.get(), rotten, 30);
+  {
+    auto lock = machine_.fs.Lock("/backups/LOCK");  // a backup is being made
+    ASSERT_TRUE(lock.ok());
+    EXPECT_EQ(Backup::Verify(kBackups, first, Given())->problems.size(), 1u);
+    EXPECT_TRUE(*machine_.disk->Exists(rotten));
+  }
+  EXPECT_EQ(Backup::Verify(kBackups, first, Given())->problems.size(), 1u);
+  EXPECT_FALSE(*machine_.disk->Exists(rotten));
+  EXPECT_TRUE(*machine_.disk->Exists(rotten + ".damaged"));
+  ExpectRestores(Create(), rows_);
+  ExpectRestores(first, rows_);
+  EXPECT_TRUE(Backup::Verify(kBackups, first, Given())->problems.empty());
+  ASSERT_TRUE(Backup::Delete(kBackups, 1, Given()).ok());
+  ASSERT_TRUE(Backup::Delete(kBackups, 2, Given()).ok());
+  EXPECT_TRUE(Stored().empty()) << "the damaged one too";
 }
 
 TEST_F(BackupTest, ADamagedTableIsNotBackedUp) {
@@ -237,6 +266,54 @@ TEST_F(BackupTest, TargetsMustBeNew) {
   const Status s = Backup::Restore(kBackups, id, kDir, Given());
   EXPECT_EQ(s.code(), StatusCode::kInvalidArgument) << s.ToString();
   EXPECT_EQ(Compare(db_.get(), rows_), "");
+}
+
+// Every regular file in /srv/app/files was once deleted, and every *.tmp above.
+TEST_F(BackupTest, SomebodyElsesDirectoryIsRefused) {
+  Fill("a", 10);
+  for (const char* dir : {"/srv", "/srv/app", "/srv/app/files"}) ASSERT_TRUE(machine_.fs.CreateDir(dir).ok());
+  for (const char* path : {"/srv/app/draft.tmp", "/srv/app/files/photo.jpg"})
+    ASSERT_TRUE(machine_.fs.Create(path).ok());
+  auto id = Backup::Create(db_.get(), "/srv/app", Given());
+  EXPECT_EQ(id.status().code(), StatusCode::kInvalidArgument) << id.status().ToString();
+  EXPECT_NE(id.status().message().find("/srv/app: is no directory of backups"), std::string_view::npos);
+  EXPECT_TRUE(*machine_.disk->Exists("/srv/app/draft.tmp"));
+  EXPECT_TRUE(*machine_.disk->Exists("/srv/app/files/photo.jpg"));
+  EXPECT_FALSE(*machine_.disk->Exists("/srv/app/LOCK"));
+  auto other = Db::Open("/other", machine_.Setup());
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE((*other)->Close().ok());
+  EXPECT_EQ(Backup::Create(db_.get(), "/other", Given()).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(BackupTest, WhatIsNotABackupsStaysWhereItIs) {
+  Fill("a", 10);
+  Create();
+  const std::array foreign{"/backups/draft.tmp",
+                           "/backups/README",
+                           "/backups/files/photo.jpg",
+                           "/backups/files/0123456789abcdef-01234567.txt",
+                           "/backups/files/0123456789ABCDEF-01234567.sst",
+                           "/backups/files/0123456789abcdef-012345678.sst",
+                           "/backups/files/0123456789abcde--01234567.sst",
+                           "/backups/files/.tmp"};
+  const std::array ours{"/backups/files/new.tmp", "/backups/files/0123456789abcdef-01234567.sst",
+                        "/backups/files/0123456789abcdef-01234567.vlog", "/backups/000007.backup.tmp"};
+  for (const char* path : foreign) ASSERT_TRUE(machine_.fs.Create(path).ok());
+  for (const char* path : ours) ASSERT_TRUE(machine_.fs.Create(path).ok());
+  Create();
+  for (const char* path : foreign) EXPECT_TRUE(*machine_.disk->Exists(path)) << path;
+  for (const char* path : ours) EXPECT_FALSE(*machine_.disk->Exists(path)) << path;
+}
+
+// What a crash in the first Create leaves.
+TEST_F(BackupTest, AnInterruptedFirstBackupIsNotInTheWay) {
+  Fill("a", 10);
+  ASSERT_TRUE(machine_.fs.CreateDir(kBackups).ok());
+  ASSERT_TRUE(machine_.fs.CreateDir("/backups/files").ok());
+  for (const char* name : {"LOCK", "000001.backup.tmp", "files/new.tmp"})
+    ASSERT_TRUE(machine_.fs.Create(std::string(kBackups) + "/" + name).ok());
+  ExpectRestores(Create(), rows_);
 }
 
 TEST_F(BackupTest, OneWriterAtATime) {
