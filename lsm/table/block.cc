@@ -226,11 +226,15 @@ Status BlockView::Check(std::string_view bytes) {
   if (view.key_size_max_ > kKeySizeMax) return Status::Corruption("key longer than the limit");
   if (view.common_size_ > view.key_size_max_) return Status::Corruption("key longer than the longest");
   if (view.ValueBound(0) != 0 || view.KeyBound(0) != 0) return Status::Corruption("first entry does not start at 0");
+  // Bounds are checked against the ends of their sections before anything is read there: they could rise beyond and
+  // fall back to the end.
+  const uint64_t values_end = view.ValueBound(view.count_), keys_end = view.KeyBound(view.count_);
   uint64_t value_bound = 0, key_bound = 0, shared_limit = 0;
   for (size_t i = 0; i < view.count_; ++i) {
     const uint64_t value_end = view.ValueBound(i + 1);
     const uint64_t key_end = view.KeyBound(i + 1);
-    // The last bounds are known to be the ends of the sections, so rising is enough to stay inside.
+    if (value_end > values_end || key_end > keys_end)
+      return Status::Corruption("bounds of entries leave their section");
     if (value_end < value_bound || key_end < key_bound) return Status::Corruption("bounds of entries descend");
     const uint64_t shared = view.shared_[i];
     const uint64_t suffix_size = key_end - key_bound;

@@ -330,5 +330,20 @@ TEST(BlockDamage, ImpossibleCountsAreRefusedBeforeTheyAreUsed) {
   EXPECT_TRUE(BlockView::Check(longest).Is(StatusCode::kCorruption));
 }
 
+// Bounds that rise out of the section and fall back to its end: what lies there was once read before that was noticed.
+TEST(BlockDamage, BoundsThatLeaveTheirSectionAreNotFollowed) {
+  constexpr uint32_t kCount = 18, kStep = 65'000, kSize = 24;
+  std::string bytes(kSize, 'k');  // suffixes; neither values nor common bytes
+  for (uint32_t i = 0; i <= kCount; ++i) {
+    PutFixed32(&bytes, i == kCount ? kSize : i < kCount - 1 ? i * kStep : (kCount - 2) * kStep + 8);
+  }
+  for (int bundle = 0; bundle < 2; ++bundle) PutFixed64(&bytes, KeyPrefix("kkkkkkkk"));
+  for (const uint32_t number : {kCount, 0u, kStep + 100, 0u, 0u, 0u, 0u}) PutFixed32(&bytes, number);
+  PutFixed64(&bytes, kPlain);
+  bytes += std::string("\0\4\0\0", 4);  // widths
+  EXPECT_EQ(BlockView::Check(bytes).message(), "bounds of entries leave their section");
+  ReadEverything(bytes);
+}
+
 }  // namespace
 }  // namespace varve::lsm
