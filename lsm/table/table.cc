@@ -133,6 +133,12 @@ Status TailLoader::LoadIndex(Tail* tail) const {
 }
 
 Status TailLoader::LoadRangeTombstones(Tail* tail) const {
+  if ((tail->properties.range_deletes != 0) != (tail->properties.range_tombstones.size != 0)) {
+    return BlockCorruption(file_.path(), footer_.properties.offset,
+                           "properties count " + std::to_string(tail->properties.range_deletes) +
+                               " range deletes, and the block for them is " +
+                               (tail->properties.range_deletes != 0 ? "missing" : "there"));
+  }
   if (tail->properties.range_tombstones.size == 0) return Status::Ok();
   Result<BlockBytes> block = Block(tail->properties.range_tombstones, tail->properties.table_id);
   if (!block.ok()) return block.status();
@@ -373,6 +379,10 @@ class TableVerifier {
         Problem(offset, "versions out of order");
       }
       if (!tail_.filter.MayContain(FilterHash(it.key()))) Problem(offset, "the filter denies a key");
+      if (tail_.properties.external && it.trailer() != PackTrailer(0, ValueKind::kPut) &&
+          it.trailer() != PackTrailer(0, ValueKind::kDelete)) {
+        Problem(offset, "a version that no table from outside may hold");
+      }
       last_key_.assign(it.key());
       last_trailer_ = it.trailer();
       has_last_ = true;

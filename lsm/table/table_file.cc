@@ -41,8 +41,19 @@ Result<const Table*> TableFile::OpenSlow() const {
       if (!file.status().Is(StatusCode::kNotFound)) return file.status();
       return Status::Corruption(path() + ": the manifest names this table, but the file is missing");
     }
+    // What the manifest says decides how much is allocated, and where the footer is looked for.
+    const Result<uint64_t> size = (*file)->Size();
+    if (!size.ok()) return size.status();
+    if (*size != facts_.file_size) {
+      return Status::Corruption(path() + ": " + std::to_string(*size) + " bytes, the manifest says " +
+                                std::to_string(facts_.file_size));
+    }
     auto table = Table::Open(std::move(file).value(), facts_.file_size, facts_.tail_offset, table_id_, context_->cache);
     if (!table.ok()) return table.status();
+    if ((*table)->properties().range_deletes != facts_.range_deletes) {
+      return Status::Corruption(path() + ": " + std::to_string((*table)->properties().range_deletes) +
+                                " range deletes, the manifest says " + std::to_string(facts_.range_deletes));
+    }
     if ((*table)->properties().external) (*table)->SetSequences(facts_.smallest_seq, facts_.largest_seq);
     table_ = std::move(table).value();
     opened_.store(table_.get(), std::memory_order_release);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -11,7 +12,9 @@
 #include <vector>
 
 #include "lsm/format/coding.h"
+#include "lsm/io/memory_file_system.h"
 #include "lsm/table/filter.h"
+#include "lsm/table/table_file.h"
 #include "tests/lsm/table/table_test_util.h"
 
 namespace varve::lsm {
@@ -431,6 +434,68 @@ TEST(Table, TheTailIsFoundWithoutTheManifest) {
   EXPECT_EQ((*table)->table_id(), kTableId);
   EXPECT_NE((*table)->range_tombstones(), nullptr);
   EXPECT_EQ((*table)->path(), "t.sst");
+}
+
+// The table with other properties, every checksum right.
+BuiltTable WithProperties(const BuiltTable& built, const std::function<void(TableProperties*)>& change) {
+  std::string bytes = *built.bytes;
+  Footer footer =
+      Footer::Decode(std::string_view(bytes).substr(bytes.size() - kFooterSize), bytes.size(), "t.sst").value();
+  TableProperties properties =
+      TableProperties::Decode(std::string_view(bytes).substr(footer.properties.offset, footer.properties.size)).value();
+  change(&properties);
+  const std::string encoded = properties.Encode();
+  bytes.resize(footer.properties.offset);
+  bytes += encoded + BlockTrailer(encoded, Compression::kNone, 0, footer.properties.offset);
+  footer.properties.size = static_cast<uint32_t>(encoded.size());
+  bytes += footer.Encode();
+  BuiltTable changed;
+  *changed.bytes = bytes;
+  changed.facts = built.facts;
+  changed.facts.file_size = bytes.size();
+  return changed;
+}
+
+// Whoever counts range deletes and does not find them would let what they hide reappear.
+TEST(Table, RangeDeletesAreCountedAndThereOrNeither) {
+  BlockCache cache(1 << 20);
+  const BuiltTable with = MustBuild(RandomRows(6, 10), SmallBlocks(), {{"a", "b", 5}});
+  const BuiltTable without = MustBuild(RandomRows(6, 10), SmallBlocks());
+  const auto same = WithProperties(with, [](TableProperties*) {}).Open(&cache, kTableId);
+  EXPECT_TRUE(same.ok()) << same.status().ToString();
+  for (const BuiltTable& crafted :
+       {WithProperties(with, [](TableProperties* properties) { properties->range_tombstones = {}; }),
+        WithProperties(with, [](TableProperties* properties) { properties->range_deletes = 0; }),
+        WithProperties(without, [](TableProperties* properties) { properties->range_deletes = 1; })}) {
+    const auto table = crafted.Open(&cache, kTableId);
+    EXPECT_TRUE(table.status().Is(StatusCode::kCorruption)) << table.status().ToString();
+    EXPECT_NE(table.status().message().find("t.sst: block at offset "), std::string_view::npos);
+  }
+}
+
+// A manifest's size was once believed, and so much memory allocated.
+TEST(TableFile, TheFileMustBeWhatTheManifestSays) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("/db").ok());
+  const BuiltTable built = MustBuild(RandomRows(6, 10), SmallBlocks(), {{"a", "b", 5}});
+  auto file = disk.Create(TableFileName("/db", 7));
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->WriteAt(0, *built.bytes).ok());
+  file->reset();
+  BlockCache cache(1 << 20);
+  const auto context = std::make_shared<TableContext>();
+  context->file_system = &disk;
+  context->cache = &cache;
+  context->dir = "/db";
+  const auto open = [&](const TableFacts& facts) { return TableFile(7, kTableId, facts, context).Open().status(); };
+  EXPECT_TRUE(open(built.facts).ok());
+  TableFacts hostile = built.facts;
+  hostile.file_size = uint64_t{1} << 50;
+  EXPECT_EQ(open(hostile).message(),
+            "/db/000007.sst: " + std::to_string(built.bytes->size()) + " bytes, the manifest says 1125899906842624");
+  hostile = built.facts;
+  hostile.range_deletes = 0;
+  EXPECT_EQ(open(hostile).message(), "/db/000007.sst: 1 range deletes, the manifest says 0");
 }
 
 TEST(Table, AnotherTablesFileIsRefused) {
