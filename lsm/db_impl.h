@@ -151,9 +151,10 @@ class DbImpl final : public Db {
 
   // Ingest.
   struct Incoming {
-    uint64_t number;
+    std::string path;  // in the directory: a temporary name until Place gives it its number
     uint64_t table_id;
     TableFacts facts;
+    uint64_t number = 0;
   };
   Result<Incoming> TakeIn(const std::string& path, bool link);
   Status Place(std::vector<Incoming>* incoming, bool* in_manifest);

@@ -7,8 +7,11 @@
 // and the manifest's flushed sequence moves past them with the same edit.
 #include <deque>
 
+#include "lsm/backup.h"
 #include "lsm/db_impl.h"
 #include "lsm/io/copy_file.h"
+#include "lsm/io/path.h"
+#include "lsm/version/file_names.h"
 
 namespace varve::lsm {
 
@@ -27,7 +30,6 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
     if (!status.ok()) break;
     incoming.push_back(std::move(taken).value());
   }
-  if (status.ok()) status = env_.file_system->SyncDir(dir_);
   if (status.ok()) status = Flush();  // what is left to be flushed while writers wait is little
   bool in_manifest = false;
   if (status.ok() && !incoming.empty()) {
@@ -39,7 +41,7 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
   }
   for (const Incoming& table : incoming) {
     if (in_manifest) break;
-    Status ignored = env_.file_system->Remove(TableFileName(dir_, table.number));  // else at the next open
+    Status ignored = env_.file_system->Remove(table.path);  // else at the next open
     (void)ignored.ok();
   }
   for (const std::string& path : files) {
@@ -55,9 +57,16 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
   return status;
 }
 
-// Checks a file and brings it into the directory, where nothing names it yet.
+// Checks a file and brings it into the directory, under a temporary name.
 Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   FileSystem* fs = env_.file_system;
+  // A table that was taken in looks like a file from outside still, but a database or a backup lives on it.
+  auto in_database = fs->Exists(CurrentFileName(ParentOf(path)));
+  if (!in_database.ok()) return in_database.status();
+  if (*in_database || Backup::IsStoredName(NameOf(path))) {
+    return Status::InvalidArgument(path + ": belongs to a " + (*in_database ? "database" : "backup") +
+                                   "; only files made by TableWriter, outside of one, can be taken in");
+  }
   auto file = fs->OpenForRead(path);
   if (!file.ok()) return file.status();
   const Result<uint64_t> size = (*file)->Size();
@@ -65,7 +74,8 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   auto table = Table::Open(std::move(file).value(), *size, 0, 0, cache_.get());
   if (!table.ok()) return table.status();
   const TableProperties& properties = (*table)->properties();
-  if (!properties.external || properties.largest_seq > 1 || properties.table_id == 0) {
+  if (!properties.external || properties.largest_seq > 1 || properties.table_id == 0 ||
+      !properties.value_logs.empty()) {
     return Status::InvalidArgument(path +
                                    ": a table of a database, not a file made by TableWriter; only those can be "
                                    "taken in");
@@ -75,9 +85,10 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   (*table)->Verify(&blocks, &entries, &problems);
   if (!problems.empty()) return Status::Corruption(problems.front());
 
-  Incoming incoming{.number = NextNumber(), .table_id = (*table)->table_id(), .facts = (*table)->Facts()};
+  Incoming incoming{
+      .path = TableFileName(dir_, NextNumber()) + ".tmp", .table_id = (*table)->table_id(), .facts = (*table)->Facts()};
   incoming.facts.created_ms = env_.clock->WallMillis();
-  const std::string target = TableFileName(dir_, incoming.number);
+  const std::string& target = incoming.path;
   const ChunkVisitor stop_when_closing = [this](std::string_view) {
     return closing_.load(std::memory_order_relaxed) ? Status::Closed() : Status::Ok();
   };
@@ -125,6 +136,14 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
   VARVE_TRY(CheckWritable());
   VARVE_TRY(MakeRoom(/*may_wait=*/true, 0));  // they may all go to level 0
   VARVE_TRY(FlushAllInTurn());
+  // Only now, so that all tables with smaller numbers are older: repair goes by that when the manifest is lost.
+  for (Incoming& table : *incoming) {
+    table.number = NextNumber();
+    std::string path = TableFileName(dir_, table.number);
+    VARVE_TRY(env_.file_system->Rename(table.path, path));
+    table.path = std::move(path);
+  }
+  VARVE_TRY(env_.file_system->SyncDir(dir_));
   WriteBatch record;
   record.SetSequence(last_sequence_ + 1);
   for (Incoming& table : *incoming) {

@@ -1,8 +1,12 @@
 // Files made by TableWriter, and what becomes of them in a database.
 #include <array>
 #include <atomic>
+#include <functional>
 #include <thread>
 
+#include "lsm/backup.h"
+#include "lsm/format/value_pointer.h"
+#include "lsm/table/table_builder.h"
 #include "lsm/table_writer.h"
 #include "tests/lsm/db_test_util.h"
 
@@ -240,6 +244,60 @@ TEST_F(IngestTest, ForeignAndDamagedFilesAreRefused) {
     EXPECT_NE(s.message().find(bad), std::string_view::npos) << s.ToString();
   }
   Check();
+}
+
+// With move_files they were once taken away from whoever lived on them.
+TEST_F(IngestTest, WhatBelongsToADatabaseOrABackupIsRefused) {
+  Ingest(File(Numbers(0, 100, "a")));
+  Merge(Numbers(0, 100, "a"));
+  BackupOptions backup;
+  backup.file_system = &machine_.fs;
+  ASSERT_TRUE(Backup::Create(db_.get(), "/backups", backup).ok());
+  auto other = Db::Open("/other", machine_.Setup());
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE((*other)->Ingest(std::array{File(Numbers(0, 10, "other"))}, {}).ok());
+  for (const char* dir : {kDir, "/other", "/backups/files"}) {
+    for (const std::string& path : FilesEnding(machine_.disk.get(), dir, ".sst")) {
+      for (const bool move_files : {false, true}) {
+        const Status s = db_->Ingest(std::array{path}, {.move_files = move_files});
+        EXPECT_EQ(s.code(), StatusCode::kInvalidArgument) << s.ToString();
+        EXPECT_NE(s.message().find(path), std::string_view::npos) << s.ToString();
+        EXPECT_TRUE(*machine_.disk->Exists(path));
+      }
+    }
+  }
+  Check();
+}
+
+// They say that they come from TableWriter; what it never writes would break reads long after they were taken in.
+TEST_F(IngestTest, CraftedFilesAreRefused) {
+  const auto refused = [&](StatusCode code, const std::function<void(TableBuilder*)>& add) {
+    const std::string path = "/crafted" + std::to_string(++files_);
+    TableBuilderOptions options;
+    options.external = true;
+    options.table_id = 99;
+    TableBuilder builder(std::move(machine_.fs.Create(path)).value(), options);
+    add(&builder);
+    ASSERT_TRUE(builder.Finish().ok());
+    const Status s = db_->Ingest(std::array{path}, {});
+    EXPECT_EQ(s.code(), code) << s.ToString();
+    EXPECT_NE(s.message().find(path), std::string_view::npos) << s.ToString();
+  };
+  refused(StatusCode::kCorruption, [](TableBuilder* builder) {
+    EXPECT_TRUE(builder->Add("a", PackTrailer(1, ValueKind::kPut), "sequence").ok());
+  });
+  for (const int kind : {2, 3, 6, 200}) {
+    refused(StatusCode::kCorruption, [&](TableBuilder* builder) {
+      EXPECT_TRUE(builder->Add("a", PackTrailer(0, static_cast<ValueKind>(kind)), "kind").ok());
+    });
+  }
+  refused(StatusCode::kInvalidArgument, [](TableBuilder* builder) {
+    const std::string pointer = ValuePointer{.file_number = 3, .ordinal = 0, .offset = 24, .size = 5}.Encode();
+    EXPECT_TRUE(builder->Add("a", PackTrailer(0, ValueKind::kValuePointer), pointer).ok());
+  });
+  Check();
+  EXPECT_TRUE(FilesEnding(machine_.disk.get(), kDir, ".sst").empty());
+  EXPECT_TRUE(FilesEnding(machine_.disk.get(), kDir, ".tmp").empty());
 }
 
 TEST_F(IngestTest, TheWriterChecksItsInput) {
