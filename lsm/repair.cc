@@ -116,8 +116,12 @@ class Repairer {
   // Whether the value that a version points to, if it does, can be read.
   bool ValueIsThere(uint64_t trailer, std::string_view value) const;
   bool ValuesAreThere(const TableFile& file) const;
+  void ReportUnknownOrder(const std::vector<TableFileRef>& found, const std::vector<TableFileRef>& external);
+  using RecordVisitor = std::function<Status(std::string_view payload, const std::string& path)>;
   Status ReadLog();
-  Status ReadSegment(uint64_t number);
+  Status LeaveStaleSegmentsOut(std::vector<uint64_t>* segments);
+  // Calls `visit` for every record that checks, and reports the others if `report` says so.
+  Status ReadSegment(uint64_t number, bool report, const RecordVisitor& visit);
   Status ApplyLogRecord(std::string_view payload, const std::string& path);
   Status FlushMemTable();
   Status SaveEvidence();
@@ -351,7 +355,7 @@ Status Repairer::OpenValueLogs() {
 
 // Everything that is a table, in the order in which they were made.
 Result<std::vector<TableFileRef>> Repairer::OpenAllTables() {
-  std::vector<TableFileRef> tables;
+  std::vector<TableFileRef> tables, found, external;
   SequenceNumber newest = 0;  // of the tables so far
   for (const uint64_t number : listing_.tables) {
     const std::string path = TableFileName(dir_, number);
@@ -372,11 +376,32 @@ Result<std::vector<TableFileRef>> Repairer::OpenAllTables() {
       facts.largest_seq = newest + (facts.entries > 0 && facts.range_deletes > 0 ? 2 : 1);
     }
     newest = std::max(newest, facts.largest_seq);
-    auto saved = SaveTable(std::make_shared<TableFile>(number, (*table)->table_id(), std::move(facts), context_));
+    found.push_back(std::make_shared<TableFile>(number, (*table)->table_id(), std::move(facts), context_));
+    if ((*table)->properties().external) external.push_back(found.back());
+    auto saved = SaveTable(found.back());
     if (!saved.ok()) return saved.status();
     if (*saved != nullptr) tables.push_back(*saved);
   }
+  ReportUnknownOrder(found, external);
   return tables;
+}
+
+// What was flushed after a table from outside is newer, but what was compacted after it came may be older: the sequences
+// that would tell were the manifest's.
+void Repairer::ReportUnknownOrder(const std::vector<TableFileRef>& found, const std::vector<TableFileRef>& external) {
+  for (const TableFileRef& file : external) {
+    for (const TableFileRef& other : found) {
+      if (other->number() <= file->number() || other->StartsAfter(file->facts().largest) ||
+          file->StartsAfter(other->facts().largest)) {
+        continue;
+      }
+      LoseTable(*file, "order unknown: it was taken in from outside, and without the manifest nothing tells whether " +
+                           NameOf(other->path()) + ", which has keys of the same range, is older");
+      RepairLoss& loss = report_.losses.back();
+      loss.size = loss.first_seq = loss.last_seq = 0;  // its bytes are there, and the sequences a guess
+      break;
+    }
+  }
 }
 
 Status Repairer::RebuildFromTables() {
@@ -439,25 +464,72 @@ TableOutputSetup Repairer::OutputSetup(uint64_t table_bytes) {
 
 Status Repairer::ReadLog() {
   next_sequence_ = state_.flushed_sequence + 1;
-  for (const uint64_t number : listing_.wals) {
-    if (number >= state_.wal_number) VARVE_TRY(ReadSegment(number));
+  std::vector<uint64_t> segments = listing_.wals;
+  std::erase_if(segments, [&](uint64_t number) { return number < state_.wal_number; });
+  if (!report_.manifest_used) VARVE_TRY(LeaveStaleSegmentsOut(&segments));
+  for (const uint64_t number : segments) {
+    VARVE_TRY(ReadSegment(number, /*report=*/true, [this](std::string_view payload, const std::string& path) {
+      return ApplyLogRecord(payload, path);
+    }));
   }
   return FlushMemTable();
 }
 
-Status Repairer::ReadSegment(uint64_t number) {
+// Without a manifest nothing tells segments that are needed from those that were released and not used again yet, and
+// compaction forgets sequences: an old record could come to lie above a newer one that is in a table. What leads up to the
+// newest record without a gap is safe, for whatever it writes over it writes again. Ingest flushes everything first, so
+// what stands before its record is in tables, and those it took in lie above.
+Status Repairer::LeaveStaleSegmentsOut(std::vector<uint64_t>* segments) {
+  struct Span {
+    uint64_t number;
+    SequenceNumber first = 0, end = 0;
+  };
+  std::vector<Span> spans;  // of the segments in which a record checks
+  for (const uint64_t number : *segments) {
+    Span span{.number = number};
+    const auto visit = [&](std::string_view payload, const std::string&) {
+      WriteBatch::Reader batch(payload);
+      if (!batch.status().ok()) return Status::Ok();
+      if (span.end == 0) span.first = batch.sequence();
+      span.end = batch.sequence() + batch.count();
+      WriteBatch::Operation operation;
+      while (batch.Next(&operation)) {
+        if (operation.kind == ValueKind::kIngest) next_sequence_ = std::max(next_sequence_, span.end);
+      }
+      return Status::Ok();
+    };
+    VARVE_TRY(ReadSegment(number, /*report=*/false, visit));
+    if (span.end != 0) spans.push_back(span);
+  }
+  const auto leads_to_next = [&](size_t i) {
+    return i + 1 == spans.size() || (spans[i].first <= spans[i + 1].first && spans[i].end >= spans[i + 1].first);
+  };
+  size_t stale = spans.size();
+  while (stale > 0 && leads_to_next(stale - 1)) --stale;
+  for (size_t i = 0; i < stale; ++i) {
+    std::erase(*segments, spans[i].number);
+    if (spans[i].end <= next_sequence_) continue;  // in the tables
+    RepairLoss& loss = Lose(WalFileName(dir_, spans[i].number),
+                            "not read back: records are missing behind it, so tables may hold newer data");
+    loss.first_seq = spans[i].first;
+    loss.last_seq = spans[i].end - 1;
+  }
+  return Status::Ok();
+}
+
+Status Repairer::ReadSegment(uint64_t number, bool report, const RecordVisitor& visit) {
   const std::string path = WalFileName(dir_, number);
   LogReader reader;
   Status damage = reader.Open(fs_, path, number);
   for (;;) {
     std::string_view payload;
-    while (reader.Next(&payload)) VARVE_TRY(ApplyLogRecord(payload, path));
+    while (reader.Next(&payload)) VARVE_TRY(visit(payload, path));
     if (!reader.status().ok()) damage = reader.status();
     if (damage.Is(StatusCode::kUnsupported)) return damage;
     if (damage.ok() && reader.end() == LogReader::End::kSealed) return Status::Ok();
     uint64_t begin = 0, end = 0;
     const bool more = reader.SkipDamage(&begin, &end);
-    if (more || !damage.ok() || reader.tail_bytes() > 0) {
+    if (report && (more || !damage.ok() || reader.tail_bytes() > 0)) {
       RepairLoss& loss = Lose(path, damage.ok() ? "records that do not check" : std::string(damage.message()));
       loss.offset = begin;
       loss.size = more ? end - begin : reader.tail_bytes();
@@ -474,7 +546,10 @@ Status Repairer::ApplyLogRecord(std::string_view payload, const std::string& pat
     return Status::Ok();
   }
   if (batch.sequence() > next_sequence_) {
-    RepairLoss& loss = Lose(path, "records are missing before sequence " + std::to_string(batch.sequence()));
+    // Without a manifest only the tables' sequences tell what was flushed, and compaction forgets them.
+    const bool unsure = !report_.manifest_used && report_.log_records == 0;
+    RepairLoss& loss = Lose(path, "records are missing before sequence " + std::to_string(batch.sequence()) +
+                                      (unsure ? ", unless tables hold them whose sequences compaction forgot" : ""));
     loss.first_seq = next_sequence_;
     loss.last_seq = batch.sequence() - 1;
     next_sequence_ = batch.sequence();

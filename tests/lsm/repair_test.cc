@@ -51,6 +51,22 @@ class RepairTest : public ::testing::Test {
     rows_[key] = value + std::string(100, 'v') + std::to_string(i);
     ASSERT_TRUE(db->Put({}, key, rows_[key]).ok());
   }
+  void Ingest(Db* db, int from, int to) {
+    auto writer = TableWriter::Create("/load", Small());
+    ASSERT_TRUE(writer.ok());
+    for (int i = from; i < to; ++i) {
+      const std::string key = "k" + std::to_string(10'000 + i);
+      rows_[key] = "from outside";
+      ASSERT_TRUE((*writer)->Put(key, rows_[key]).ok());
+    }
+    ASSERT_TRUE((*writer)->Finish().ok());
+    ASSERT_TRUE(db->Ingest(std::array{std::string("/load")}, {}).ok());
+  }
+  static std::string Losses(const RepairReport& report) {
+    std::string text;
+    for (const RepairLoss& loss : report.losses) text += loss.file + ": " + loss.problem + "\n";
+    return text;
+  }
   std::string First(std::string_view ending) { return Files(ending).front(); }
   std::vector<std::string> Files(std::string_view ending) { return FilesEnding(machine_->disk.get(), kDir, ending); }
   std::string Manifest() {
@@ -183,6 +199,110 @@ TEST_F(RepairTest, OnlyTheTablesAreLeft) {
   const RepairReport report = Repaired();
   EXPECT_EQ(report.last_sequence, last_sequence_);
   ExpectRows(flushed_);
+}
+
+// Without a manifest it is the tables' numbers that tell which is newer. The file's number was once drawn before the
+// memtable was flushed.
+TEST_F(RepairTest, AnIngestedFileIsNewerThanWhatWasFlushedForIt) {
+  auto db = Db::Open(kDir, Small());
+  ASSERT_TRUE(db.ok());
+  for (int i = 0; i < 20; ++i) Put(db->get(), i, "in the memtable");
+  Ingest(db->get(), 5, 15);
+  for (int i = 10; i < 12; ++i) Put(db->get(), i, "logged");
+  db->reset();
+  Remove(Manifest());
+  Remove("/db/CURRENT");
+  const RepairReport report = Repaired();
+  EXPECT_EQ(Losses(report), "");
+  ExpectRows(rows_);
+}
+
+TEST_F(RepairTest, WhereTheOrderOfAnIngestedFileIsAGuessItIsReported) {
+  auto db = Db::Open(kDir, Small());
+  ASSERT_TRUE(db.ok());
+  Ingest(db->get(), 5, 15);
+  Ingest(db->get(), 30, 40);
+  for (int i = 0; i < 10; ++i) Put(db->get(), i, "flushed later");
+  ASSERT_TRUE((*db)->Flush().ok());
+  db->reset();
+  Remove(Manifest());
+  Remove("/db/CURRENT");
+  const RepairReport report = Repaired();
+  ASSERT_EQ(report.losses.size(), 1u) << Losses(report);
+  EXPECT_NE(report.losses[0].problem.find("order unknown"), std::string::npos);
+  EXPECT_EQ(report.losses[0].smallest, "k10005");
+  EXPECT_EQ(report.losses[0].largest, "k10014");
+  ExpectRows(rows_);
+}
+
+// Keys are written three times, so that the log's first segment is older than the tables, which compaction has made
+// forget their sequences.
+class StaleLogTest : public RepairTest {
+ protected:
+  void SetUp() override {
+    auto db = Db::Open(kDir, Small());
+    ASSERT_TRUE(db.ok());
+    for (const char* value : {"first", "second"}) {
+      for (int i = 0; i < 10; ++i) Put(db->get(), i, value);
+      segments_.push_back(Files(".wal").back());
+      bytes_.push_back(FileBytes(machine_->disk.get(), segments_.back()));
+      ASSERT_TRUE((*db)->Flush().ok());
+    }
+    ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+    for (int i = 5; i < 8; ++i) Put(db->get(), i, "third");
+    db->reset();
+    Remove("/db/CURRENT");
+    Remove(Manifest());
+    for (const std::string& segment : segments_) {
+      if (*machine_->disk->Exists(segment)) Remove(segment);
+    }
+  }
+  // As if the segment had not been used again yet.
+  void Restore(size_t i) {
+    auto file = machine_->disk->Create(segments_[i]);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(0, bytes_[i]).ok());
+  }
+
+  std::vector<std::string> segments_, bytes_;
+};
+
+TEST_F(StaleLogTest, IsNotReadBackOverNewerTables) {
+  Restore(0);
+  const RepairReport report = Repaired();
+  EXPECT_EQ(report.log_records, 3u);
+  ASSERT_EQ(report.losses.size(), 2u) << Losses(report);
+  EXPECT_EQ("/db/" + report.losses[0].file, segments_[0]);
+  EXPECT_EQ(report.losses[0].first_seq, 1u);
+  EXPECT_EQ(report.losses[0].last_seq, 10u);
+  EXPECT_NE(report.losses[1].problem.find("unless tables hold them"), std::string::npos) << Losses(report);
+  EXPECT_TRUE(*machine_->disk->Exists("/db/lost/" + segments_[0].substr(4)));
+  ExpectRows(rows_);
+}
+
+TEST_F(StaleLogTest, IsReadBackWhereItLeadsUpToTheNewestRecord) {
+  Restore(0);
+  Restore(1);
+  const RepairReport report = Repaired();
+  EXPECT_EQ(report.log_records, 23u);
+  EXPECT_EQ(Losses(report), "");
+  ExpectRows(rows_);
+}
+
+// Everything before an ingest was flushed for it, and compaction may have merged that with what was taken in.
+TEST_F(RepairTest, TheLogBeforeAnIngestIsNotReadBackOverIt) {
+  auto db = Db::Open(kDir, Small());
+  ASSERT_TRUE(db.ok());
+  for (int i = 0; i < 20; ++i) Put(db->get(), i, "old");
+  Ingest(db->get(), 5, 15);
+  ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+  for (int i = 13; i < 22; ++i) Put(db->get(), i, "later");
+  db->reset();
+  ASSERT_EQ(Files(".wal").size(), 2u) << "the log before the ingest must not have been used again yet";
+  Remove(Manifest());
+  Remove("/db/CURRENT");
+  EXPECT_EQ(Repaired().log_records, 9u);
+  ExpectRows(rows_);
 }
 
 TEST_F(RepairTest, ATableMissing) {
