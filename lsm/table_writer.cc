@@ -9,7 +9,6 @@ namespace varve::lsm {
 
 namespace {
 
-constexpr int kZstdLevel = 1;
 constexpr SequenceNumber kTombstoneSequence = 1;  // 0 is none; the manifest's takes its place
 
 class TableWriterImpl final : public TableWriter {
@@ -86,7 +85,6 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(const std::string& path
   TableBuilderOptions builder;
   builder.block_size = options.block_size;
   builder.compression = options.compression;
-  builder.zstd_level = kZstdLevel;
   builder.filter_bits_per_key = options.filter_bits_per_key;
   builder.external = true;
   while (builder.table_id == 0) builder.table_id = environment->random->Next();

@@ -20,10 +20,14 @@
 
 namespace varve::lsm {
 
+// Higher ones gain little and cost compaction its speed.
+inline constexpr int kTableZstdLevel = 1;
+
 struct TableBuilderOptions {
   size_t block_size = 8 * 1024;
   Compression compression = Compression::kNone;
-  int zstd_level = -1;              // used with Compression::kZstd; a block that does not shrink by 1/8 is stored plain
+  int zstd_level =
+      kTableZstdLevel;              // used with Compression::kZstd; a block that does not shrink by 1/8 is stored plain
   double filter_bits_per_key = 10;  // 0: no filter
   uint64_t table_id = 0;            // random, unique; binds blocks to the file
   bool external = false;            // for TableWriter: see properties.h
