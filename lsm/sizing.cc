@@ -19,6 +19,8 @@ namespace {
 
 constexpr uint64_t kSampleBytes = uint64_t{4} << 20;  // of rows; hundreds of blocks, and a fraction of a second
 constexpr uint64_t kSampleRowsMin = 8;
+constexpr uint64_t kSampleValueMax = kSampleBytes / kSampleRowsMin;  // larger values are measured as so large ones
+constexpr uint64_t kPlannedBytesMax = uint64_t{1} << 60;             // all that is summed up stays below 2^63
 constexpr char kSampleDir[] = "/sample";
 
 // What one key costs.
@@ -70,8 +72,17 @@ Result<uint64_t> StoredBytes(MemoryFileSystem* disk) {
   return bytes;
 }
 
-Result<Sample> Measure(const SizingQuestion& question, Options options) {
+Result<Sample> Measure(SizingQuestion question, Options options) {
   MemoryFileSystem disk;
+  // What lies in the value log, or in a block of its own, grows with its value.
+  const uint64_t threshold = options.value_log_threshold;
+  const bool in_log = threshold != 0 && question.value_bytes >= threshold;
+  double growth = 1;
+  if (question.value_bytes > kSampleValueMax) {
+    growth = static_cast<double>(question.value_bytes) / static_cast<double>(kSampleValueMax);
+    question.value_bytes = kSampleValueMax;
+    options.value_log_threshold = in_log ? std::min<size_t>(threshold, kSampleValueMax) : 0;
+  }
   options.mode = OpenMode::kOwner;
   options.create_if_missing = true;
   options.file_system = &disk;
@@ -94,6 +105,9 @@ Result<Sample> Measure(const SizingQuestion& question, Options options) {
   const auto each = static_cast<double>(rows);
   sample.stored = static_cast<double>(*stored) / each;
   sample.tables /= each;
+  const double logged = sample.stored - sample.tables;
+  sample.tables *= in_log ? 1 : growth;
+  sample.stored = sample.tables + logged * (in_log ? growth : 1);
   sample.filter /= each;
   sample.memory = static_cast<double>((*db)->Stats().table_memory_bytes) / each;
   VARVE_TRY((*db)->Close());
@@ -162,6 +176,11 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   }
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
+  if (static_cast<double>(question.keys) * static_cast<double>(question.key_bytes + question.value_bytes) >
+          static_cast<double>(kPlannedBytesMax) ||
+      environment->memtable_bytes > kPlannedBytesMax / 1024) {
+    return Status::InvalidArgument("more than 2^60 bytes of rows, or memtables beyond 2^50, are not planned for");
+  }
   auto sample = Measure(question, options);
   if (!sample.ok()) return sample.status();
 

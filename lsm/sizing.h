@@ -50,7 +50,8 @@ struct SizingPlan {
   double cached_share = 0;      // of the stored bytes that fit into the cache
 };
 
-// kInvalidArgument when there cannot be so many keys of that size, or for options that Db::Open refuses.
+// kInvalidArgument when there cannot be so many keys of that size, for more than 2^60 bytes, or for options that Db::Open
+// refuses. Loads a sample of a few MiB in memory; larger values are reckoned from smaller ones.
 Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& options);
 
 // The i-th of `keys` evenly spread keys in ascending order, and a value of which a share compresses; for measuring what was

@@ -143,6 +143,20 @@ TEST_F(SizingTest, LargeRows) {
   Compare({.keys = 2'000, .key_bytes = 100, .value_bytes = 20'000}, Small(), 0);
 }
 
+// The sample once held eight of whatever size: 4 GiB for the largest values.
+TEST_F(SizingTest, ValuesLargerThanTheSample) {
+  const SizingQuestion large{.keys = 7, .key_bytes = 16, .value_bytes = 3'000'000, .compressible = 0.5};
+  auto plan = PlanSize(large, Small());
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  Near("stored bytes", static_cast<double>(plan->stored_bytes), static_cast<double>(Measure(large, Small(), 0).stored),
+       kTolerance);
+  Options in_tables = Small();
+  in_tables.value_log_threshold = 0;
+  plan = PlanSize({.keys = 1'000, .key_bytes = 16, .value_bytes = kValueSizeMax}, in_tables);
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  Near("stored bytes", static_cast<double>(plan->stored_bytes), 1e3 * static_cast<double>(kValueSizeMax), kTolerance);
+}
+
 TEST_F(SizingTest, PlansForABillionKeysInNoTime) {
   auto plan = PlanSize({.keys = 1'000'000'000, .key_bytes = 16, .value_bytes = 200}, Options());
   ASSERT_TRUE(plan.ok());
@@ -157,6 +171,11 @@ TEST_F(SizingTest, RefusesWhatCannotBe) {
   EXPECT_FALSE(PlanSize({.keys = 300, .key_bytes = 1}, Options()).ok());
   EXPECT_FALSE(PlanSize({.keys = 1, .key_bytes = kKeySizeMax + 1}, Options()).ok());
   EXPECT_FALSE(PlanSize({.keys = 1, .compressible = 1.5}, Options()).ok());
+  auto too_much = PlanSize({.keys = uint64_t{1} << 48, .key_bytes = 16, .value_bytes = kValueSizeMax}, Options());
+  EXPECT_NE(too_much.status().message().find("more than 2^60 bytes"), std::string_view::npos);
+  Options memtables;
+  memtables.memtable_size = ~size_t{0} / 2;
+  EXPECT_FALSE(PlanSize({.keys = 1}, memtables).ok());
   Options options;
   options.memory_budget = 1;
   EXPECT_FALSE(PlanSize({.keys = 1}, options).ok());
