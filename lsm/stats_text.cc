@@ -23,6 +23,7 @@ constexpr Field kFields[] = {
     {"value_log_files", &DbStats::value_log_files},
     {"value_log_bytes", &DbStats::value_log_bytes},
     {"value_log_garbage_bytes", &DbStats::value_log_garbage_bytes},
+    {"value_log_moved_bytes", &DbStats::value_log_moved_bytes},
     {"writes", &DbStats::writes},
     {"write_bytes", &DbStats::write_bytes},
     {"wal_bytes", &DbStats::wal_bytes},
@@ -128,6 +129,7 @@ std::string VerifyJson(const VerifyReport& report) {
   AddMember("tables", std::to_string(report.tables), &json);
   AddMember("blocks", std::to_string(report.blocks), &json);
   AddMember("entries", std::to_string(report.entries), &json);
+  AddMember("values", std::to_string(report.values), &json);
   std::string problems = "[";
   for (const std::string& problem : report.problems) {
     if (problems.size() > 1) problems += ',';

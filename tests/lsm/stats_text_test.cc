@@ -10,27 +10,30 @@ TEST(StatsText, TextAndJsonHoldTheSameNumbers) {
   DbStats stats;
   stats.last_sequence = 7;
   stats.stall_us = 9;
+  stats.value_log_moved_bytes = 11;
   stats.fenced = true;
   stats.background_error = "no \"space\"";
   stats.levels[2] = {.files = 3, .bytes = 4096};
   const std::string text = StatsText(stats), json = StatsJson(stats);
-  for (const char* line : {"last_sequence 7\n", "stall_us 9\n", "fenced true\n", "background_error no \"space\"\n",
-                           "level 2 files 3 bytes 4096\n"}) {
+  for (const char* line : {"last_sequence 7\n", "stall_us 9\n", "value_log_moved_bytes 11\n", "fenced true\n",
+                           "background_error no \"space\"\n", "level 2 files 3 bytes 4096\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
   EXPECT_EQ(text.find("level 1"), std::string::npos) << text;
-  for (const char* member : {"{\"last_sequence\":7,", "\"stall_us\":9,", "\"fenced\":true,",
-                             "\"background_error\":\"no \\\"space\\\"\"", "{\"level\":2,\"files\":3,\"bytes\":4096}"}) {
+  for (const char* member :
+       {"{\"last_sequence\":7,", "\"stall_us\":9,", "\"value_log_moved_bytes\":11,", "\"fenced\":true,",
+        "\"background_error\":\"no \\\"space\\\"\"", "{\"level\":2,\"files\":3,\"bytes\":4096}"}) {
     EXPECT_NE(json.find(member), std::string::npos) << member << json;
   }
 }
 
 TEST(StatsText, VerifyListsItsProblems) {
   VerifyReport report;
-  EXPECT_EQ(VerifyJson(report), R"({"tables":0,"blocks":0,"entries":0,"problems":[]})");
+  EXPECT_EQ(VerifyJson(report), R"({"tables":0,"blocks":0,"entries":0,"values":0,"problems":[]})");
   report.tables = 2;
+  report.values = 5;
   report.problems = {"a: rot", "b: rot"};
-  EXPECT_EQ(VerifyJson(report), R"({"tables":2,"blocks":0,"entries":0,"problems":["a: rot","b: rot"]})");
+  EXPECT_EQ(VerifyJson(report), R"({"tables":2,"blocks":0,"entries":0,"values":5,"problems":["a: rot","b: rot"]})");
 }
 
 TEST(JsonString, KeepsUtf8AndMarksWhatIsNone) {
