@@ -84,13 +84,9 @@ class Parser {
     *code = 0;
     for (int i = 0; i < 4; ++i) {
       if (at_ == text_.size()) return false;
-      const char c = text_[at_++];
-      const uint32_t digit = c >= '0' && c <= '9'   ? static_cast<uint32_t>(c - '0')
-                             : c >= 'a' && c <= 'f' ? static_cast<uint32_t>(c - 'a' + 10)
-                             : c >= 'A' && c <= 'F' ? static_cast<uint32_t>(c - 'A' + 10)
-                                                    : 16;
-      if (digit == 16) return false;
-      *code = *code * 16 + digit;
+      const int digit = lsm::HexDigit(text_[at_++]);
+      if (digit < 0) return false;
+      *code = *code * 16 + static_cast<uint32_t>(digit);
     }
     return true;
   }

@@ -3,6 +3,7 @@
 #include <limits>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "lsm/io/file_system.h"
 #include "lsm/io/path.h"
@@ -53,6 +54,17 @@ class Line {
   Line& Both(std::string_view name, uint64_t value) {
     Text(name).Text(" ").Text(std::to_string(value));
     return Member(name, value);
+  }
+  // " name 3 4" and "name":[3,4].
+  Line& Numbers(std::string_view name, const std::vector<uint64_t>& numbers) {
+    Text(" ").Text(name);
+    for (const uint64_t number : numbers) Text(" ").Text(std::to_string(number));
+    if (!json_) return *this;
+    AddName(name);
+    text_ += '[';
+    for (size_t i = 0; i < numbers.size(); ++i) text_.append(i == 0 ? "" : ",").append(std::to_string(numbers[i]));
+    text_ += ']';
+    return *this;
   }
   bool Emit(const DumpLine& line) { return line(json_ ? text_ += '}' : text_); }
 
@@ -146,6 +158,12 @@ class Dumper {
     head.Text(" tables +").Text(std::to_string(edit->added.size()));
     head.Text(" -").Text(std::to_string(edit->removed.size()));
     head.Member("added", edit->added.size()).Member("removed", edit->removed.size());
+    const auto count = [&](std::string_view name, std::string_view member, uint64_t value) {
+      if (value != 0) head.Text(", ").Text(name).Text(" +").Text(std::to_string(value));
+      head.Member(member, value);
+    };
+    count("value logs", "value_logs", edit->value_logs.size());
+    count("jobs", "jobs", edit->jobs.size());
     *more = head.Emit(line_);
     for (size_t i = 0; *more && i < edit->removed.size(); ++i) {
       Line line(options_.json, "removed");
@@ -156,6 +174,8 @@ class Dumper {
                   .Emit(line_);
     }
     for (size_t i = 0; *more && i < edit->added.size(); ++i) *more = Added(edit->added[i]);
+    for (size_t i = 0; *more && i < edit->value_logs.size(); ++i) *more = AddedValueLog(*edit->value_logs[i]);
+    for (size_t i = 0; *more && i < edit->jobs.size(); ++i) *more = DoneJob(*edit->jobs[i]);
     return Status::Ok();
   }
 
@@ -169,6 +189,29 @@ class Dumper {
     const std::string smallest = EscapeBytes(facts.smallest), largest = EscapeBytes(facts.largest);
     line.Text(" [").Text(smallest).Text(", ").Text(largest).Text(facts.largest_exclusive ? ")" : "]");
     return line.Member("smallest", smallest).Member("largest", largest).Emit(line_);
+  }
+
+  bool AddedValueLog(const ValueLogFile& file) {
+    const ValueLogFacts& facts = file.facts();
+    Line line(options_.json, "value_log");
+    line.Text("  + value log ").Text(std::to_string(file.number())).Member("number", file.number());
+    line.Text(" ").Both("file_id", facts.file_id).Text(" ").Both("bytes", facts.file_size);
+    return line.Text(" ").Both("records", facts.records).Emit(line_);
+  }
+
+  bool DoneJob(const Job& job) {
+    const auto place = [](int level) { return level < 0 ? "memory" : "level " + std::to_string(level); };
+    const std::string reason = EscapeBytes(job.reason);
+    Line line(options_.json, "job");
+    line.Text("  ").Both("job", job.id).Text(": ").Text(JobKindName(job.kind)).Member("kind", JobKindName(job.kind));
+    line.Text(" from ").Text(place(job.from_level)).Member("from", place(job.from_level));
+    line.Text(" to ").Text(place(job.to_level)).Member("to", place(job.to_level));
+    line.Numbers("inputs", job.inputs).Numbers("outputs", job.outputs);
+    line.Text(" ").Both("bytes_read", job.bytes_read).Text(" ").Both("bytes_written", job.bytes_written);
+    line.Text(" ").Both("entries_read", job.entries_read).Text(" ").Both("entries_dropped", job.entries_dropped);
+    line.Member("started_ms", static_cast<uint64_t>(job.started_ms));
+    line.Member("completed_ms", static_cast<uint64_t>(job.completed_ms));
+    return line.Text(" because ").Text(reason).Member("reason", reason).Emit(line_);
   }
 
   Status Batch(std::string_view payload, uint64_t offset, bool* more) {
@@ -249,13 +292,6 @@ class Dumper {
   uint64_t count_ = 0;
 };
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 }  // namespace
 
 Status DumpFile(const std::string& path, const DumpOptions& options, const DumpLine& line) {
@@ -279,6 +315,13 @@ std::string EscapeBytes(std::string_view bytes) {
     }
   }
   return text;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
 }
 
 Result<std::string> UnescapeBytes(std::string_view text) {

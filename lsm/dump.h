@@ -7,9 +7,11 @@
 // ASCII stands for itself, a backslash is \\ and any other byte \xHH; in JSON that text is the string.
 //
 //   text   manifest   edit at 61: wal number 8, next number 12, flushed 10, + level 0 table 9 (...), - level 0 table 3
+//                     then a line for each table, value-log file and finished job of the edit
 //          log        batch at 44: sequence 11, then "  11 put key = value" for each operation
 //          table      properties, then "key @sequence put = value" for each version
-//   JSON   one object a line, with "type": edit, batch, operation, properties, version, range_delete, current, end
+//   JSON   one object a line, with "type": edit, added, removed, value_log, job, batch, operation, properties, version,
+//          range_delete, current, end
 #pragma once
 
 #include <cstdint>
@@ -42,5 +44,7 @@ Status DumpFile(const std::string& path, const DumpOptions& options, const DumpL
 std::string EscapeBytes(std::string_view bytes);
 // The reverse. kInvalidArgument when a backslash is not followed by another one or by xHH.
 Result<std::string> UnescapeBytes(std::string_view text);
+// 0 to 15, or -1 when `c` is none.
+int HexDigit(char c);
 
 }  // namespace varve::lsm
