@@ -15,14 +15,18 @@ namespace {
 
 constexpr size_t kImportBatchBytes = size_t{1} << 20;
 
+// For what `check` finds, or what keeps a database from being opened.
+constexpr std::string_view kAfterDamage =
+    "`varve restore BACKUPS TARGET` makes a database of a backup; without one, copy DIR, and `varve repair DIR` saves "
+    "what it can";
+
 // What to do about it. No default: a new code does not build until there is advice.
 std::string_view Advice(lsm::StatusCode code) {
   switch (code) {
     case lsm::StatusCode::kOk: return "";
     case lsm::StatusCode::kInvalidArgument: return "";
     case lsm::StatusCode::kNotFound: return "a server keeps its database in DIR/db, where DIR is its --dir";
-    case lsm::StatusCode::kCorruption:
-      return "`varve check DIR` lists what is damaged; restore a backup if you have one";
+    case lsm::StatusCode::kCorruption: return "`varve check DIR` lists what is damaged, and says what to do then";
     case lsm::StatusCode::kUnsupported: return "a newer Varve wrote this: use that one";
     case lsm::StatusCode::kIoError:
       return "see that the files can be read and written by this user, and the system's log";
@@ -37,12 +41,6 @@ std::string_view Advice(lsm::StatusCode code) {
     case lsm::StatusCode::kOutOfMemory: return "this needs more memory than the system gives";
   }
   return "";
-}
-
-void Complain(const lsm::Status& status, Streams streams) {
-  streams.err << "varve: " << status.ToString() << '\n';
-  if (const std::string_view advice = Advice(status.code()); !advice.empty())
-    streams.err << "varve: " << advice << '\n';
 }
 
 lsm::Result<std::unique_ptr<lsm::Db>> Open(const std::string& dir, lsm::OpenMode mode, const Settings& settings) {
@@ -63,6 +61,11 @@ lsm::Result<Bounds> ParseBounds(const DumpRange& range) {
   return Bounds{std::move(from).value(), std::move(to).value()};
 }
 
+lsm::Status TooLarge(std::string_view what, size_t size, size_t most) {
+  return lsm::Status::InvalidArgument("the " + std::string(what) + " has " + std::to_string(size) +
+                                      " bytes, want at most " + std::to_string(most));
+}
+
 int Close(lsm::Db* db, Streams streams) {
   lsm::Status status = db->Close();
   return status.ok() ? kExitOk : Fail(status, streams);
@@ -78,10 +81,12 @@ int DumpRows(const std::string& dir, const DumpRange& range, const Bounds& bound
   lsm::Iterator it = (*db)->NewIterator(options);
   uint64_t rows = 0;
   for (it.SeekToFirst(); it.Valid() && (range.limit == 0 || rows < range.limit) && streams.out; it.Next(), ++rows) {
+    const std::string_view value = it.value();  // a large one is read now: if it cannot be, it looks empty
+    if (!it.status().ok()) break;
     if (range.json) {
-      streams.out << JsonRow(it.key(), it.value()) << '\n';
+      streams.out << JsonRow(it.key(), value) << '\n';
     } else {
-      streams.out << lsm::EscapeBytes(it.key()) << '\t' << lsm::EscapeBytes(it.value()) << '\n';
+      streams.out << lsm::EscapeBytes(it.key()) << '\t' << lsm::EscapeBytes(value) << '\n';
     }
   }
   if (!it.status().ok()) return Fail(it.status(), streams);
@@ -90,19 +95,27 @@ int DumpRows(const std::string& dir, const DumpRange& range, const Bounds& bound
 
 }  // namespace
 
+void Complain(const lsm::Status& status, std::string_view advice, Streams streams) {
+  streams.err << "varve: " << status.ToString() << '\n';
+  if (!advice.empty()) streams.err << "varve: " << advice << '\n';
+}
+
 int Fail(const lsm::Status& status, Streams streams) {
-  Complain(status, streams);
+  Complain(status, Advice(status.code()), streams);
   if (status.Is(lsm::StatusCode::kInvalidArgument)) return kExitUsage;
   return status.Is(lsm::StatusCode::kCorruption) ? kExitProblem : kExitFailed;
 }
 
 int FailToOpen(const lsm::Status& status, const std::string& dir, Streams streams) {
-  Complain(status, streams);
+  // Whoever cannot open it cannot check it either.
+  const bool damaged = status.Is(lsm::StatusCode::kCorruption);
+  Complain(status, damaged ? kAfterDamage : Advice(status.code()), streams);
+  if (status.Is(lsm::StatusCode::kInvalidArgument)) return kExitUsage;
   std::error_code ignored;
   if (std::filesystem::exists(dir + "/db/CURRENT", ignored)) {
     streams.err << "varve: there is a database in " << dir << "/db: did you mean that?\n";
   }
-  return status.Is(lsm::StatusCode::kCorruption) ? kExitProblem : kExitCannotOpen;
+  return damaged ? kExitProblem : kExitCannotOpen;
 }
 
 lsm::Result<lsm::Options> MakeOptions(lsm::OpenMode mode, const Settings& settings) {
@@ -131,10 +144,10 @@ int Check(const std::string& dir, bool json, Streams streams) {
   } else {
     for (const std::string& problem : report->problems) streams.err << problem << '\n';
     streams.out << dir << ": " << report->tables << " tables, " << report->blocks << " blocks, " << report->entries
-                << " entries, " << report->problems.size() << " problems\n";
+                << " entries, " << report->values << " large values, " << report->problems.size() << " problems\n";
   }
   if (report->problems.empty()) return kExitOk;
-  if (!json) streams.err << "varve: " << Advice(lsm::StatusCode::kCorruption) << '\n';
+  if (!json) streams.err << "varve: " << kAfterDamage << '\n';
   return kExitProblem;
 }
 
@@ -203,6 +216,9 @@ int Import(const std::string& dir, std::istream& rows, const Settings& settings,
     ++number;
     bytes += line.size() + 1;
     auto row = ParseJsonRow(line);
+    if (row.ok() && row->key.size() > lsm::kKeySizeMax) row = TooLarge("key", row->key.size(), lsm::kKeySizeMax);
+    if (row.ok() && row->value.size() > lsm::kValueSizeMax)
+      row = TooLarge("value", row->value.size(), lsm::kValueSizeMax);
     if (!row.ok()) {
       status =
           lsm::Status::InvalidArgument("line " + std::to_string(number) + ": " + std::string(row.status().message()));

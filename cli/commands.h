@@ -10,6 +10,7 @@
 #include <istream>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lsm/options.h"
@@ -21,7 +22,7 @@ namespace varve::cli {
 enum ExitCode : int {
   kExitOk = 0,
   kExitProblem = 1,  // looked, and found damage; or the key is not there
-  kExitUsage = 2,    // the command line makes no sense
+  kExitUsage = 2,    // the command line makes no sense: an option that is none, a target that exists
   kExitCannotOpen = 3,
   kExitFailed = 4,  // opened, but the work could not be finished: the disk is full, reading or writing failed
 };
@@ -57,6 +58,8 @@ int Checkpoint(const std::string& dir, const std::string& target, Streams stream
 
 // ---- Shared with the commands in other files. ----
 
+// Prints the complaint and, unless it is empty, the advice.
+void Complain(const lsm::Status& status, std::string_view advice, Streams streams);
 // Prints the complaint and what to do next; the exit code it deserves.
 int Fail(const lsm::Status& status, Streams streams);
 int FailToOpen(const lsm::Status& status, const std::string& dir, Streams streams);

@@ -1,12 +1,14 @@
-// cli/main.cc - the command line of `varve`; the work is in cli/commands.cc.
+// cli/main.cc - the command line of `varve`; the work is in cli/commands.cc and its neighbours.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/keeping.h"
 #include "cli/progress.h"
 #include "cli/size.h"
 
@@ -27,6 +29,8 @@ struct Arguments {
   DumpRange range;
   Settings settings;
   SizeQuestion size;
+  uint64_t backup = 0;
+  bool check = false;
   bool json = false;
 };
 
@@ -37,6 +41,7 @@ class Program {
     app_.require_subcommand(1);
     AddLooking();
     AddWriting();
+    AddKeeping();
     AddSize();
   }
 
@@ -124,6 +129,42 @@ class Program {
             [this] { return Checkpoint(a_.dir, a_.target, streams_); });
     WithDir(checkpoint);
     checkpoint->add_option("TARGET", a_.target, "The new directory; it must not exist")->required();
+  }
+
+  void WithBackups(CLI::App* command, std::string* value, const char* what) {
+    command->add_option("BACKUPS", *value, what)->required();
+  }
+  void AddKeeping() {
+    CLI::App* backup = Add(
+        "backup", "Add a backup to a directory of backups, which stores what is new (server stopped)",
+        "  varve backup data/db /mnt/backups/db\n"
+        "Files are hard links where the file system allows it: back up to another disk to survive the death of one.",
+        [this] { return MakeBackup(a_.dir, a_.target, streams_); });
+    WithDir(backup);
+    WithBackups(backup, &a_.target, "The directory of backups; made when missing");
+    CLI::App* backups = Add("backups", "List the backups in a directory of backups",
+                            "  varve backups /mnt/backups/db\n"
+                            "  varve backups /mnt/backups/db --check || echo 'damaged, or not there'\n"
+                            "A damaged file is set aside; the next `varve backup` stores it again.",
+                            [this] { return ListBackups(a_.dir, a_.check, a_.json, streams_); });
+    WithBackups(backups, &a_.dir, "The directory of backups");
+    backups->add_flag("--check", a_.check, "Read every file of every backup");
+    WithJson(backups, "One JSON object a line");
+    CLI::App* restore = Add("restore", "Make a database of a backup; every file is checked on the way",
+                            "  varve restore /mnt/backups/db data/db            # the newest\n"
+                            "  varve restore /mnt/backups/db data/db --id 3",
+                            [this] { return RestoreBackup(a_.dir, a_.backup, a_.target, streams_); });
+    WithBackups(restore, &a_.dir, "The directory of backups");
+    restore->add_option("TARGET", a_.target, "The new database directory; it must not exist")->required();
+    restore->add_option("--id", a_.backup, "Which backup, by number (default: the newest)")
+        ->check(CLI::Range(uint64_t{1}, std::numeric_limits<uint64_t>::max()));
+    CLI::App* repair =
+        Add("repair", "Make an openable database of what is left of a damaged one (server stopped)",
+            "  cp -r data/db data/db-damaged && varve repair data/db\n"
+            "For a database that cannot be opened; every loss is listed. What the repaired one does not use is in\n"
+            "DIR/lost: remove that when you are content.",
+            [this] { return RepairDatabase(a_.dir, streams_); });
+    WithDir(repair);
   }
 
   void AddSize() {

@@ -18,7 +18,6 @@ namespace varve::lsm {
 
 namespace {
 
-constexpr int kZstdLevel = 1;
 constexpr ReadTier kOnce{.memory_only = false, .fill_cache = false};
 
 using KeepVersion = std::function<Status(std::string_view key, uint64_t trailer, std::string_view value)>;
@@ -76,9 +75,10 @@ Result<uint64_t> ReadWithoutIndex(const ReadableFile& file, uint64_t data_end, u
 
 class Repairer {
  public:
-  Repairer(std::string dir, Environment environment)
+  Repairer(std::string dir, Environment environment, const RepairProgress& on_progress)
       : dir_(std::move(dir)),
         env_(std::move(environment)),
+        on_progress_(on_progress),
         fs_(env_.file_system),
         cache_(env_.options.memory_budget),
         context_(std::make_shared<TableContext>()) {
@@ -128,6 +128,15 @@ class Repairer {
   Status Install();
 
   uint64_t NextNumber() { return next_number_++; }
+  // Tables and log as they lie in the directory; what is missing counts as nothing.
+  uint64_t SizeOf(const std::string& path) const {
+    auto size = fs_->FileSize(path);
+    return size.ok() ? *size : 0;
+  }
+  void Done(const std::string& path) {
+    bytes_done_ += SizeOf(path);
+    if (on_progress_) on_progress_(bytes_done_, bytes_total_);
+  }
   TableBuilderOptions BuilderOptions() const;
   TableOutputSetup OutputSetup(uint64_t table_bytes);
   RepairLoss& Lose(const std::string& path, std::string problem) {
@@ -148,6 +157,8 @@ class Repairer {
 
   const std::string dir_;
   const Environment env_;
+  const RepairProgress& on_progress_;
+  uint64_t bytes_done_ = 0, bytes_total_ = 0;
   FileSystem* const fs_;
   BlockCache cache_;
   std::shared_ptr<TableContext> context_;
@@ -179,6 +190,8 @@ Status Repairer::Lock() {
   if (!listing.ok()) return listing.status();
   listing_ = std::move(listing).value();
   next_number_ = listing_.largest_number + 1;
+  for (const uint64_t number : listing_.tables) bytes_total_ += SizeOf(TableFileName(dir_, number));
+  for (const uint64_t number : listing_.wals) bytes_total_ += SizeOf(WalFileName(dir_, number));
   return Status::Ok();
 }
 
@@ -212,6 +225,7 @@ Status Repairer::CheckNamedTables() {
     for (const TableFileRef& file : state_.version->level(n)) {
       auto saved = SaveTable(file);
       if (!saved.ok()) return saved.status();
+      Done(file->path());
       if (*saved == file) continue;
       edit.removed.push_back({n, file->number()});
       if (*saved != nullptr) edit.added.push_back({n, *saved});
@@ -380,6 +394,7 @@ Result<std::vector<TableFileRef>> Repairer::OpenAllTables() {
     if ((*table)->properties().external) external.push_back(found.back());
     auto saved = SaveTable(found.back());
     if (!saved.ok()) return saved.status();
+    Done(path);
     if (*saved != nullptr) tables.push_back(*saved);
   }
   ReportUnknownOrder(found, external);
@@ -444,7 +459,6 @@ TableBuilderOptions Repairer::BuilderOptions() const {
   TableBuilderOptions options;
   options.block_size = env_.options.block_size;
   options.compression = env_.options.compression;
-  options.zstd_level = kZstdLevel;
   options.filter_bits_per_key = env_.options.filter_bits_per_key;
   while (options.table_id == 0) options.table_id = env_.random->Next();
   return options;
@@ -471,6 +485,7 @@ Status Repairer::ReadLog() {
     VARVE_TRY(ReadSegment(number, /*report=*/true, [this](std::string_view payload, const std::string& path) {
       return ApplyLogRecord(payload, path);
     }));
+    Done(WalFileName(dir_, number));
   }
   return FlushMemTable();
 }
@@ -640,10 +655,10 @@ Status Repairer::Install() {
 
 }  // namespace
 
-Result<RepairReport> Repair(const std::string& dir, const Options& options) {
+Result<RepairReport> Repair(const std::string& dir, const Options& options, const RepairProgress& on_progress) {
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
-  return Repairer(WithoutTrailingSlashes(dir), std::move(environment).value()).Run();
+  return Repairer(WithoutTrailingSlashes(dir), std::move(environment).value(), on_progress).Run();
 }
 
 }  // namespace varve::lsm

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,11 @@ struct RepairReport {
   std::vector<std::string> moved;  // file names, now in lost/
 };
 
+// Called in the caller's thread, after each table and each segment of the log.
+using RepairProgress = std::function<void(uint64_t bytes_done, uint64_t bytes_total)>;
+
 // kNotFound when the directory holds nothing of a database; kBusy when somebody has it open. Of `options` it uses what
 // shapes tables, memory_budget and the surroundings.
-Result<RepairReport> Repair(const std::string& dir, const Options& options);
+Result<RepairReport> Repair(const std::string& dir, const Options& options, const RepairProgress& on_progress = {});
 
 }  // namespace varve::lsm

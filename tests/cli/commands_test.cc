@@ -57,7 +57,7 @@ class CommandsTest : public ::testing::Test {
 
 TEST_F(CommandsTest, CheckFindsASoundDatabaseSound) {
   EXPECT_EQ(Check(dir_, false, streams()), kExitOk) << err_.str();
-  EXPECT_NE(out_.str().find("3 entries, 0 problems"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("3 entries, 0 large values, 0 problems"), std::string::npos) << out_.str();
 }
 
 TEST_F(CommandsTest, CheckReportsADamagedBlock) {
@@ -105,9 +105,31 @@ TEST_F(CommandsTest, DumpOfFilesShowsWhatIsInThem) {
   const std::string manifest = Taken();
   EXPECT_NE(manifest.find("  + level 0 table "), std::string::npos) << manifest;
   EXPECT_NE(manifest.find(" [apple, c\\x00d]\n"), std::string::npos) << manifest;
+  EXPECT_NE(manifest.find(" from memory to level 0 inputs outputs "), std::string::npos) << manifest;
+  EXPECT_NE(manifest.find(" because "), std::string::npos) << manifest;
   EXPECT_NE(manifest.find("\nend at "), std::string::npos) << manifest;
   EXPECT_EQ(Dump(FileOf("CURRENT"), {}, streams()), kExitOk);
   EXPECT_EQ(Taken().substr(0, 9), "MANIFEST-");
+}
+
+TEST_F(CommandsTest, DumpOfAManifestShowsValueLogFilesAndJobs) {
+  {
+    auto db = lsm::Db::Open(dir_, {});
+    ASSERT_TRUE(db.ok());
+    ASSERT_TRUE((*db)->Put({}, "large", std::string(10'000, 'v')).ok());
+    ASSERT_TRUE((*db)->Flush().ok());
+  }
+  EXPECT_EQ(Dump(FileOf("MANIFEST"), {}, streams()), kExitOk) << err_.str();
+  const std::string text = Taken();
+  EXPECT_NE(text.find(", value logs +1, jobs +1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\n  + value log "), std::string::npos) << text;
+  EXPECT_NE(text.find(" records 1\n"), std::string::npos) << text;
+  EXPECT_EQ(Dump(FileOf("MANIFEST"), {.from = "", .to = "", .limit = 0, .json = true}, streams()), kExitOk);
+  const std::string json = Taken();
+  EXPECT_NE(json.find("{\"type\":\"value_log\",\"number\":"), std::string::npos) << json;
+  EXPECT_NE(json.find("\"kind\":\"flush\",\"from\":\"memory\",\"to\":\"level 0\",\"inputs\":[],\"outputs\":["),
+            std::string::npos)
+      << json;
 }
 
 TEST_F(CommandsTest, DumpOfALogShowsItsBatches) {
@@ -154,8 +176,43 @@ TEST_F(CommandsTest, ABadRowStopsTheImportByItsLine) {
   std::istringstream in("{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\"}\n");
   EXPECT_EQ(Import(root_ + "/copy", in, {}, streams()), kExitUsage);
   EXPECT_NE(err_.str().find("line 2: character "), std::string::npos) << err_.str();
-  EXPECT_EQ(Import(root_ + "/copy", in, {"memory_budget"}, streams()), kExitCannotOpen);
+  EXPECT_EQ(Import(root_ + "/copy", in, {"memory_budget"}, streams()), kExitUsage);
   EXPECT_NE(err_.str().find("want NAME=VALUE"), std::string::npos) << err_.str();
+}
+
+TEST_F(CommandsTest, OptionsThatAreNoneAreWrongUsage) {
+  std::istringstream none;
+  for (const char* setting : {"memory_budget", "nonsense=1", "memory_budget=1"}) {
+    EXPECT_EQ(Import(root_ + "/copy", none, {setting}, streams()), kExitUsage) << setting;
+    EXPECT_EQ(Compact(dir_, {}, {setting}, streams()), kExitUsage) << setting;
+  }
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/copy"));
+}
+
+TEST_F(CommandsTest, AKeyThatIsTooLargeIsNamedByItsLine) {
+  std::istringstream in("{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"" + std::string(70'000, 'k') +
+                        "\",\"value\":\"2\"}\n");
+  EXPECT_EQ(Import(root_ + "/copy", in, {}, streams()), kExitUsage);
+  EXPECT_NE(err_.str().find("line 2: the key has 70000 bytes, want at most 65600"), std::string::npos) << err_.str();
+}
+
+// Its value looks empty, and was printed so before the complaint came.
+TEST_F(CommandsTest, DumpPrintsNoRowWhoseValueCannotBeRead) {
+  {
+    auto db = lsm::Db::Open(dir_, {});
+    ASSERT_TRUE(db.ok());
+    ASSERT_TRUE((*db)->Put({}, "b", std::string(10'000, 'v')).ok());
+    ASSERT_TRUE((*db)->Flush().ok());
+  }
+  std::fstream log(FileOf(".vlog"), std::ios::in | std::ios::out | std::ios::binary);
+  log.seekp(40);
+  log.put('\x5a');
+  log.close();
+  for (const bool json : {false, true}) {
+    EXPECT_EQ(Dump(dir_, {.from = "", .to = "", .limit = 0, .json = json}, streams()), kExitProblem);
+    EXPECT_EQ(Taken(), json ? "{\"key\":\"apple\",\"value\":\"red\"}\n" : "apple\tred\n");
+  }
+  EXPECT_NE(err_.str().find(".vlog"), std::string::npos) << err_.str();
 }
 
 TEST(JsonRow, ReadsWhatJsonAllows) {
