@@ -33,7 +33,7 @@ enum class OpenMode : uint8_t {
 
 enum class Compression : uint8_t {
   kNone = 0,
-  kZstd = 1,  // none in the two top levels, fast zstd below
+  kZstd = 1,  // fast zstd for what compactions write and for large values; none in what a flush writes
 };
 
 // How tables are merged; see docs/engine.md, "Compaction". May differ each time the database is opened.
@@ -69,8 +69,8 @@ struct Options {
   size_t memtable_size = 0;
 
   CompactionStyle compaction = CompactionStyle::kLeveled;
-  // kFifo only: bytes of all tables, and seconds since a table was written, beyond which the oldest tables are given
-  // up, with what they hold, whatever snapshot sees it. 0: any.
+  // kFifo only: bytes of all tables and of their values in value-log files, and seconds since a table was written,
+  // beyond which the oldest tables are given up, with what they hold, whatever snapshot sees it. 0: any.
   uint64_t fifo_bytes_max = 0;
   uint64_t fifo_age_max_s = 0;
 

@@ -1,6 +1,7 @@
 #include "lsm/compact/collection.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace varve::lsm {
 
@@ -19,40 +20,62 @@ double ShareOf(const Version& version, size_t i) {
          static_cast<double>(version.value_logs()[i]->facts().record_bytes());
 }
 
+// Which of version.value_logs() can be emptied: all their values can be read, and all tables that refer to them.
+std::vector<size_t> Collectable(const Version& version) {
+  std::unordered_set<uint64_t> stuck;  // by number
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) {
+      if (!file->quarantined) continue;
+      for (const ValueLogReference& reference : file->facts().value_logs) stuck.insert(reference.file_number);
+    }
+  }
+  std::vector<size_t> files;
+  for (size_t i = 0; i < version.value_logs().size(); ++i) {
+    const ValueLogFile& file = *version.value_logs()[i];
+    if (!file.damaged() && !stuck.contains(file.number())) files.push_back(i);
+  }
+  return files;
+}
+
 struct Bytes {
   uint64_t all = 0, garbage = 0;
+
+  Bytes(const Version& version, const std::vector<size_t>& files) {
+    for (const size_t i : files) {
+      all += version.value_logs()[i]->facts().record_bytes();
+      garbage += GarbageOf(version, i);
+    }
+  }
+  double Share(uint64_t slack) const {
+    return garbage <= slack ? 0 : static_cast<double>(garbage - slack) / static_cast<double>(all);
+  }
 };
 
-// Of the files that can be emptied.
-Bytes Collectable(const Version& version) {
-  Bytes bytes;
-  for (size_t i = 0; i < version.value_logs().size(); ++i) {
-    if (version.value_logs()[i]->damaged()) continue;
-    bytes.all += version.value_logs()[i]->facts().record_bytes();
-    bytes.garbage += GarbageOf(version, i);
-  }
-  return bytes;
+uint64_t SlackOf(const PickerOptions& options) {
+  return kCollectionSlack * options.memtable_bytes;
+}
+
+// In FIFO nothing is rewritten: it would be new again. And most versions have little garbage.
+bool MayHaveDue(const Version& version, const PickerOptions& options) {
+  return options.style != CompactionStyle::kFifo &&
+         version.value_log_bytes() - version.value_log_live_bytes() > SlackOf(options);
 }
 
 }  // namespace
 
 double GarbageShare(const Version& version, const PickerOptions& options) {
-  const uint64_t slack = kCollectionSlack * options.memtable_bytes;
-  if (version.value_log_bytes() - version.value_log_live_bytes() <= slack) return 0;
-  const auto [bytes, garbage] = Collectable(version);
-  return garbage <= slack ? 0 : static_cast<double>(garbage - slack) / static_cast<double>(bytes);
+  if (!MayHaveDue(version, options)) return 0;
+  return Bytes(version, Collectable(version)).Share(SlackOf(options));
 }
 
 std::vector<uint64_t> FilesToCollect(const Version& version, const PickerOptions& options) {
-  if (GarbageShare(version, options) <= kGarbageDue) return {};
-  std::vector<size_t> order;  // oldest first
-  for (size_t i = 0; i < version.value_logs().size(); ++i) {
-    if (!version.value_logs()[i]->damaged()) order.push_back(i);
-  }
+  if (!MayHaveDue(version, options)) return {};
+  std::vector<size_t> order = Collectable(version);  // oldest first
+  const Bytes sum(version, order);
+  if (sum.Share(SlackOf(options)) <= kGarbageDue) return {};
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return ShareOf(version, a) > ShareOf(version, b); });
-  auto [bytes, garbage] = Collectable(version);
-  garbage -= kCollectionSlack * options.memtable_bytes;
+  uint64_t bytes = sum.all, garbage = sum.garbage - SlackOf(options);
   std::vector<uint64_t> numbers;
   for (const size_t i : order) {
     if (static_cast<double>(garbage) <= kGarbageAim * static_cast<double>(bytes)) break;

@@ -6,11 +6,12 @@
 // Every compaction that meets pointers into them moves those values to a file of its own; and tables that refer to them
 // are rewritten where they lie, even when the levels are in shape.
 //
-// Beyond kGarbageUrgent this goes before any other compaction and writers are slowed, at kGarbageStop they wait. So all
-// records together take at most 1.5 times the live ones and a few memtables: kCollectionSlack of them, which one
-// compaction of level 0 can turn into garbage at once, and those being flushed. (The values that a running compaction
-// copies are on the disk twice until it ends.) A file with a value that cannot be read cannot be emptied and is left
-// out of all this.
+// Beyond kGarbageUrgent this goes before any other compaction and writers are slowed, at kGarbageStop they wait. So the
+// records of these files together take at most 1.5 times the live ones and a few memtables: kCollectionSlack of them,
+// which one compaction of level 0 can turn into garbage at once, and those being flushed. (On the disk there may be
+// more: what a running compaction copies is there twice until it ends, and readers keep the files of their version.)
+// A file with a value that cannot be read, or to which a table refers that cannot be read, cannot be emptied and is left
+// out of all this; so is a whole FIFO database, which gives up tables and never rewrites any.
 // "Live" counts what tables refer to: versions that a compaction will drop are live until it does (the levels bound
 // them, as without value logs). Pure functions of a version. Threads: any, under the database's mutex.
 #pragma once

@@ -60,7 +60,7 @@ std::vector<TableFileRef> ColumnTables(const Version& version, const PickerOptio
       if (!range.Touches(*file)) continue;
       const bool held =
           std::any_of(staying.begin(), staying.end(), [&](const KeyRange& r) { return r.Touches(*file); });
-      if (held || !IsFree(file) || !range.Holds(*file)) {
+      if (held || !IsFree(file, options) || !range.Holds(*file)) {
         stays_here.emplace_back(*file);
       } else {
         inputs.push_back(file);
@@ -115,7 +115,7 @@ std::optional<CompactionPlan> PickColumn(const Version& version, const PickerOpt
   if (version.sublevels().empty()) return best;
   std::optional<KeyRange> seen;
   for (const TableFileRef& seed : version.sublevels().front()) {
-    if (!IsFree(seed) || (seen && seen->Holds(*seed))) continue;
+    if (!IsFree(seed, options) || (seen && seen->Holds(*seed))) continue;
     seen = ColumnRange(version, options, *seed, output_level);
     const KeyRange& range = *seen;
     if (DepthAt(version, range) < std::max(depth_min, best_depth)) continue;
@@ -160,11 +160,12 @@ bool Widen(const Version& version, const PickerOptions& options, int level, Slic
   const auto& files = version.level(level);
   KeyRange range(*files[slice->first]);
   const auto below = version.Overlap(level + 1, range.smallest, range.largest);
-  if (!AllFree(below)) return false;
+  if (!AllFree(below, options)) return false;
   for (const TableFileRef& file : below) range.Add(*file);
   slice->below_bytes = TotalBytes(below);
   const auto fits = [&](const TableFileRef& file) {
-    if (!IsFree(file) || slice->bytes + slice->below_bytes + file->facts().file_size > options.JobBytes()) return false;
+    if (!IsFree(file, options) || slice->bytes + slice->below_bytes + file->facts().file_size > options.JobBytes())
+      return false;
     if (!below.empty()) return range.Holds(*file);
     KeyRange wider = range;  // with nothing below: together they are a move
     wider.Add(*file);
@@ -185,7 +186,7 @@ std::optional<CompactionPlan> PickDeeper(const Version& version, const PickerOpt
   std::vector<Slice> slices;
   for (size_t i = 0; i < files.size(); ++i) {
     Slice slice{i, i + 1, files[i]->facts().file_size};
-    if (!IsFree(files[i]) || !Widen(version, options, level, &slice)) continue;
+    if (!IsFree(files[i], options) || !Widen(version, options, level, &slice)) continue;
     i = slice.limit - 1;  // its neighbours would give the same slice, as a rule
     slices.push_back(slice);
   }
@@ -239,6 +240,11 @@ double Level0Score(const Version& version, const PickerOptions& options) {
   return std::max({depth, bytes, tables});
 }
 
+// Of a table that was taken in all versions have one sequence; every write has its own.
+bool WasIngested(const TableFile& file) {
+  return file.facts().entries > file.facts().largest_seq - file.facts().smallest_seq + 1;
+}
+
 // Size-tiered: what level 0 needs.
 std::optional<CompactionPlan> PickTiered(const Version& version, const PickerOptions& options, RunningPlans running) {
   if (TiersOverflow(version)) {
@@ -251,16 +257,21 @@ std::optional<CompactionPlan> PickTiered(const Version& version, const PickerOpt
 }  // namespace
 
 size_t Level0Debt(const Version& version, const PickerOptions& options) {
-  switch (options.style) {
-    case CompactionStyle::kLeveled: break;
-    case CompactionStyle::kSizeTiered: {
-      const size_t depth = version.sublevels().size();
-      return depth > kTierSublevels ? depth - kTierSublevels : 0;
+  if (options.style == CompactionStyle::kFifo) return 0;  // nothing is ever merged, however long writers wait
+  const uint64_t flush_bytes = std::max(options.memtable_bytes, kMemtableMin);
+  size_t depth = 0;
+  uint64_t bytes = 0;
+  for (const auto& sublevel : version.sublevels()) {
+    bool counts = false;
+    for (const TableFileRef& file : sublevel) {
+      if (file->facts().largest_seq <= options.settled_sequence) continue;
+      counts = true;
+      if (!WasIngested(*file)) bytes += std::min(file->facts().file_size, flush_bytes);
     }
-    case CompactionStyle::kFifo: return 0;  // nothing is ever merged, however long writers wait
+    depth += counts ? 1 : 0;
   }
-  const uint64_t memtables = version.level_bytes(0) / std::max(options.memtable_bytes, kMemtableMin);
-  return std::max(version.sublevels().size(), static_cast<size_t>(memtables));
+  if (options.style == CompactionStyle::kSizeTiered) return depth > kTierSublevels ? depth - kTierSublevels : 0;
+  return std::max(depth, static_cast<size_t>(bytes / flush_bytes));
 }
 
 LevelTargets ComputeTargets(const Version& version, const PickerOptions& options) {
@@ -330,7 +341,7 @@ std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOp
   if (options.style == CompactionStyle::kFifo) return std::nullopt;
   for (int n = 1; n < kLevels; ++n) {
     for (const TableFileRef& file : version.level(n)) {
-      if (!IsFree(file) || !(idle ? WantsReclaim(*file) : IsDense(*file))) continue;
+      if (!IsFree(file, options) || !(idle ? WantsReclaim(*file) : IsDense(*file))) continue;
       auto plan = ReclaimTable(version, options, running, n, file, oldest_snapshot);
       if (plan && (idle || TotalBytes(plan->below) <= kLevelRatio * TotalBytes(plan->inputs))) return plan;
     }
@@ -338,7 +349,7 @@ std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOp
   if (!idle) return std::nullopt;
   const int output_level = Level0Output(version, ComputeTargets(version, options));
   for (const TableFileRef& file : version.level(0)) {
-    if (!IsFree(file) || !WantsReclaim(*file)) continue;
+    if (!IsFree(file, options) || !WantsReclaim(*file)) continue;
     CompactionPlan plan;
     plan.output_level = output_level;
     size_t depth;
@@ -350,8 +361,10 @@ std::optional<CompactionPlan> PickReclaim(const Version& version, const PickerOp
   return std::nullopt;
 }
 
-std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
+std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& given, RunningPlans running,
                                         RangeProgress* progress, bool* busy) {
+  PickerOptions options = given;
+  options.tries_unreadable = true;  // tables outside the range too: it would wait for them for ever
   *busy = false;
   if (options.style == CompactionStyle::kFifo) return std::nullopt;  // what is merged would be new again
   const auto wanted = [&](const TableFile& file) {

@@ -62,7 +62,7 @@ struct RangeProgress {
   std::string after;                    // levels >= 1: tables up to this key were done
   bool passed_any = false;              // `after` holds
 };
-// The next step; none when all is done, or (*busy) when its tables are taken.
+// The next step; none when all is done, or (*busy) when its tables are taken. Quarantined ones are tried again.
 std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
                                         RangeProgress* progress, bool* busy);
 
@@ -71,7 +71,8 @@ std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOp
                                           int level, const TableFileRef& file, std::string reason);
 
 // What the write controller goes by: sublevels of level 0, or what they would be if every flush made one, but for small
-// ones. At kLevel0Slow writers are slowed.
+// ones. At kLevel0Slow writers are slowed. Only what writers can have done counts: a table is worth one flush at most,
+// ingested ones are worth their sublevels, and what was there before (options.settled_sequence) nothing.
 size_t Level0Debt(const Version& version, const PickerOptions& options);
 
 // Where a flush is cut: where these tables end (see above).

@@ -70,8 +70,8 @@ KeyRange RangeOf(std::span<const TableFileRef> files) {
   return range;
 }
 
-bool AllFree(std::span<const TableFileRef> files) {
-  return std::all_of(files.begin(), files.end(), IsFree);
+bool AllFree(std::span<const TableFileRef> files, const PickerOptions& options) {
+  return std::all_of(files.begin(), files.end(), [&](const TableFileRef& file) { return IsFree(file, options); });
 }
 
 uint64_t TotalBytes(std::span<const TableFileRef> files) {
@@ -94,14 +94,14 @@ std::vector<std::vector<TableFileRef>> DisjointRuns(std::vector<TableFileRef> fi
 }
 
 bool Complete(const Version& version, const PickerOptions& options, RunningPlans running, CompactionPlan* plan) {
-  if (plan->inputs.empty() || !AllFree(plan->inputs)) return false;
+  if (plan->inputs.empty() || !AllFree(plan->inputs, options)) return false;
   KeyRange range = RangeOf(plan->inputs);
   plan->below.clear();
   plan->grandparents.clear();
   if (plan->output_level != plan->level) {
     plan->below = version.Overlapping(plan->output_level, range.smallest, range.largest);
   }
-  if (!AllFree(plan->below)) return false;
+  if (!AllFree(plan->below, options)) return false;
   for (const TableFileRef& file : plan->below) range.Add(*file);
   plan->smallest = range.smallest;
   plan->largest = range.largest;

@@ -17,6 +17,8 @@ struct PickerOptions {
   uint64_t table_bytes = 0;  // of the last level
   bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
   CompactionStyle style = CompactionStyle::kLeveled;
+  SequenceNumber settled_sequence = 0;  // what level 0 holds up to it is no debt of the writers (Level0Debt)
+  bool tries_unreadable = false;        // takes quarantined tables too: somebody waits to be told what is wrong
 
   // Target of a table that a compaction writes to this level. Upper levels have smaller ones, so that they are compacted in small steps.
   uint64_t TableBytes(int level) const;
@@ -58,10 +60,10 @@ struct KeyRange {
 KeyRange RangeOf(std::span<const TableFileRef> files);
 
 // Not in a job, and readable as far as is known.
-inline bool IsFree(const TableFileRef& file) {
-  return !file->being_compacted && !file->quarantined;
+inline bool IsFree(const TableFileRef& file, const PickerOptions& options) {
+  return !file->being_compacted && (options.tries_unreadable || !file->quarantined);
 }
-bool AllFree(std::span<const TableFileRef> files);
+bool AllFree(std::span<const TableFileRef> files, const PickerOptions& options);
 uint64_t TotalBytes(std::span<const TableFileRef> files);
 
 // Sorts overlapping tables into as few sorted runs of disjoint ones as there can be.

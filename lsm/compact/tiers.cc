@@ -77,7 +77,7 @@ bool TiersOverflow(const Version& version) {
 
 std::vector<VersionEdit::Added> FindExpired(const Version& version, const Retention& retention, int64_t now_ms) {
   std::vector<VersionEdit::Added> expired;
-  uint64_t bytes = 0;
+  uint64_t bytes = version.value_log_live_bytes();
   for (int n = 0; n < kLevels; ++n) bytes += version.level_bytes(n);
   // Oldest first, and none before everything that may hold older versions of its keys is gone.
   for (int n = kLevels - 1; n >= 0; --n) {
@@ -92,6 +92,7 @@ std::vector<VersionEdit::Added> FindExpired(const Version& version, const Retent
       const bool too_much = retention.bytes_max > 0 && bytes > retention.bytes_max;
       if ((!too_old && !too_much) || file->being_compacted) return expired;
       bytes -= file->facts().file_size;
+      for (const ValueLogReference& values : file->facts().value_logs) bytes -= values.bytes;
       expired.push_back({n, file});
     }
   }

@@ -30,7 +30,7 @@ bool TiersOverflow(const Version& version);
 inline constexpr size_t kTierSublevels = 12;
 
 struct Retention {
-  uint64_t bytes_max = 0;  // of all tables together; 0: any
+  uint64_t bytes_max = 0;  // of all tables together, with their values that lie apart; 0: any
   int64_t age_max_ms = 0;  // since a table was written; 0: any
 };
 // What a FIFO database gives up now.

@@ -120,5 +120,34 @@ TEST_F(CollectionTest, LevelZeroIsNeverTheBottom) {
   EXPECT_FALSE(plan->bottommost);
 }
 
+// What a table refers to that nothing can rewrite stays, so it is not waited for.
+TEST_F(CollectionTest, FilesUnderATableThatCannotBeReadAreLeftAlone) {
+  VersionEdit edit;
+  edit.value_logs = {Log(1, 1000), Log(2, 1000), Log(3, 1000)};
+  edit.added = {{6, Table("a", {{1, 100}, {2, 100}})}, {6, Table("b", {{2, 100}, {3, 500}})}};
+  ASSERT_TRUE(Apply(edit).ok());
+  EXPECT_GT(GarbageShare(*version_, kOptions), kGarbageStop);
+  EXPECT_EQ(FilesToCollect(*version_, kOptions), (std::vector<uint64_t>{1, 2, 3}));
+  edit.added[0].file->quarantined = true;
+  EXPECT_EQ(FilesToCollect(*version_, kOptions), (std::vector<uint64_t>{3}));
+  EXPECT_NEAR(GarbageShare(*version_, kOptions), 0.5, 0.01) << "of the third file alone";
+  edit.added[1].file->quarantined = true;
+  EXPECT_EQ(GarbageShare(*version_, kOptions), 0);
+  EXPECT_FALSE(PickCollection(*version_, kOptions, {}).has_value());
+}
+
+// Nothing is rewritten in that style.
+TEST_F(CollectionTest, FifoHasNoCollection) {
+  VersionEdit edit;
+  edit.value_logs = {Log(1, 1000)};
+  edit.added = {{0, Table("a", {{1, 100}})}};
+  ASSERT_TRUE(Apply(edit).ok());
+  PickerOptions fifo = kOptions;
+  fifo.style = CompactionStyle::kFifo;
+  EXPECT_TRUE(PickCollection(*version_, kOptions, {}).has_value());
+  EXPECT_FALSE(PickCollection(*version_, fifo, {}).has_value());
+  EXPECT_EQ(GarbageShare(*version_, fifo), 0);
+}
+
 }  // namespace
 }  // namespace varve::lsm

@@ -31,14 +31,16 @@ class PickerTest : public ::testing::Test {
   }
 
   // Adds a table to the version under test.
-  TableFileRef Add(int level, std::string smallest, std::string largest, uint64_t kib, uint64_t deletes = 0) {
+  TableFileRef Add(int level, std::string smallest, std::string largest, uint64_t kib, uint64_t deletes = 0,
+                   bool ingested = false) {
     TableFacts facts;
     facts.entries = 100;
     facts.deletes = deletes;
     facts.file_size = kib * kKiB;
     facts.smallest = std::move(smallest);
     facts.largest = std::move(largest);
-    facts.smallest_seq = facts.largest_seq = next_;
+    facts.smallest_seq = 100 * next_;
+    facts.largest_seq = ingested ? facts.smallest_seq : facts.smallest_seq + 99;
     auto file = std::make_shared<TableFile>(next_, 1, std::move(facts), std::make_shared<TableContext>());
     ++next_;
     VersionEdit edit;
@@ -426,6 +428,62 @@ TEST_F(PickerTest, ARangeIsCompactedInBoundedSteps) {
   EXPECT_FALSE(busy);
   EXPECT_GE(steps, 7u);
   EXPECT_TRUE(version_->level(5).empty());
+}
+
+// What an earlier compaction could not read is tried again, also where only a step's neighbours need it.
+TEST_F(PickerTest, ARangeTakesTablesThatCouldNotBeRead) {
+  Add(5, "a", "z", 60);
+  Add(6, "a", "f", 60)->quarantined = true;
+  Add(6, "g", "z", 60);
+  RangeProgress progress;
+  progress.begin = "m";
+  progress.end = "n";
+  bool busy = false;
+  auto plan = PickRange(*version_, kOptions, {}, &progress, &busy);
+  EXPECT_FALSE(busy);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->below.size(), 2u);
+  EXPECT_FALSE(Pick().has_value());  // of itself nothing touches it
+}
+
+TEST_F(PickerTest, ARangeTakesColumnsThatCouldNotBeRead) {
+  Add(0, "a", "f", 60)->quarantined = true;
+  Add(0, "e", "z", 60);
+  RangeProgress progress;
+  progress.begin = "m";
+  progress.end = "n";
+  bool busy = false;
+  auto plan = PickRange(*version_, kOptions, {}, &progress, &busy);
+  EXPECT_FALSE(busy);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs.size(), 2u);
+}
+
+// A table is worth one flush at most, however large it is: a tier of the other style, say.
+TEST_F(PickerTest, LargeTablesAreNoDebtOfManyFlushes) {
+  for (int i = 0; i < 4; ++i) Add(0, "a", "z", 100 * 64);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 4u);
+  for (char c = 'a'; c < 'f'; ++c) Add(0, std::string(1, c), std::string(1, c), 32);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 6u) << "five halves";
+}
+
+// Nobody wrote what was taken in, so nobody is held up for it, but for the sublevels it makes.
+TEST_F(PickerTest, IngestedTablesAreNoDebt) {
+  for (int i = 0; i < 100; ++i)
+    Add(0, std::to_string(100 + i), std::to_string(100 + i) + "5", 64, 0, /*ingested=*/true);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 1u);
+}
+
+TEST_F(PickerTest, WhatWasThereAtOpenIsNoDebt) {
+  for (int i = 0; i < 40; ++i) Add(0, "a", "z", 64);
+  EXPECT_EQ(Level0Debt(*version_, kOptions), 40u);
+  PickerOptions options = kOptions;
+  options.settled_sequence = 100 * next_ - 1;
+  EXPECT_EQ(Level0Debt(*version_, options), 0u);
+  for (int i = 0; i < 3; ++i) Add(0, "a", "z", 64);
+  EXPECT_EQ(Level0Debt(*version_, options), 3u);
+  options.style = CompactionStyle::kSizeTiered;
+  EXPECT_EQ(Level0Debt(*version_, options), 0u);
 }
 
 }  // namespace

@@ -143,6 +143,28 @@ TEST_F(TiersTest, RetentionByBytesTakesTheOldest) {
   EXPECT_EQ(Expired({.bytes_max = 150 * kKiB}, 0), (Numbers{1, 2, 3}));
 }
 
+// Values that lie apart are bytes too.
+TEST_F(TiersTest, RetentionCountsValuesThatLieApart) {
+  VersionEdit edit;
+  const ValueLogFacts log{
+      .file_id = 7, .file_size = 1000 * kKiB + kValueLogHeaderSize + kValueLogFooterSize, .records = 1};
+  edit.value_logs = {std::make_shared<ValueLogFile>(7, log, std::make_shared<TableContext>())};
+  for (SequenceNumber n = 1; n <= 4; ++n) {
+    TableFacts facts;
+    facts.file_size = 10 * kKiB;
+    facts.smallest = facts.largest = "a";
+    facts.smallest_seq = facts.largest_seq = n;
+    facts.value_logs = {{7, 200 * kKiB}};
+    edit.added.push_back({0, std::make_shared<TableFile>(n, 1, std::move(facts), std::make_shared<TableContext>())});
+  }
+  auto version = Version::Apply(*version_, edit, "test");
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  version_ = *version;
+  EXPECT_EQ(Expired({.bytes_max = 840 * kKiB}, 0), Numbers{});
+  EXPECT_EQ(Expired({.bytes_max = 839 * kKiB}, 0), Numbers{1});
+  EXPECT_EQ(Expired({.bytes_max = 500 * kKiB}, 0), (Numbers{1, 2}));
+}
+
 TEST_F(TiersTest, RetentionByAge) {
   for (int64_t created : {1000, 2000, 3000}) Flush(100, "a", "z", created);
   const Retention minute{.age_max_ms = 60'000};
