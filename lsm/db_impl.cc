@@ -17,6 +17,7 @@ constexpr size_t kBudgetMin = size_t{4} << 20;
 constexpr size_t kMemTableMin = size_t{1} << 20;
 constexpr size_t kMemTableMax = size_t{64} << 20;
 constexpr int kAsyncReadsMax = 1024;                  // GetAsync says so to its users
+constexpr size_t kReplayedFlushesMax = 4;             // that come on top of a full level 0 when a log is replayed
 constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
 
 }  // namespace
@@ -192,6 +193,11 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   }
   NoteSegmentLocked();
   state_ = std::move(state);
+  // More than writers of this style are let leave behind was left by another style: they are not held up for it. (What
+  // they did leave counts, or a database that is opened for a moment at a time would grow level 0 without end.)
+  if (Level0Debt(*state_.version, picker_options()) > kLevel0Stop + kReplayedFlushesMax) {
+    settled_sequence_ = last_sequence_;
+  }
   view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
   InstallViewLocked();
   AfterChangeLocked();

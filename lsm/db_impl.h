@@ -192,6 +192,7 @@ class DbImpl final : public Db {
   void ForgetErrorLocked() VARVE_REQUIRES(mu_);
   std::optional<CompactionPlan> PickLocked() const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
+  void NoteLoadLocked() VARVE_REQUIRES(mu_);
   void RunFlush();
   Status FlushOldest();
   void RunCompaction();
@@ -215,7 +216,7 @@ class DbImpl final : public Db {
   void ExpiryTick();
   Status DropExpired();
   Status GiveUp(std::vector<VersionEdit::Added> tables, const char* reason);
-  void QuarantineLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
+  bool QuarantineLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   void ReleaseQuarantineLocked(std::string_view begin, std::string_view end) VARVE_REQUIRES(mu_);
   void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
@@ -264,7 +265,8 @@ class DbImpl final : public Db {
   std::atomic<bool> closed_{false};
   std::atomic<bool> fenced_{false};  // stored under mu_
   std::atomic<WalSync> wal_sync_;
-  uint64_t wal_tail_cut_bytes_ = 0;  // fixed after open
+  uint64_t wal_tail_cut_bytes_ = 0;      // fixed after open
+  SequenceNumber settled_sequence_ = 0;  // likewise (PickerOptions)
 
   // The commit leader's.
   std::shared_ptr<MemTable> active_;  // replaced by the leader, under mu_
@@ -304,6 +306,8 @@ class DbImpl final : public Db {
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
   uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
+  size_t level0_debt_ VARVE_GUARDED_BY(mu_) = 0;      // of state_.version
+  double garbage_share_ VARVE_GUARDED_BY(mu_) = 0;    // likewise
   std::atomic<Room> room_{Room::kFree};  // RoomLocked() as of the last change; read by the leader without a lock
 
   Mutex manifest_mu_;  // held across the manifest's I/O

@@ -41,14 +41,15 @@ PickerOptions DbImpl::picker_options() const {
   return {.memtable_bytes = env_.memtable_bytes,
           .table_bytes = env_.options.table_size,
           .compresses = env_.options.compression != Compression::kNone,
-          .style = env_.options.compaction};
+          .style = env_.options.compaction,
+          .settled_sequence = settled_sequence_};
 }
 
 std::optional<CompactionPlan> DbImpl::PickLocked() const {
   if (StoppedLocked() || manual_waiting_) return std::nullopt;
   const PickerOptions options = picker_options();
   std::optional<CompactionPlan> plan;
-  const bool urgent = GarbageShare(*state_.version, options) >= kGarbageUrgent;
+  const bool urgent = garbage_share_ >= kGarbageUrgent;
   if (urgent) plan = PickCollection(*state_.version, options, running_plans_);
   if (!plan) plan = PickCompaction(*state_.version, options, running_plans_);
   if (!plan && !urgent) plan = PickCollection(*state_.version, options, running_plans_);
@@ -73,8 +74,17 @@ void DbImpl::ScheduleWorkLocked() {
   WatchExpiryLocked();
 }
 
-void DbImpl::AfterChangeLocked() {
+// Once for each change of the version, and when its tables or files turn out unreadable or come back: writers ask for
+// this all the time.
+void DbImpl::NoteLoadLocked() {
+  const PickerOptions options = picker_options();
+  level0_debt_ = Level0Debt(*state_.version, options);
+  garbage_share_ = GarbageShare(*state_.version, options);
   room_.store(RoomLocked() == Room::kFree ? Room::kFree : Room::kSlow, std::memory_order_relaxed);
+}
+
+void DbImpl::AfterChangeLocked() {
+  NoteLoadLocked();
   // What the memtables leave, as large as they are or may still become.
   size_t memtables = std::max(active_->memory_bytes(), env_.memtable_bytes + kMemTableOvershoot);
   for (const Sealed& sealed : sealed_) memtables += sealed.table->memory_bytes();
@@ -103,8 +113,7 @@ Status DbImpl::BackgroundErrorLocked() const {
 // What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 or the
 // value log is full.
 Status DbImpl::BlockingErrorLocked() const {
-  const bool full = Level0Debt(*state_.version, picker_options()) >= kLevel0Stop ||
-                    GarbageShare(*state_.version, picker_options()) >= kGarbageStop;
+  const bool full = level0_debt_ >= kLevel0Stop || garbage_share_ >= kGarbageStop;
   return full ? BackgroundErrorLocked() : flush_error_;
 }
 
@@ -364,20 +373,17 @@ void DbImpl::RunCompaction() {
     } else {
       plan = PickLocked();
     }
-    if (!plan) {
-      --compactions_scheduled_;
-      if (!retry_scheduled_) ForgetErrorLocked();
-      ScheduleWorkLocked();
-      return;
+    if (plan) {
+      StartLocked(*plan);
+      ScheduleWorkLocked();  // there may be work for another thread beside this
     }
-    StartLocked(*plan);
-    ScheduleWorkLocked();  // there may be work for another thread beside this
   }
-  Status status = DoCompaction(*plan);
+  Status status = plan ? DoCompaction(*plan) : Status::Ok();
   {
     MutexLock lock(&mu_);
-    EndCompactionLocked(*plan, status);
+    if (plan) EndCompactionLocked(*plan, status);
     --compactions_scheduled_;
+    if (!plan && !retry_scheduled_) ForgetErrorLocked();
     ScheduleWorkLocked();
   }
   plan.reset();
@@ -530,7 +536,8 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
     status = DoCompaction(*plan);
     MutexLock lock(&mu_);
     EndLocked(*plan);
-    if (status.Is(StatusCode::kCorruption)) QuarantineLocked(*plan, status);
+    QuarantineLocked(*plan, status);
+    NoteLoadLocked();
     ScheduleWorkLocked();
     changed_.SignalAll();
   }

@@ -133,32 +133,43 @@ Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason
   return status;
 }
 
-// The tables that a compaction found rotten are left alone from now on, so that the others go on and the same one is
-// not read again every second. Until the database is reopened, or somebody asks for a CompactRange over them.
-void DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) {
-  bool any = false;
+// The tables that a compaction found rotten, or that could not be read too often, are left alone from now on, so that
+// the others go on and the same one is not read again every second. Until the database is reopened, or somebody asks for
+// a CompactRange over them. False when there are none.
+bool DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) {
+  const bool rot = status.Is(StatusCode::kCorruption);
+  if (!rot && !status.Is(StatusCode::kIoError)) return false;
+  bool any = false, named = false;
   for (const auto* files : {&plan.inputs, &plan.below}) {
     for (const TableFileRef& file : *files) {
       if (status.message().find(file->path()) == std::string_view::npos) continue;
-      file->quarantined = any = true;
+      named = true;
+      if (rot || ++file->read_errors >= kReadErrorsMax) file->quarantined = any = true;
     }
   }
-  for (const auto* files : {&plan.inputs, &plan.below}) {
-    for (const TableFileRef& file : *files) file->quarantined |= !any;  // the message names none: it may be any
+  if (rot && !named) {  // it may be any
+    for (const auto* files : {&plan.inputs, &plan.below}) {
+      for (const TableFileRef& file : *files) file->quarantined = any = true;
+    }
   }
-  quarantine_error_ = Status::Corruption(std::string(status.message()) +
-                                         "; compaction leaves this table alone until the database is reopened or "
-                                         "CompactRange is called");
+  if (!any) return false;
+  quarantine_error_ = Status(status.code(), std::string(status.message()) +
+                                                "; compaction leaves this table alone until the database is reopened "
+                                                "or CompactRange is called");
+  return true;
 }
 
 void DbImpl::ReleaseQuarantineLocked(std::string_view begin, std::string_view end) {
   if (quarantine_error_.ok()) return;
   for (int n = 0; n < kLevels; ++n) {
     for (const TableFileRef& file : state_.version->level(n)) {
-      if (!file->EndsBefore(begin) && (end.empty() || !file->StartsAfter(end))) file->quarantined = false;
+      if (file->EndsBefore(begin) || (!end.empty() && file->StartsAfter(end))) continue;
+      file->quarantined = false;
+      file->read_errors = 0;
     }
   }
   CheckQuarantineLocked();
+  NoteLoadLocked();
 }
 
 // The error stands as long as there is such a table.
@@ -174,8 +185,10 @@ void DbImpl::CheckQuarantineLocked() {
 
 void DbImpl::EndCompactionLocked(const CompactionPlan& plan, const Status& status) {
   EndLocked(plan);
-  if (!status.Is(StatusCode::kCorruption)) return ReportLocked(status, &compaction_error_);
-  QuarantineLocked(plan, status);
+  const bool quarantined = QuarantineLocked(plan, status);
+  NoteLoadLocked();  // it may have found values that cannot be read, too
+  if (!quarantined) return ReportLocked(status, &compaction_error_);
+  compaction_error_ = Status::Ok();  // of the same tables, as a rule
   changed_.SignalAll();
   TellLocked([&](EventListener* listener) { listener->OnBackgroundError(status); });
 }

@@ -230,13 +230,9 @@ bool DbImpl::ActiveIsFull() const {
 }
 
 DbImpl::Room DbImpl::RoomLocked() const {
-  const size_t debt = Level0Debt(*state_.version, picker_options());
-  const bool active_full = ActiveIsFull();
-  const double garbage = GarbageShare(*state_.version, picker_options());
-  if (debt >= kLevel0Stop || garbage >= kGarbageStop || (active_full && sealed_.size() >= kSealedMax)) {
-    return Room::kFull;
-  }
-  return debt >= kLevel0Slow || garbage >= kGarbageUrgent ? Room::kSlow : Room::kFree;
+  const bool memtables_full = ActiveIsFull() && sealed_.size() >= kSealedMax;
+  if (level0_debt_ >= kLevel0Stop || garbage_share_ >= kGarbageStop || memtables_full) return Room::kFull;
+  return level0_debt_ >= kLevel0Slow || garbage_share_ >= kGarbageUrgent ? Room::kSlow : Room::kFree;
 }
 
 WritePressure DbImpl::Pressure() const {
@@ -263,11 +259,10 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
         if (Status s = BlockingErrorLocked(); !s.ok()) return s;
         if (!may_wait) return Status::Busy("flushes and compactions are behind");
-        const size_t debt = Level0Debt(*state_.version, picker_options());
-        const bool garbage = GarbageShare(*state_.version, picker_options()) >= kGarbageStop;
-        const std::string why = debt >= kLevel0Stop ? "level 0 is " + std::to_string(debt) + " sublevels deep"
-                                : garbage           ? "a third of the value log is garbage"
-                                          : std::to_string(sealed_.size()) + " memtables wait for their flush";
+        const std::string why =
+            level0_debt_ >= kLevel0Stop      ? "level 0 is " + std::to_string(level0_debt_) + " sublevels deep"
+            : garbage_share_ >= kGarbageStop ? "a third of the value log is garbage"
+                                             : std::to_string(sealed_.size()) + " memtables wait for their flush";
         TellLocked([&](EventListener* listener) { listener->OnStallBegin(why); });
         Await([this]() VARVE_REQUIRES(mu_) {
           return RoomLocked() != Room::kFull || StoppedLocked() || !BlockingErrorLocked().ok();
@@ -286,10 +281,8 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
 
 // Admits bytes at a rate that falls evenly from the first sign of pressure to the point where writers wait.
 void DbImpl::DelayLocked(size_t bytes) {
-  const double level0 =
-      (static_cast<double>(Level0Debt(*state_.version, picker_options())) - kLevel0Slow) / (kLevel0Stop - kLevel0Slow);
-  const double garbage =
-      (GarbageShare(*state_.version, picker_options()) - kGarbageUrgent) / (kGarbageStop - kGarbageUrgent);
+  const double level0 = (static_cast<double>(level0_debt_) - kLevel0Slow) / (kLevel0Stop - kLevel0Slow);
+  const double garbage = (garbage_share_ - kGarbageUrgent) / (kGarbageStop - kGarbageUrgent);
   const double left = 1 - std::clamp(std::max(level0, garbage), 0.0, 1.0);
   const uint64_t rate = std::max(kSlowBytesPerSecondMin, static_cast<uint64_t>(kSlowBytesPerSecondMax * left));
   delay_debt_us_ = std::min(delay_debt_us_ + bytes * 1'000'000 / rate, kDelayMaxUs);

@@ -56,8 +56,8 @@ Status ValueOutput::Move(uint64_t* trailer, std::string_view* value) {
   Compression compression = Compression::kNone;
   auto stored = source->ReadStored(pointer, &compression);
   if (!stored.ok()) {
-    // One rotten value holds up nothing: it stays where it is, for its reader and Verify to report.
-    return stored.status().Is(StatusCode::kCorruption) ? Status::Ok() : stored.status();
+    // One that cannot be read holds up nothing: it stays where it is, for its reader and Verify to report.
+    return source->damaged() ? Status::Ok() : stored.status();
   }
   if (setup_.threshold == 0) {
     VARVE_TRY(source->Get(pointer, {.memory_only = false, .fill_cache = false}, &inlined_));

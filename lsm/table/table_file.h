@@ -39,6 +39,10 @@ struct TableContext {
 // "<dir>/000012.sst"
 std::string TableFileName(const std::string& dir, uint64_t number);
 
+// A file that the operating system refuses to read may be open to it a moment later (too many open files), or never (a
+// bad sector): after so many compactions in a row that it failed, it counts as unreadable. One is tried each second.
+inline constexpr int kReadErrorsMax = 5;
+
 class TableFile {
  public:
   TableFile(uint64_t number, uint64_t table_id, TableFacts facts, std::shared_ptr<const TableContext> context);
@@ -77,6 +81,8 @@ class TableFile {
   mutable bool being_compacted = false;
   // Set when a compaction could not read the file: no automatic one picks it. Guarded likewise.
   mutable bool quarantined = false;
+  // Compactions in a row that the file failed by an error that may pass. Guarded likewise.
+  mutable int read_errors = 0;
 
  private:
   Result<const Table*> OpenSlow() const;

@@ -110,7 +110,13 @@ Result<BlockBytes> ValueLogFile::ReadStored(const ValuePointer& pointer, Compres
     return ReadStoredBlock(*file_, {.offset = pointer.offset, .size = pointer.size}, facts_.file_id, compression);
   };
   Result<BlockBytes> stored = read();
-  if (!stored.ok() && stored.status().Is(StatusCode::kCorruption)) damaged_.store(true, std::memory_order_relaxed);
+  if (stored.ok()) {
+    read_errors_.store(0, std::memory_order_relaxed);
+  } else if (stored.status().Is(StatusCode::kCorruption) ||
+             (stored.status().Is(StatusCode::kIoError) &&
+              read_errors_.fetch_add(1, std::memory_order_relaxed) + 1 >= kReadErrorsMax)) {
+    damaged_.store(true, std::memory_order_relaxed);
+  }
   return stored;
 }
 

@@ -36,7 +36,8 @@ class ValueLogFile {
   Status Open() const;
   // The value that `pointer` names, pinned. kWouldBlock when the tier forbids to read it.
   Status Get(const ValuePointer& pointer, ReadTier tier, PinnedValue* value) const;
-  // Its contents as stored, checked; past the cache. kCorruption: damaged() from now on.
+  // Its contents as stored, checked; past the cache. For whoever moves values: after kCorruption, or kReadErrorsMax times
+  // kIoError in a row, damaged() from now on.
   Result<BlockBytes> ReadStored(const ValuePointer& pointer, Compression* compression) const;
   // Reads the whole record afresh from the file and checks it.
   Status Verify(const ValuePointer& pointer) const;
@@ -59,6 +60,7 @@ class ValueLogFile {
   const std::shared_ptr<const TableContext> context_;
   std::atomic<bool> obsolete_{false};
   mutable std::atomic<bool> damaged_{false};
+  mutable std::atomic<int> read_errors_{0};
   mutable std::atomic<bool> opened_{false};  // then file_ and slots_ stay as they are
   mutable Mutex mu_;
   mutable std::unique_ptr<ReadableFile> file_;         // set under mu_, before opened_
