@@ -297,10 +297,11 @@ Status DbImpl::GetAsync(const ReadOptions& options, std::string_view key, GetCal
                             PinnedValue read;
                             Result<bool> answer = Get(options, key, &read);
                             std::exchange(callback, nullptr)(std::move(answer), std::move(read));
-                            MutexLock done(&mu_);
-                            --async_reads_;
-                            --jobs_;
-                            changed_.SignalAll();
+                            {
+                              MutexLock done(&mu_);
+                              --async_reads_;
+                            }
+                            EndJob();
                           });
       return Status::Ok();
     }
@@ -332,7 +333,7 @@ class DbImpl::SnapshotHandle final : public Snapshot {
   ~SnapshotHandle() override {
     MutexLock lock(&db_->mu_);
     db_->snapshots_.erase(db_->snapshots_.find(sequence_));
-    if (!db_->drop_held_) return;
+    if (sequence_ >= db_->drop_held_below_ || db_->snapshots_.contains(sequence_)) return;
     db_->drop_due_ = true;
     db_->ScheduleWorkLocked();
   }

@@ -107,7 +107,7 @@ class DbImpl final : public Db {
   };
   struct ActiveJob;
   enum class Room : uint8_t { kFree, kSlow, kFull };
-  // Delayed work holds this and finds the database gone, or keeps it from going while it runs.
+  // Delayed work holds this and finds the database gone, or begins as a job that Close waits for.
   struct Lifeline {
     Mutex mu;
     DbImpl* db VARVE_GUARDED_BY(mu) = nullptr;
@@ -144,6 +144,9 @@ class DbImpl final : public Db {
   Room RoomLocked() const VARVE_REQUIRES(mu_);
   Status SyncAndReport();
   void Fence(const Status& cause);
+  // Its two halves, for where the listener must not be called yet: under the manifest's lock.
+  void SetFence(const Status& cause);
+  void TellFence();
   void RunDurable();
   void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
   void PeriodicSync();
@@ -185,6 +188,8 @@ class DbImpl final : public Db {
     }
   }
   bool StoppedLocked() const VARVE_REQUIRES(mu_);
+  bool BeginJob();  // false when Close has begun
+  void EndJob();
   void ScheduleLocked(Lane lane, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
   void ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
   void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
@@ -197,7 +202,7 @@ class DbImpl final : public Db {
   Status FlushOldest();
   void RunCompaction();
   Status WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job);
-  void RunUrgent();
+  void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
   void StartLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
   void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
   Status StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan);
@@ -221,6 +226,7 @@ class DbImpl final : public Db {
   void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
+  Status WriteEdit(VersionEdit* edit, const Sealed* flushed);
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
   void ReportLocked(const Status& status, Status* error) VARVE_REQUIRES(mu_);
@@ -287,14 +293,18 @@ class DbImpl final : public Db {
   bool flush_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   int compactions_scheduled_ VARVE_GUARDED_BY(mu_) = 0;
   std::vector<const CompactionPlan*> running_plans_ VARVE_GUARDED_BY(mu_);  // what is being compacted
-  bool manual_running_ VARVE_GUARDED_BY(mu_) = false;                       // one CompactRange at a time
+  // Grows, under mu_, with every change that may give compaction something to do: another version, a plan begun or ended,
+  // a table that can be tried again.
+  std::atomic<uint64_t> work_epoch_{1};
+  bool manual_running_ VARVE_GUARDED_BY(mu_) = false;  // one CompactRange at a time
   bool manual_waiting_ VARVE_GUARDED_BY(mu_) = false;  // for tables that are taken: automatic ones stand back
   Status flush_error_ VARVE_GUARDED_BY(mu_);           // of the last attempt: each heals when the
   Status compaction_error_ VARVE_GUARDED_BY(mu_);      // same kind of work succeeds later
   Status quarantine_error_ VARVE_GUARDED_BY(mu_);      // of a table that compaction leaves alone since
   Status fence_ VARVE_GUARDED_BY(mu_);
-  bool drop_due_ VARVE_GUARDED_BY(mu_) = false;   // range tombstones may cover tables that they did not before
-  bool drop_held_ VARVE_GUARDED_BY(mu_) = false;  // and would cover more, but for a snapshot
+  bool fence_told_ VARVE_GUARDED_BY(mu_) = false;  // the listener knows
+  bool drop_due_ VARVE_GUARDED_BY(mu_) = false;    // range tombstones may cover tables that they did not before
+  SequenceNumber drop_held_below_ VARVE_GUARDED_BY(mu_) = 0;  // and would cover more, but for snapshots below this
   bool expiry_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool idle_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   SequenceNumber watched_sequence_ VARVE_GUARDED_BY(mu_) = 0;          // at the last look
@@ -302,7 +312,8 @@ class DbImpl final : public Db {
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
   int async_reads_ VARVE_GUARDED_BY(mu_) = 0;           // that wait for the disk
-  int jobs_ VARVE_GUARDED_BY(mu_) = 0;  // what Close waits for: work of the executor (but delayed work) and long calls
+  int jobs_ VARVE_GUARDED_BY(mu_) =
+      0;  // what Close waits for: work of the executor (delayed work once it runs) and long calls
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
   uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
@@ -312,7 +323,9 @@ class DbImpl final : public Db {
 
   Mutex manifest_mu_;  // held across the manifest's I/O
   std::unique_ptr<ManifestWriter> manifest_ VARVE_GUARDED_BY(manifest_mu_);
-  VersionEdit unplaced_ VARVE_GUARDED_BY(manifest_mu_);  // files of edits that the manifest had no space for
+  // Files of edits that the manifest had no space for.
+  std::vector<TableFileRef> unplaced_tables_ VARVE_GUARDED_BY(manifest_mu_);
+  ValueLogFiles unplaced_value_logs_ VARVE_GUARDED_BY(manifest_mu_);
 
   Mutex durable_mu_;
   std::vector<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);

@@ -14,6 +14,17 @@ constexpr int kZstdLevel = 1;
 constexpr uint64_t kValueLogTables = 2;                   // a value-log file is as large as so many tables
 constexpr size_t kMemTableOvershoot = size_t{256} << 10;  // of the arena's last block
 constexpr size_t kCacheShareMin = 16;                     // the cache keeps this part of the budget, come what may
+constexpr uint64_t kUrgentPart = 4;                       // a tier merge lets pass what is at most this part of it
+
+// Numbers of the tables that only change their level: the edit removes and adds them.
+std::set<uint64_t> MovedTables(const VersionEdit& edit) {
+  std::set<uint64_t> added, moved;
+  for (const VersionEdit::Added& table : edit.added) added.insert(table.file->number());
+  for (const VersionEdit::Removed& table : edit.removed) {
+    if (added.contains(table.number)) moved.insert(table.number);
+  }
+  return moved;
+}
 }  // namespace
 
 bool DbImpl::StoppedLocked() const {
@@ -24,17 +35,35 @@ void DbImpl::ScheduleLocked(Lane lane, void (DbImpl::*work)()) {
   ++jobs_;
   executor_->Schedule(lane, [this, work] {
     (this->*work)();
-    MutexLock lock(&mu_);
-    --jobs_;
-    changed_.SignalAll();
+    EndJob();
   });
 }
 
 void DbImpl::ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) {
   executor_->ScheduleAfter(lane, delay_us, [lifeline = lifeline_, work] {
-    MutexLock lock(&lifeline->mu);
-    if (lifeline->db != nullptr) (lifeline->db->*work)();
+    DbImpl* db;
+    {
+      // Not across the work: one lane would wait for another's disk.
+      MutexLock lock(&lifeline->mu);
+      db = lifeline->db;
+      if (db == nullptr || !db->BeginJob()) return;
+    }
+    (db->*work)();
+    db->EndJob();
   });
+}
+
+bool DbImpl::BeginJob() {
+  MutexLock lock(&mu_);
+  if (closing_.load(std::memory_order_relaxed)) return false;
+  ++jobs_;
+  return true;
+}
+
+void DbImpl::EndJob() {
+  MutexLock lock(&mu_);
+  --jobs_;
+  changed_.SignalAll();
 }
 
 PickerOptions DbImpl::picker_options() const {
@@ -77,6 +106,7 @@ void DbImpl::ScheduleWorkLocked() {
 // Once for each change of the version, and when its tables or files turn out unreadable or come back: writers ask for
 // this all the time.
 void DbImpl::NoteLoadLocked() {
+  work_epoch_.fetch_add(1, std::memory_order_relaxed);
   const PickerOptions options = picker_options();
   level0_debt_ = Level0Debt(*state_.version, options);
   garbage_share_ = GarbageShare(*state_.version, options);
@@ -242,6 +272,20 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
 }
 
 Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
+  Status status = WriteEdit(edit, flushed);
+  EventListener* listener = env_.options.listener;
+  if (listener == nullptr) return status;
+  if (!status.ok()) TellFence();
+  if (!status.ok()) return status;
+  const std::set<uint64_t> moved = MovedTables(*edit);
+  for (const VersionEdit::Added& added : edit->added) {
+    if (!moved.contains(added.file->number())) listener->OnTableCreated(added.file->number(), added.file->path());
+  }
+  return status;
+}
+
+Status DbImpl::WriteEdit(VersionEdit* edit, const Sealed* flushed) {
+  const std::set<uint64_t> moved = MovedTables(*edit);
   MutexLock manifest_lock(&manifest_mu_);
   ManifestState next;
   {
@@ -253,24 +297,19 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   edit->next_number = next_number_.load(std::memory_order_relaxed);
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
   if (Status s = manifest_->Append(*edit); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace) || manifest_->fenced()) Fence(s);
+    if (!s.Is(StatusCode::kNoSpace) || manifest_->fenced()) SetFence(s);
     // The edit may have reached the disk nevertheless, so its new files stay until the next one has overwritten it.
     for (const VersionEdit::Added& added : edit->added) {
-      const bool moved = std::any_of(edit->removed.begin(), edit->removed.end(),
-                                     [&](const auto& removed) { return removed.number == added.file->number(); });
-      if (!moved) unplaced_.added.push_back(added);
+      if (!moved.contains(added.file->number())) unplaced_tables_.push_back(added.file);
     }
-    unplaced_.value_logs.insert(unplaced_.value_logs.end(), edit->value_logs.begin(), edit->value_logs.end());
+    unplaced_value_logs_.insert(unplaced_value_logs_.end(), edit->value_logs.begin(), edit->value_logs.end());
     return s;
   }
-  for (const VersionEdit::Added& added : unplaced_.added) added.file->MarkObsolete();
-  for (const ValueLogFileRef& file : unplaced_.value_logs) file->MarkObsolete();
-  unplaced_ = {};
-  std::set<uint64_t> kept;  // a moved table is removed and added
-  for (const VersionEdit::Added& added : edit->added) kept.insert(added.file->number());
+  for (const TableFileRef& file : std::exchange(unplaced_tables_, {})) file->MarkObsolete();
+  for (const ValueLogFileRef& file : std::exchange(unplaced_value_logs_, {})) file->MarkObsolete();
   MutexLock lock(&mu_);
   for (const VersionEdit::Removed& removed : edit->removed) {
-    if (kept.contains(removed.number)) continue;
+    if (moved.contains(removed.number)) continue;
     for (const TableFileRef& file : state_.version->level(removed.level)) {
       if (file->number() == removed.number) file->MarkObsolete();
     }
@@ -305,7 +344,7 @@ Status DbImpl::RewriteManifest(ManifestState state) {
     auto current = ReadCurrent(fs, dir_);
     const bool still_ours = current.ok() && dir_ + "/" + *current == manifest_->path();
     if (!fresh.status().Is(StatusCode::kNoSpace) || !still_ours) {
-      Fence(fresh.status());  // after a crash CURRENT may name either
+      SetFence(fresh.status());  // after a crash CURRENT may name either
       return fresh.status();
     }
     unused = {dir_ + "/" + ManifestName(number), CurrentFileName(dir_) + ".tmp"};
@@ -347,6 +386,7 @@ void DbImpl::StartLocked(const CompactionPlan& plan) {
     for (const TableFileRef& file : *files) file->being_compacted = true;
   }
   running_plans_.push_back(&plan);
+  work_epoch_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void DbImpl::EndLocked(const CompactionPlan& plan) {
@@ -354,6 +394,7 @@ void DbImpl::EndLocked(const CompactionPlan& plan) {
     for (const TableFileRef& file : *files) file->being_compacted = false;
   }
   std::erase(running_plans_, &plan);
+  work_epoch_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void DbImpl::RunCompaction() {
@@ -391,21 +432,29 @@ void DbImpl::RunCompaction() {
   RemoveBuried();
 }
 
-// Inside a deeper compaction, on its thread: level 0 goes first, however few threads there are. (Flushes have a thread
-// of their own.) The deeper one's tables stay taken meanwhile.
-void DbImpl::RunUrgent() {
+// Inside a deeper compaction or a large merge of level 0, on its thread: what is urgent goes first, however few threads
+// there are. (Flushes have a thread of their own.) The outer one's tables stay taken meanwhile. `*fruitless` is the last
+// epoch in which there was nothing to do.
+void DbImpl::RunUrgent(const CompactionPlan& outer, uint64_t* fruitless) {
+  if (work_epoch_.load(std::memory_order_relaxed) == *fruitless) return;
   std::optional<CompactionPlan> plan;
   {
     MutexLock lock(&mu_);
     if (StoppedLocked() || manual_waiting_ || !compaction_error_.ok()) return;
     if (compactions_scheduled_ < env_.compaction_threads) return;  // another thread does it
-    plan = PickUrgent(*state_.version, picker_options(), running_plans_);
-    if (!plan) return;
+    const uint64_t bytes_max = outer.level > 0 ? UINT64_MAX : outer.input_bytes() / kUrgentPart;
+    plan = PickUrgent(*state_.version, picker_options(), running_plans_, bytes_max);
+    if (!plan) {
+      *fruitless = work_epoch_.load(std::memory_order_relaxed);
+      return;
+    }
+    plan->urgent = true;
     StartLocked(*plan);
   }
   Status status = DoCompaction(*plan);
   MutexLock lock(&mu_);
   EndCompactionLocked(*plan, status);
+  ScheduleWorkLocked();  // what its tables kept from others
 }
 
 Status DbImpl::DoCompaction(const CompactionPlan& plan) {
@@ -479,7 +528,10 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   for (const TableFileRef& file : plan.inputs) keys += file->facts().entries;
   setup.table_bytes = plan.TableBytes(picker_options());
   setup.builder.compression = env_.options.compression;
-  if (plan.level > 0) setup.yield = [this] { RunUrgent(); };
+  // Nothing yields inside what is urgent, so no more than two compactions lie on one stack.
+  if (!plan.urgent && (plan.level > 0 || env_.options.compaction == CompactionStyle::kSizeTiered)) {
+    setup.yield = [this, &plan, fruitless = uint64_t{0}]() mutable { RunUrgent(plan, &fruitless); };
+  }
   setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
   TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&input, &filter);

@@ -45,12 +45,7 @@ void DbImpl::FinishJob(ActiveJob* job, const Status& status) {
     const auto kept = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& j) { return j->id == done.id; });
     if (kept != jobs.rend()) done = **kept;
   }
-  TellLocked([&](EventListener* listener) {
-    if (status.ok() && (done.kind == JobKind::kFlush || done.kind == JobKind::kCompaction)) {
-      for (uint64_t number : done.outputs) listener->OnTableCreated(number, TableFileName(dir_, number));
-    }
-    listener->OnJobFinished(done, status);
-  });
+  TellLocked([&](EventListener* listener) { listener->OnJobFinished(done, status); });
 }
 
 Status DbImpl::BeforeTableWrite(ActiveJob* job, size_t bytes) {

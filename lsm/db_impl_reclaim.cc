@@ -50,7 +50,8 @@ Status DbImpl::DropCovered() {
   std::vector<SequenceNumber> snapshots;
   {
     MutexLock lock(&mu_);
-    drop_due_ = drop_held_ = false;
+    drop_due_ = false;
+    drop_held_below_ = 0;
     version = state_.version;
     snapshots = SnapshotListLocked();  // one taken from here on sees all tombstones of the version
   }
@@ -64,7 +65,11 @@ Status DbImpl::DropCovered() {
   CoveredTables covered = FindCovered(*version, RangeTombstones::Fragmented(std::move(ranges)), snapshots);
   {
     MutexLock lock(&mu_);
-    drop_held_ = covered.held;
+    drop_held_below_ = covered.held_below;
+    const auto below = [&](const std::vector<SequenceNumber>& list) {
+      return std::lower_bound(list.begin(), list.end(), covered.held_below) - list.begin();
+    };
+    if (below(SnapshotListLocked()) < below(snapshots)) drop_due_ = true;  // one went while we looked
   }
   return GiveUp(std::move(covered.tables), "covered by range deletes");
 }

@@ -330,12 +330,22 @@ Status DbImpl::SyncWal() {
 }
 
 void DbImpl::Fence(const Status& cause) {
+  SetFence(cause);
+  TellFence();
+}
+
+void DbImpl::SetFence(const Status& cause) {
   MutexLock lock(&mu_);
   if (fenced_.load(std::memory_order_relaxed)) return;
   fence_ = Status::Fenced("writing stopped after: " + cause.ToString() +
                           ". Reads go on; reopen the database to write again");
   fenced_.store(true, std::memory_order_release);
   changed_.SignalAll();
+}
+
+void DbImpl::TellFence() {
+  MutexLock lock(&mu_);
+  if (!fenced_.load(std::memory_order_relaxed) || std::exchange(fence_told_, true)) return;
   TellLocked([cause = fence_](EventListener* listener) { listener->OnBackgroundError(cause); });
 }
 

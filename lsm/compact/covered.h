@@ -15,7 +15,7 @@ namespace varve::lsm {
 
 struct CoveredTables {
   std::vector<VersionEdit::Added> tables;
-  bool held = false;  // more tables will be covered once a snapshot is released
+  SequenceNumber held_below = 0;  // more will be covered once snapshots below this are released; 0: none
 };
 
 // `snapshots` ascend; none may be taken later that is older than the newest of `tombstones`.

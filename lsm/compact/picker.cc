@@ -290,10 +290,17 @@ LevelTargets ComputeTargets(const Version& version, const PickerOptions& options
   return targets;
 }
 
-std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running) {
-  if (options.style == CompactionStyle::kSizeTiered) return PickTiered(version, options, running);
-  if (options.style == CompactionStyle::kFifo || Level0Score(version, options) < 1) return std::nullopt;
-  return PickLevel0(version, options, running, ComputeTargets(version, options));
+std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running,
+                                         uint64_t bytes_max) {
+  const auto fits = [&](const auto& plan) { return plan && plan->input_bytes() <= bytes_max; };
+  std::optional<CompactionPlan> plan;
+  if (options.style == CompactionStyle::kSizeTiered) {
+    plan = PickTiered(version, options, running);
+    if (!fits(plan)) plan = PickTier(version, options, running);
+  } else if (options.style == CompactionStyle::kLeveled && Level0Score(version, options) >= 1) {
+    plan = PickLevel0(version, options, running, ComputeTargets(version, options));
+  }
+  return fits(plan) ? std::move(plan) : std::nullopt;
 }
 
 std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options,

@@ -43,8 +43,10 @@ LevelTargets ComputeTargets(const Version& version, const PickerOptions& options
 // The most urgent compaction whose tables are all free, or none.
 std::optional<CompactionPlan> PickCompaction(const Version& version, const PickerOptions& options,
                                              RunningPlans running);
-// The same, but nothing below level 0: what a deeper compaction lets pass before it.
-std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running);
+// The same, but nothing below level 0, and nothing that reads more: what a deeper compaction, or a larger merge of
+// tiers, lets pass before it.
+std::optional<CompactionPlan> PickUrgent(const Version& version, const PickerOptions& options, RunningPlans running,
+                                         uint64_t bytes_max);
 
 // A table that is mostly tombstones, or has range tombstones, though no level is over its size: those in levels >= 1 with
 // little beneath them at any time, the others when the database is `idle`. Never one whose tombstones would have to be

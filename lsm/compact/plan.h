@@ -37,6 +37,7 @@ struct CompactionPlan {
   std::string smallest, largest;           // of inputs and below
   bool bottommost = false;                 // nothing beneath output_level in the key range
   bool trivial_move = false;               // the inputs can become tables of the output level as they are
+  bool urgent = false;                     // runs inside another compaction, which waits for it
   std::string reason;
 
   uint64_t input_bytes() const;

@@ -278,7 +278,7 @@ TEST_F(DbUpkeepTest, SmallTiersGoFirst) {
   };
   ear_.on_progress = [&](const RunningJob& job) {
     if (job.job.id != large || large == 0 || std::exchange(filled, true)) return;
-    Pile(0, 100);
+    for (int i = 0; i < 2; ++i) Pile(0, 100);
   };
   Dice dice(3);
   for (int i = 0; i < 2000 && !filled; ++i) {

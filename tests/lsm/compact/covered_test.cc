@@ -23,11 +23,12 @@ class CoveredTest : public ::testing::Test {
     ASSERT_TRUE(version.ok()) << version.status().ToString();
     version_ = *version;
   }
-  // Numbers of the covered tables; 0 in front when more are held by a snapshot.
+  // Numbers of the covered tables; 0 in front when more are held by a snapshot, below held_below_.
   std::vector<uint64_t> Find(std::vector<RangeTombstone> ranges, std::vector<SequenceNumber> snapshots = {}) {
     CoveredTables covered = FindCovered(*version_, RangeTombstones::Fragmented(std::move(ranges)), snapshots);
     std::vector<uint64_t> numbers;
-    if (covered.held) numbers.push_back(0);
+    if (covered.held_below > 0) numbers.push_back(0);
+    held_below_ = covered.held_below;
     for (const auto& table : covered.tables) numbers.push_back(table.file->number());
     return numbers;
   }
@@ -35,6 +36,7 @@ class CoveredTest : public ::testing::Test {
 
   std::shared_ptr<const Version> version_ = std::make_shared<const Version>();
   uint64_t number_ = 0;
+  SequenceNumber held_below_ = 0;
 };
 
 TEST_F(CoveredTest, OnlyTablesThatLieInsideAsAWhole) {
@@ -74,6 +76,9 @@ TEST_F(CoveredTest, Snapshots) {
   EXPECT_EQ(Find({{"a", "z", 20}}, {4, 19, 25}), Numbers{0});
   EXPECT_EQ(Find({{"a", "z", 20}, {"a", "z", 12}}, {15}), Numbers{1});  // the older one hides it already
   EXPECT_EQ(Find({{"a", "z", 20}, {"a", "c", 12}}, {15}), Numbers{0});
+  EXPECT_EQ(held_below_, 20u);
+  EXPECT_EQ(Find({{"a", "z", 20}, {"a", "c", 30}}, {15, 25}), Numbers{0});
+  EXPECT_EQ(held_below_, 20u) << "the other tombstone is newer than it need be";
 }
 
 }  // namespace

@@ -289,7 +289,7 @@ TEST_F(PickerTest, LevelZeroComesBeforeALevelSomewhatOverItsTarget) {
   Add(5, "a", "c", 400);  // 156 %
   for (int i = 0; i < 4; ++i) Add(0, "d", "e", 64);
   EXPECT_EQ(Pick()->level, 0);
-  EXPECT_TRUE(PickUrgent(*version_, kOptions, {}).has_value());
+  EXPECT_TRUE(PickUrgent(*version_, kOptions, {}, UINT64_MAX).has_value());
   Add(5, "h", "i", 400);  // 312 %: now level 0 would be merged into too much
   EXPECT_EQ(Pick()->level, 5);
 }
