@@ -1,8 +1,8 @@
 // lsm/db_impl.h - the owner's database: write path, background work, administration.
 //
 // Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
-// compaction), db_impl_admin.cc (verify, statistics), live_files.cc
-// (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside),
+// compaction), db_impl_reclaim.cc (tables given up, rot), db_impl_jobs.cc (what runs and ran), db_impl_admin.cc (verify,
+// statistics), live_files.cc (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside),
 // db_impl_changes.cc (the log as a stream).
 //
 // Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,

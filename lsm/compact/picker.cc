@@ -26,6 +26,11 @@ int Level0Output(const Version& version, const LevelTargets& targets) {
   return targets.base_level;
 }
 
+// Of a sorted, disjoint run.
+std::span<const TableFileRef> Touching(const std::vector<TableFileRef>& run, const KeyRange& range) {
+  return TouchingTables(run, range.smallest, range.largest);
+}
+
 // The key range of a column: from `seed` as far as tables hang together, while that stays a job of bounded size.
 KeyRange ColumnRange(const Version& version, const PickerOptions& options, const TableFile& seed, int output_level) {
   KeyRange range(seed);
@@ -34,13 +39,14 @@ KeyRange ColumnRange(const Version& version, const PickerOptions& options, const
     KeyRange wider = range;
     uint64_t bytes = 0;
     bool grew = false;
-    for (int level : {0, output_level}) {
-      for (const TableFileRef& file : version.level(level)) {
-        if (!range.Touches(*file)) continue;
+    const auto take = [&](std::span<const TableFileRef> files) {
+      for (const TableFileRef& file : files) {
         bytes += file->facts().file_size;
         grew |= wider.Add(*file);
       }
-    }
+    };
+    for (const auto& sublevel : version.sublevels()) take(Touching(sublevel, range));
+    take(Touching(version.level(output_level), range));
     if (!grew || bytes > options.JobBytes()) return range;
     range = std::move(wider);
   }
@@ -56,8 +62,7 @@ std::vector<TableFileRef> ColumnTables(const Version& version, const PickerOptio
   for (const auto& sublevel : version.sublevels()) {
     const size_t before = inputs.size();
     std::vector<KeyRange> stays_here;  // disjoint from its neighbours of the sublevel
-    for (const TableFileRef& file : sublevel) {
-      if (!range.Touches(*file)) continue;
+    for (const TableFileRef& file : Touching(sublevel, range)) {
       const bool held =
           std::any_of(staying.begin(), staying.end(), [&](const KeyRange& r) { return r.Touches(*file); });
       if (held || !IsFree(file, options) || !range.Holds(*file)) {
@@ -78,8 +83,8 @@ std::vector<TableFileRef> ColumnTables(const Version& version, const PickerOptio
 const TableFile* Beneath(const Version& version, const TableFile& file) {
   const TableFile* lowest = &file;
   for (auto sublevel = version.sublevels().rbegin(); sublevel != version.sublevels().rend(); ++sublevel) {
-    for (const TableFileRef& other : *sublevel) {
-      if (other->facts().largest_seq >= lowest->facts().smallest_seq || !KeyRange(*lowest).Touches(*other)) continue;
+    for (const TableFileRef& other : TouchingTables(*sublevel, lowest->facts().smallest, lowest->facts().largest)) {
+      if (other->facts().largest_seq >= lowest->facts().smallest_seq) continue;
       lowest = other.get();
       break;
     }
@@ -90,9 +95,7 @@ const TableFile* Beneath(const Version& version, const TableFile& file) {
 // How many sublevels have tables that touch `range`.
 size_t DepthAt(const Version& version, const KeyRange& range) {
   size_t depth = 0;
-  for (const auto& sublevel : version.sublevels()) {
-    depth += std::any_of(sublevel.begin(), sublevel.end(), [&](const TableFileRef& f) { return range.Touches(*f); });
-  }
+  for (const auto& sublevel : version.sublevels()) depth += Touching(sublevel, range).empty() ? 0 : 1;
   return depth;
 }
 

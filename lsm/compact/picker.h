@@ -14,7 +14,8 @@
 // no further table from below. A job is bounded in bytes; tables with nothing beneath them move by an edit of the
 // manifest.
 //
-// Order: scores are sublevels over four, counted twice, or a level's bytes over its target; the highest first.
+// Order: the score of level 0 is the largest of its sublevels over four, its bytes over four memtables and its tables
+// over 64, counted twice; of the others, bytes over target. The highest first.
 // Pure functions of a version and of the jobs that run; the caller marks the tables. Threads: any, under the database's
 // mutex (being_compacted).
 #pragma once

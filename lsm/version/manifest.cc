@@ -19,16 +19,25 @@ VersionEdit FirstEdit(const ManifestState& state) {
   return edit;
 }
 
-Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state) {
-  auto version = Version::Apply(*state->version, edit, source);
-  if (!version.ok()) return version.status();
-  state->version = std::move(version).value();
+namespace {
+
+// All of an edit but its version.
+void NoteEdit(const VersionEdit& edit, ManifestState* state) {
   if (edit.wal_number) state->wal_number = *edit.wal_number;
   if (edit.next_number) state->next_number = *edit.next_number;
   if (edit.flushed_sequence) state->flushed_sequence = *edit.flushed_sequence;
   auto& jobs = state->jobs;
   jobs.insert(jobs.end(), edit.jobs.begin(), edit.jobs.end());
   if (jobs.size() > kJobHistoryMax) jobs.erase(jobs.begin(), jobs.end() - kJobHistoryMax);
+}
+
+}  // namespace
+
+Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state) {
+  auto version = Version::Apply(*state->version, edit, source);
+  if (!version.ok()) return version.status();
+  state->version = std::move(version).value();
+  NoteEdit(edit, state);
   return Status::Ok();
 }
 
@@ -67,6 +76,20 @@ Status ManifestReader::OpenNamed(const std::shared_ptr<const TableContext>& cont
 }
 
 Status ManifestReader::ReadRecords(bool* any) {
+  const std::shared_ptr<const Version> base = state_.version;
+  VersionBuilder builder(*base);
+  ManifestState next = state_;
+  const Status read = ReadEdits(&builder, &next, any);
+  if (!*any) return read;
+  // The log stands behind what was read, so that counts even when an error follows.
+  auto version = builder.Finish(context_->dir + "/" + name_);
+  if (!version.ok()) return read.ok() ? version.status() : read;
+  next.version = std::move(version).value();
+  state_ = std::move(next);
+  return read;
+}
+
+Status ManifestReader::ReadEdits(VersionBuilder* builder, ManifestState* next, bool* any) {
   std::string_view payload;
   while (log_.Next(&payload)) {
     const std::string source = context_->dir + "/" + name_ + ": edit before offset " + std::to_string(log_.offset());
@@ -75,7 +98,8 @@ Status ManifestReader::ReadRecords(bool* any) {
     if (!first_record_seen_ && !edit->names_format)
       return Status::Corruption(source + ": the first edit names no format");
     first_record_seen_ = true;
-    VARVE_TRY(ApplyEdit(*edit, source, &state_));
+    VARVE_TRY(builder->Add(*edit, source));
+    NoteEdit(*edit, next);
     *any = true;
   }
   return log_.status();

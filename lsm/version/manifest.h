@@ -51,6 +51,7 @@ class ManifestReader {
 
  private:
   Status ReadRecords(bool* any);
+  Status ReadEdits(VersionBuilder* builder, ManifestState* next, bool* any);
 
   std::shared_ptr<const TableContext> context_;
   std::string name_;

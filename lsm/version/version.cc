@@ -25,40 +25,63 @@ auto FirstAt(const std::vector<TableFileRef>& run, std::string_view key) {
 
 Result<std::shared_ptr<const Version>> Version::Apply(const Version& base, const VersionEdit& edit,
                                                       std::string_view source) {
-  auto next = std::make_shared<Version>(base);
+  VersionBuilder builder(base);
+  if (Status s = builder.Add(edit, source); !s.ok()) return s;
+  return builder.Finish(source);
+}
+
+Status VersionBuilder::Add(const VersionEdit& edit, std::string_view source) {
   for (const VersionEdit::Removed& removed : edit.removed) {
-    auto& files = next->levels_[static_cast<size_t>(removed.level)];
-    auto it =
-        std::find_if(files.begin(), files.end(), [&](const TableFileRef& f) { return f->number() == removed.number; });
-    if (it == files.end()) {
-      return Status::Corruption(std::string(source) + ": removes table " + std::to_string(removed.number) +
-                                " from level " + std::to_string(removed.level) + ", which does not have it");
+    const Place place(removed.level, removed.number);
+    touched_[static_cast<size_t>(removed.level)] = true;
+    if (added_.erase(place) > 0) continue;
+    const auto& files = base_.level(removed.level);
+    const bool there =
+        std::any_of(files.begin(), files.end(), [&](const TableFileRef& f) { return f->number() == removed.number; });
+    if (there && removed_.insert(place).second) continue;
+    return Status::Corruption(std::string(source) + ": removes table " + std::to_string(removed.number) +
+                              " from level " + std::to_string(removed.level) + ", which does not have it");
+  }
+  for (const VersionEdit::Added& added : edit.added) {
+    touched_[static_cast<size_t>(added.level)] = true;
+    added_[{added.level, added.file->number()}] = added.file;
+  }
+  value_logs_.insert(value_logs_.end(), edit.value_logs.begin(), edit.value_logs.end());
+  return Status::Ok();
+}
+
+Result<std::shared_ptr<const Version>> VersionBuilder::Finish(std::string_view source) {
+  auto next = std::make_shared<Version>();
+  for (int n = 0; n < kLevels; ++n) {
+    auto& files = next->levels_[static_cast<size_t>(n)];
+    files = base_.level(n);
+    if (!touched_[static_cast<size_t>(n)]) continue;
+    std::erase_if(files, [&](const TableFileRef& file) { return removed_.contains({n, file->number()}); });
+    for (auto it = added_.lower_bound({n, 0}); it != added_.end() && it->first.first == n; ++it) {
+      files.push_back(std::move(it->second));
     }
-    files.erase(it);
+    std::sort(files.begin(), files.end(), [n](const TableFileRef& a, const TableFileRef& b) {
+      if (n > 0) return a->facts().smallest < b->facts().smallest;
+      return std::pair(a->facts().largest_seq, a->number()) > std::pair(b->facts().largest_seq, b->number());
+    });
   }
-  for (const VersionEdit::Added& added : edit.added)
-    next->levels_[static_cast<size_t>(added.level)].push_back(added.file);
-  next->value_logs_.insert(next->value_logs_.end(), edit.value_logs.begin(), edit.value_logs.end());
+  next->value_logs_ = base_.value_logs();
+  next->value_logs_.insert(next->value_logs_.end(), value_logs_.begin(), value_logs_.end());
   next->Finish();
-  if (std::vector<std::string> problems = next->CheckInvariants(); !problems.empty()) {
-    return Status::Corruption(std::string(source) + ": " + problems.front());
+  std::string problem = next->dangling_;
+  for (size_t n = 0; n < kLevels && problem.empty(); ++n) {
+    if (touched_[n]) problem = next->CheckLevel(n);
   }
+  if (!problem.empty()) return Status::Corruption(std::string(source) + ": " + problem);
   return std::shared_ptr<const Version>(std::move(next));
 }
 
 void Version::Finish() {
-  std::sort(levels_[0].begin(), levels_[0].end(), [](const TableFileRef& a, const TableFileRef& b) {
-    return std::pair(a->facts().largest_seq, a->number()) > std::pair(b->facts().largest_seq, b->number());
-  });
   BuildSublevels();
   with_range_tombstones_.clear();
   deepest_level_ = -1;
   for (size_t n = 0; n < kLevels; ++n) {
-    auto& files = levels_[n];
-    if (n > 0) {
-      std::sort(files.begin(), files.end(),
-                [](const TableFileRef& a, const TableFileRef& b) { return a->facts().smallest < b->facts().smallest; });
-    }
+    const auto& files = levels_[n];
     level_bytes_[n] = level_entries_[n] = 0;
     for (const TableFileRef& file : files) {
       level_bytes_[n] += file->facts().file_size;
@@ -119,31 +142,31 @@ void Version::BuildSublevels() {
 std::vector<std::string> Version::CheckInvariants() const {
   std::vector<std::string> problems;
   if (!dangling_.empty()) problems.push_back(dangling_);
-  for (size_t i = 0; i < levels_[0].size(); ++i) {
-    const TableFile& newer = *levels_[0][i];
-    for (size_t k = i + 1; k < levels_[0].size(); ++k) {  // sorted: ends at the first that is older as a whole
-      const TableFile& older = *levels_[0][k];
-      if (older.facts().largest_seq < newer.facts().smallest_seq) break;
-      if (Disjoint(newer, older)) continue;
-      problems.push_back("W2: level 0 tables " + std::to_string(older.number()) + " and " +
-                         std::to_string(newer.number()) + " overlap in keys and in sequences");
-    }
-  }
-  for (size_t n = 1; n < kLevels; ++n) {
-    for (size_t i = 1; i < levels_[n].size(); ++i) {
-      if (!levels_[n][i - 1]->EndsBefore(levels_[n][i]->facts().smallest)) {
-        problems.push_back("W1: level " + std::to_string(n) + " tables " + std::to_string(levels_[n][i - 1]->number()) +
-                           " and " + std::to_string(levels_[n][i]->number()) + " overlap in keys");
-      }
-    }
+  for (size_t n = 0; n < kLevels; ++n) {
+    if (std::string problem = CheckLevel(n); !problem.empty()) problems.push_back(std::move(problem));
   }
   return problems;
 }
 
-uint64_t Version::file_count() const {
-  uint64_t count = 0;
-  for (const auto& files : levels_) count += files.size();
-  return count;
+std::string Version::CheckLevel(size_t n) const {
+  const auto& files = levels_[n];
+  const auto tables = [n](const TableFile& a, const TableFile& b) {
+    return "level " + std::to_string(n) + " tables " + std::to_string(a.number()) + " and " +
+           std::to_string(b.number());
+  };
+  for (size_t i = 1; n > 0 && i < files.size(); ++i) {
+    if (files[i - 1]->EndsBefore(files[i]->facts().smallest)) continue;
+    return "W1: " + tables(*files[i - 1], *files[i]) + " overlap in keys";
+  }
+  for (size_t i = 0; n == 0 && i < files.size(); ++i) {
+    const TableFile& newer = *files[i];
+    for (size_t k = i + 1; k < files.size(); ++k) {  // sorted: ends at the first that is older as a whole
+      const TableFile& older = *files[k];
+      if (older.facts().largest_seq < newer.facts().smallest_seq) break;
+      if (!Disjoint(newer, older)) return "W2: " + tables(older, newer) + " overlap in keys and in sequences";
+    }
+  }
+  return {};
 }
 
 std::vector<TableFileRef> Version::Overlapping(int n, std::string_view smallest, std::string_view largest) const {
@@ -159,9 +182,14 @@ std::vector<TableFileRef> Version::Overlapping(int n, std::string_view smallest,
 }
 
 std::span<const TableFileRef> Version::Overlap(int n, std::string_view smallest, std::string_view largest) const {
-  const auto first = FirstAt(level(n), smallest);
+  return TouchingTables(level(n), smallest, largest);
+}
+
+std::span<const TableFileRef> TouchingTables(const std::vector<TableFileRef>& run, std::string_view smallest,
+                                             std::string_view largest) {
+  const auto first = FirstAt(run, smallest);
   const auto last =
-      std::partition_point(first, level(n).end(), [&](const TableFileRef& f) { return !f->StartsAfter(largest); });
+      std::partition_point(first, run.end(), [&](const TableFileRef& f) { return !f->StartsAfter(largest); });
   return {first, last};
 }
 

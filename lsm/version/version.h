@@ -7,15 +7,19 @@
 // the pointers in the tables lead there.
 // W1  In levels >= 1 tables ascend and are disjoint in user keys.   W2  Tables of level 0 that overlap in user keys are
 // disjoint in sequences. W3  For one user key, nothing newer lies below anything older.
-// W4  Every value-log file that a table refers to is there, is referred to by some table, and has room for it all.
+// W4  Every value-log file that a table refers to is there and has room for it all; one that none refers to is not there.
+// W1, W2 and W4 are checked whenever a version is made; W3 is what the pickers see to (sequences alone cannot show it).
 // Immutable; shared by readers; a file lives as long as a version (or an iterator) holds it.
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lsm/table/table_file.h"
@@ -28,7 +32,7 @@ inline constexpr int kLevels = 7;
 class Version {
  public:
   Version() = default;  // no tables
-  // `base` with the edit applied. kCorruption when the edit does not fit (removes what is not there, breaks W1).
+  // `base` with the edit applied. kCorruption when the edit does not fit (removes what is not there, breaks W1, W2, W4).
   static Result<std::shared_ptr<const Version>> Apply(const Version& base, const VersionEdit& edit,
                                                       std::string_view source);
 
@@ -37,7 +41,6 @@ class Version {
   uint64_t level_entries(int n) const { return level_entries_[static_cast<size_t>(n)]; }
   // Of level 0, oldest first; each ascends and is disjoint.
   const std::vector<std::vector<TableFileRef>>& sublevels() const { return sublevels_; }
-  uint64_t file_count() const;
   // Tables with range tombstones; usually none.
   const std::vector<TableFileRef>& with_range_tombstones() const { return with_range_tombstones_; }
   int deepest_level() const { return deepest_level_; }  // -1: no tables
@@ -53,13 +56,17 @@ class Version {
   bool AnyOverlap(int n, std::string_view smallest, std::string_view largest) const;
   // One edit that makes this version out of nothing.
   VersionEdit Snapshot() const;
-  // Lines that name what breaks W1 or W2; empty when sound.
+  // Lines that name what breaks W1, W2 or W4, one for each level at most; empty when sound.
   std::vector<std::string> CheckInvariants() const;
 
  private:
+  friend class VersionBuilder;
+  // Fills in what follows from levels_ and value_logs_.
   void Finish();
   void BuildSublevels();
   void CountReferences();
+  // Names what breaks W1 (of level 0: W2) there; empty when sound.
+  std::string CheckLevel(size_t n) const;
 
   std::array<std::vector<TableFileRef>, kLevels> levels_;
   std::array<uint64_t, kLevels> level_bytes_{}, level_entries_{};
@@ -71,5 +78,28 @@ class Version {
   std::string dangling_;  // what breaks W4; empty: nothing
   int deepest_level_ = -1;
 };
+
+// Any number of edits, one version: a manifest is read for the price of sorting, counting and checking once.
+class VersionBuilder {
+ public:
+  explicit VersionBuilder(const Version& base) : base_(base) {}  // outlives the builder
+  // kCorruption when the edit removes what is not there.
+  Status Add(const VersionEdit& edit, std::string_view source);
+  // kCorruption when the edits together break W1, W2 or W4. Call once.
+  Result<std::shared_ptr<const Version>> Finish(std::string_view source);
+
+ private:
+  using Place = std::pair<int, uint64_t>;  // level, number
+
+  const Version& base_;
+  std::set<Place> removed_;              // of the base
+  std::map<Place, TableFileRef> added_;  // and not removed again
+  std::array<bool, kLevels> touched_{};  // levels
+  ValueLogFiles value_logs_;             // added; those without a reference go at the end
+};
+
+// Tables of a sorted, disjoint run that touch [smallest, largest], both inclusive.
+std::span<const TableFileRef> TouchingTables(const std::vector<TableFileRef>& run, std::string_view smallest,
+                                             std::string_view largest);
 
 }  // namespace varve::lsm
