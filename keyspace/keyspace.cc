@@ -92,6 +92,7 @@ lsm::ReadOptions Keyspace::Reads() const {
 Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
   if (name.size() > kNameSizeMax) return false;
   EncodeMetaKey(db, name, &key_);
+  lsm::ReadOptions options;
   if (!batch_.empty()) {
     std::string_view bytes;
     switch (batch_.Get(key_, &bytes)) {
@@ -101,10 +102,11 @@ Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
         if (!status.ok()) return status;
         return true;
       }
+      case lsm::IndexedBatch::Lookup::kUnsettled: options.batch = &batch_; break;
       case lsm::IndexedBatch::Lookup::kAbsent: break;
     }
   }
-  Result<bool> found = db_->Get({}, key_, &entry->pin);
+  Result<bool> found = db_->Get(options, key_, &entry->pin);
   if (!found.ok() || !*found) return found;
   Status status = DecodeInto(entry->pin.view(), entry);
   if (!status.ok()) return status;

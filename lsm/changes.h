@@ -8,7 +8,9 @@
 //
 // Source: the segments of the write-ahead log. Without a hold they are reused as soon as their memtable is in a table.
 // Batches that writers committed together come as one. A batch may be seen here before it is durable, as by every
-// reader. Tables taken in by Db::Ingest are not in the log: there the stream ends with kOutOfRange.
+// reader. Operations come as they were written, a merge with its operand, a value that expires with its expiry, whatever
+// has become of them since; WriteBatch::Add takes them on. Tables taken in by Db::Ingest are not in the log: there the
+// stream ends with kOutOfRange.
 // kOutOfRange means: take a Checkpoint and go on from its sequence.
 // Ownership: the Db outlives both. Threads: one thread at a time.
 #pragma once

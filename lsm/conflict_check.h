@@ -14,7 +14,7 @@
 
 namespace varve::lsm {
 
-// True when a put, a delete or a range delete of `key` has a sequence above `since`. May read the disk.
+// True when an operation on `key`, or a range delete over it, has a sequence above `since`. May read the disk.
 Result<bool> WrittenSince(const ReadView& view, std::string_view key, SequenceNumber since);
 
 }  // namespace varve::lsm

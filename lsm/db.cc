@@ -22,6 +22,19 @@ Status Db::Delete(const WriteOptions& options, std::string_view key) {
   return Write(options, batch);
 }
 
+Status Db::PutWithExpiry(const WriteOptions& options, std::string_view key, std::string_view value,
+                         uint64_t expire_at_ms) {
+  WriteBatch batch;
+  batch.PutWithExpiry(key, value, expire_at_ms);
+  return Write(options, batch);
+}
+
+Status Db::Merge(const WriteOptions& options, std::string_view key, std::string_view operand) {
+  WriteBatch batch;
+  batch.Merge(key, operand);
+  return Write(options, batch);
+}
+
 Status Db::DeleteRange(const WriteOptions& options, std::string_view begin, std::string_view end) {
   WriteBatch batch;
   batch.DeleteRange(begin, end);

@@ -24,6 +24,7 @@
 #include "lsm/indexed_batch.h"
 #include "lsm/iterator.h"
 #include "lsm/job.h"
+#include "lsm/merge_operator.h"
 #include "lsm/options.h"
 #include "lsm/pinned_value.h"
 #include "lsm/status.h"
@@ -87,6 +88,7 @@ struct TableFileFacts {
   double filter_bits_per_key = 0;  // 0: no filter
   double false_positive_rate = 1;  // of the filter, expected
   int64_t created_ms = 0;          // Unix time
+  uint64_t expires_ms = 0;         // Unix time when the last of its values expires; 0: not all of them do
   SequenceNumber smallest_sequence = 0, largest_sequence = 0;
 };
 
@@ -124,7 +126,7 @@ class Db {
  public:
   // Opens or creates the database in `dir` (its parent must exist). Recovers what a crash left. Errors, with nothing
   // written: kBusy when another owner holds it, kCorruption and kUnsupported naming file and offset, kInvalidArgument
-  // for a directory with foreign files and no database in it.
+  // for a directory with foreign files and no database in it, or for a merge operator that is not the database's.
   static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
   virtual ~Db() = default;  // closes
 
@@ -148,7 +150,12 @@ class Db {
   // options.sync is set or Options::wal_sync is kAlways. May wait for the write controller.
   virtual Status Write(const WriteOptions& options, WriteBatch& batch) = 0;
   Status Put(const WriteOptions& options, std::string_view key, std::string_view value);
+  // A put that reads no longer see from `expire_at_ms` on: Unix time of Options::clock, in milliseconds.
+  Status PutWithExpiry(const WriteOptions& options, std::string_view key, std::string_view value,
+                       uint64_t expire_at_ms);
   Status Delete(const WriteOptions& options, std::string_view key);
+  // Lays an operand on what the key holds, without reading it: see Options::merge_operator. kInvalidArgument without one.
+  Status Merge(const WriteOptions& options, std::string_view key, std::string_view operand);
   Status DeleteRange(const WriteOptions& options, std::string_view begin, std::string_view end);
   // Write, if no key of `keys` was written (or covered by a range delete) with a sequence above `since`; else kConflict
   // naming one of them, with nothing written. Nobody writes between check and write. The caller holds a snapshot at

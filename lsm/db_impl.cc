@@ -35,6 +35,12 @@ Result<Environment> ResolveOptions(const Options& options) {
     return Status::InvalidArgument("table_size is " + std::to_string(options.table_size) +
                                    " bytes, want at least 65536");
   }
+  if (options.merge_operator != nullptr &&
+      (options.merge_operator->name().empty() || options.merge_operator->name().size() > kMergeOperatorNameMax)) {
+    return Status::InvalidArgument("the merge operator's name is " +
+                                   std::to_string(options.merge_operator->name().size()) + " bytes, want 1 to " +
+                                   std::to_string(kMergeOperatorNameMax));
+  }
   if (options.filter_bits_per_key < 0 || options.filter_bits_per_key > 32) {
     return Status::InvalidArgument("filter_bits_per_key is " + std::to_string(options.filter_bits_per_key) +
                                    ", want 0 to 32");
@@ -54,6 +60,18 @@ Result<Environment> ResolveOptions(const Options& options) {
   environment.compaction_threads =
       options.background_threads > 0 ? options.background_threads : std::clamp(cores / 2, 1, 8);
   return environment;
+}
+
+Result<ValueRules> ResolveRules(const Environment& environment, const std::string& dir, const ManifestState& state) {
+  ValueRules rules{.merge_operator = environment.options.merge_operator, .clock = environment.clock};
+  if (rules.merge_operator == nullptr) {
+    rules.merge_operator = FindMergeOperator(state.merge_operator);
+  } else if (!state.merge_operator.empty() && state.merge_operator != rules.merge_operator->name()) {
+    return Status::InvalidArgument(dir + ": was written with merge operator '" + state.merge_operator +
+                                   "', but Options::merge_operator is '" + std::string(rules.merge_operator->name()) +
+                                   "'; open it with its own");
+  }
+  return rules;
 }
 
 DbImpl::DbImpl(std::string dir, Environment environment)
@@ -137,6 +155,10 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
       }
     }
   }
+  auto rules = ResolveRules(env_, dir_, state);
+  if (!rules.ok()) return rules.status();
+  rules_ = *rules;
+  if (rules_.merge_operator != nullptr) state.merge_operator = rules_.merge_operator->name();
   next_number_ = std::max(state.next_number, listing.largest_number + 1);
   std::vector<uint64_t> segments;
   for (uint64_t number : listing.wals) {

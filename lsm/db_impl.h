@@ -47,6 +47,8 @@ struct Environment {
   int compaction_threads;
 };
 Result<Environment> ResolveOptions(const Options& options);
+// How the values of a database are read whose manifest says `state`. kInvalidArgument when the operator is not its own.
+Result<ValueRules> ResolveRules(const Environment& environment, const std::string& dir, const ManifestState& state);
 
 class DbImpl final : public Db {
  public:
@@ -127,6 +129,7 @@ class DbImpl final : public Db {
 
   // Commit.
   Status CheckWritable() const;
+  Status CheckBatch(const WriteBatch& batch) const;
   Status Commit(Writer* writer, bool may_wait);
   Status LeadCommit(Writer* leader, bool may_wait);
   Status CommitGroup(Writer* leader, bool may_wait, size_t* group);
@@ -195,6 +198,7 @@ class DbImpl final : public Db {
   void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
   void RetryWork();
   void ForgetErrorLocked() VARVE_REQUIRES(mu_);
+  bool Moves(const CompactionPlan& plan) const;
   std::optional<CompactionPlan> PickLocked() const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
   void NoteLoadLocked() VARVE_REQUIRES(mu_);
@@ -216,7 +220,12 @@ class DbImpl final : public Db {
   void IdleTick();
   Status DropCovered();
   Retention retention() const;
-  std::vector<VersionEdit::Added> ExpiredLocked() const VARVE_REQUIRES(mu_);
+  // Tables whose time has come, and why.
+  struct Expired {
+    std::vector<VersionEdit::Added> tables;
+    const char* reason = "";
+  };
+  Expired ExpiredLocked() const VARVE_REQUIRES(mu_);
   void WatchExpiryLocked() VARVE_REQUIRES(mu_);
   void ExpiryTick();
   Status DropExpired();
@@ -273,6 +282,7 @@ class DbImpl final : public Db {
   std::atomic<WalSync> wal_sync_;
   uint64_t wal_tail_cut_bytes_ = 0;      // fixed after open
   SequenceNumber settled_sequence_ = 0;  // likewise (PickerOptions)
+  ValueRules rules_;                     // likewise
 
   // The commit leader's.
   std::shared_ptr<MemTable> active_;  // replaced by the leader, under mu_

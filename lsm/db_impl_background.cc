@@ -95,7 +95,8 @@ void DbImpl::ScheduleWorkLocked() {
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
   if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (compactions_scheduled_ < env_.compaction_threads && (drop_due_ || !ExpiredLocked().empty() || PickLocked())) {
+  if (compactions_scheduled_ < env_.compaction_threads &&
+      (drop_due_ || !ExpiredLocked().tables.empty() || PickLocked())) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
   }
@@ -166,6 +167,7 @@ void DbImpl::InstallViewLocked() {
   view->active = active_;
   for (auto it = sealed_.rbegin(); it != sealed_.rend(); ++it) view->sealed.push_back(it->table);
   view->version = state_.version;
+  view->rules = rules_;
   view_->Install(std::move(view));
 }
 
@@ -250,6 +252,7 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
+  VersionStream stream({.input = &input, .filter = &filter, .rules = rules_});
   std::vector<TableFileRef> guides;
   {
     MutexLock lock(&mu_);
@@ -259,7 +262,7 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   setup.border_bytes = picker_options().FlushPieceBytes();
   setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, sealed.table->count());
   TableOutput output(std::move(setup), &tombstones);
-  auto files = output.Run(&input, &filter);
+  auto files = output.Run(&stream);
   if (!files.ok()) return files.status();
 
   VersionEdit edit;
@@ -457,9 +460,14 @@ void DbImpl::RunUrgent(const CompactionPlan& outer, uint64_t* fruitless) {
   ScheduleWorkLocked();  // what its tables kept from others
 }
 
+// With a filter every value is to be looked at on its way down.
+bool DbImpl::Moves(const CompactionPlan& plan) const {
+  return plan.trivial_move && env_.options.compaction_filter == nullptr;
+}
+
 Status DbImpl::DoCompaction(const CompactionPlan& plan) {
   ActiveJob job;
-  job.facts.kind = plan.trivial_move ? JobKind::kMove : JobKind::kCompaction;
+  job.facts.kind = Moves(plan) ? JobKind::kMove : JobKind::kCompaction;
   job.facts.from_level = plan.level;
   job.facts.to_level = plan.output_level;
   job.facts.reason = plan.reason;
@@ -478,7 +486,7 @@ Status DbImpl::DoCompaction(const CompactionPlan& plan) {
 
 Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   VersionEdit edit;
-  if (plan.trivial_move) {
+  if (Moves(plan)) {
     for (const TableFileRef& file : plan.inputs) edit.added.push_back({plan.output_level, file});
   } else {
     auto merged = MergeTables(plan, job);
@@ -515,17 +523,24 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   if (!plan.below.empty()) sources.emplace_back(LevelIterator(plan.below, tier));
   std::vector<SequenceNumber> snapshots;
+  std::shared_ptr<const Version> version;  // holds the value-log files that pointers lead to
   TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
   {
     MutexLock lock(&mu_);
     snapshots = SnapshotListLocked();
-    setup.values.version = state_.version;
+    setup.values.version = version = state_.version;
     setup.values.collected = FilesToCollect(*state_.version, picker_options());
   }
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
   uint64_t keys = 0;
   for (const TableFileRef& file : plan.inputs) keys += file->facts().entries;
+  VersionStream stream({.input = &input,
+                        .filter = &filter,
+                        .rules = rules_,
+                        .value_logs = &version->value_logs(),
+                        .user_filter = env_.options.compaction_filter,
+                        .level = plan.output_level});
   setup.table_bytes = plan.TableBytes(picker_options());
   setup.builder.compression = env_.options.compression;
   // Nothing yields inside what is urgent, so no more than two compactions lie on one stack.
@@ -534,7 +549,7 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
   TableOutput output(std::move(setup), &tombstones);
-  auto files = output.Run(&input, &filter);
+  auto files = output.Run(&stream);
   if (!files.ok()) return files.status();
   VersionEdit edit;
   edit.value_logs = output.TakeValueLogs();
@@ -630,7 +645,7 @@ Status DbImpl::WaitForBackgroundWork() {
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
            (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ &&
-            ExpiredLocked().empty() && !PickLocked());
+            ExpiredLocked().tables.empty() && !PickLocked());
   });
   return BackgroundErrorLocked();
 }

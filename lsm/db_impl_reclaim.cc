@@ -1,8 +1,9 @@
-// Space given back without need for room: tables under range tombstones, tables dense with tombstones, and what is done
-// with tables that cannot be read.
+// Space given back without need for room: tables under range tombstones, tables whose time has come, tables dense with
+// tombstones, and what is done with tables that cannot be read.
 #include <algorithm>
 
 #include "lsm/compact/covered.h"
+#include "lsm/compact/expired_tables.h"
 #include "lsm/db_impl.h"
 #include "lsm/db_impl_jobs.h"
 
@@ -13,9 +14,9 @@ namespace {
 constexpr uint64_t kIdleUs = 1'000'000;
 // Range tombstones that are looked at together; beyond that, those of the newest tables.
 constexpr uint64_t kTombstonesMax = 4096;
-// Looks for tables that grew too old are not more often than this, and not less: the clock may be set.
+// Looks for tables whose time has come are not more often than this, and not less: the clock may be set.
 constexpr int64_t kExpiryDelayMinMs = 1000;
-constexpr int64_t kExpiryDelayMaxMs = 3'600'000;
+constexpr int64_t kExpiryDelayMaxMs = 60'000;
 constexpr uint64_t kAgeMaxS = uint64_t{1} << 40;  // keeps sums of times in range
 }  // namespace
 
@@ -75,17 +76,20 @@ Status DbImpl::DropCovered() {
 }
 
 Status DbImpl::DropExpired() {
-  std::vector<VersionEdit::Added> expired;
+  Expired expired;
   {
     MutexLock lock(&mu_);
     expired = ExpiredLocked();
   }
-  return GiveUp(std::move(expired), "beyond what is to be kept");
+  return GiveUp(std::move(expired.tables), expired.reason);
 }
 
-std::vector<VersionEdit::Added> DbImpl::ExpiredLocked() const {
+DbImpl::Expired DbImpl::ExpiredLocked() const {
+  const int64_t now_ms = env_.clock->WallMillis();
+  auto tables = FindExpiredTables(*state_.version, now_ms, OldestSnapshotLocked());
+  if (!tables.empty()) return {std::move(tables), "all values have expired"};
   if (env_.options.compaction != CompactionStyle::kFifo) return {};
-  return FindExpired(*state_.version, retention(), env_.clock->WallMillis());
+  return {FindRetired(*state_.version, retention(), now_ms), "beyond what is to be kept"};
 }
 
 Retention DbImpl::retention() const {
@@ -94,11 +98,16 @@ Retention DbImpl::retention() const {
 }
 
 void DbImpl::WatchExpiryLocked() {
-  if (expiry_scheduled_ || StoppedLocked() || env_.options.compaction != CompactionStyle::kFifo) return;
-  const int64_t next_ms = NextExpiry(*state_.version, retention());
-  if (next_ms == kNever) return;
+  if (expiry_scheduled_ || StoppedLocked()) return;
+  const int64_t now_ms = std::max<int64_t>(env_.clock->WallMillis(), 0);
+  int64_t next_ms = NextTableExpiry(*state_.version, now_ms);
+  if (env_.options.compaction == CompactionStyle::kFifo) {
+    next_ms = std::min(next_ms, NextRetirement(*state_.version, retention()));
+  }
+  // A table that has expired and is still there waits for what it hides, or for a snapshot.
+  if (next_ms == kNever && state_.version->earliest_expiry_ms() == 0) return;
   expiry_scheduled_ = true;
-  const int64_t delay_ms = std::clamp(next_ms - env_.clock->WallMillis(), kExpiryDelayMinMs, kExpiryDelayMaxMs);
+  const int64_t delay_ms = std::clamp(next_ms - now_ms, kExpiryDelayMinMs, kExpiryDelayMaxMs);
   ScheduleLaterLocked(Lane::kCompact, static_cast<uint64_t>(delay_ms) * 1000, &DbImpl::ExpiryTick);
 }
 

@@ -27,9 +27,17 @@ Status DbImpl::CheckWritable() const {
   return fence_;
 }
 
+Status DbImpl::CheckBatch(const WriteBatch& batch) const {
+  VARVE_TRY(batch.CheckLimits());
+  if (batch.has_merge() && rules_.merge_operator == nullptr) [[unlikely]] {
+    return Status::InvalidArgument(dir_ + ": a merge needs an operator; set Options::merge_operator");
+  }
+  return Status::Ok();
+}
+
 Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(batch.CheckLimits());
+  VARVE_TRY(CheckBatch(batch));
   if (!batch.empty()) {
     Writer writer(&batch);
     VARVE_TRY(Commit(&writer, /*may_wait=*/true));
@@ -41,7 +49,7 @@ Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
 Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
                                 SequenceNumber since) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(batch.CheckLimits());
+  VARVE_TRY(CheckBatch(batch));
   if (!batch.empty()) {
     // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
     Writer writer(&batch);
@@ -73,7 +81,7 @@ Status DbImpl::CheckUnchanged(std::span<const std::string_view> keys, SequenceNu
 
 Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_durable) {
   if (Status s = CheckWritable(); !s.ok()) return s;
-  if (Status s = batch.CheckLimits(); !s.ok()) return s;
+  if (Status s = CheckBatch(batch); !s.ok()) return s;
   if (!batch.empty()) {
     if (Pressure().level >= 2)
       return Status::Busy("the write controller holds writers back until compaction catches up");
@@ -215,11 +223,7 @@ void DbImpl::Apply(const WriteBatch& batch) {
   WriteBatch::Reader reader(batch.bytes());
   WriteBatch::Operation op;
   while (reader.Next(&op)) {
-    if (op.kind == ValueKind::kRangeDelete) {
-      active_->AddRangeDelete(seq, op.key, op.value);
-    } else {
-      active_->Add(seq, op.kind, op.key, op.value);
-    }
+    active_->Add(seq, op.kind, op.key, op.value);
     ++seq;
   }
 }

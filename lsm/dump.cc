@@ -2,9 +2,11 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "lsm/format/coding.h"
 #include "lsm/io/file_system.h"
 #include "lsm/io/path.h"
 #include "lsm/stats_text.h"
@@ -27,6 +29,8 @@ std::string_view KindName(ValueKind kind) {
     case ValueKind::kDelete: return "delete";
     case ValueKind::kRangeDelete: return "range delete";
     case ValueKind::kValuePointer: return "value pointer";
+    case ValueKind::kMerge: return "merge";
+    case ValueKind::kPutWithExpiry: return "put with expiry";
     case ValueKind::kIngest: return "ingest";
   }
   return "unknown";
@@ -155,6 +159,10 @@ class Dumper {
     number("wal number", "wal_number", edit->wal_number);
     number("next number", "next_number", edit->next_number);
     number("flushed", "flushed_sequence", edit->flushed_sequence);
+    if (edit->merge_operator) {
+      const std::string name = EscapeBytes(*edit->merge_operator);
+      head.Text(" merge operator ").Text(name).Text(",").Member("merge_operator", name);
+    }
     head.Text(" tables +").Text(std::to_string(edit->added.size()));
     head.Text(" -").Text(std::to_string(edit->removed.size()));
     head.Member("added", edit->added.size()).Member("removed", edit->removed.size());
@@ -187,6 +195,7 @@ class Dumper {
     line.Text(" ").Both("deletes", facts.deletes).Text(" ").Both("range_deletes", facts.range_deletes);
     line.Text(" ").Both("smallest_sequence", facts.smallest_seq).Text(" ").Both("largest_sequence", facts.largest_seq);
     const std::string smallest = EscapeBytes(facts.smallest), largest = EscapeBytes(facts.largest);
+    if (facts.expires_ms != 0) line.Text(" ").Both("expires_ms", facts.expires_ms);
     line.Text(" [").Text(smallest).Text(", ").Text(largest).Text(facts.largest_exclusive ? ")" : "]");
     return line.Member("smallest", smallest).Member("largest", largest).Emit(line_);
   }
@@ -230,6 +239,11 @@ class Dumper {
 
   bool Operation(std::string_view type, std::string_view key, SequenceNumber seq, ValueKind kind,
                  std::string_view value) {
+    std::optional<uint64_t> expire_at_ms;
+    if (kind == ValueKind::kPutWithExpiry && value.size() >= kExpirySize) {
+      expire_at_ms = DecodeFixed64(value.data());
+      value.remove_prefix(kExpirySize);
+    }
     const std::string k = EscapeBytes(key), v = EscapeBytes(value);
     Line line(options_.json, type);
     line.Text(type == "operation" ? "  " : "")
@@ -239,6 +253,7 @@ class Dumper {
         .Text(" ")
         .Text(KindName(kind));
     line.Member("key", k).Member("sequence", seq).Member("kind", KindName(kind));
+    if (expire_at_ms) line.Text(" ").Both("expire_at_ms", *expire_at_ms);
     if (kind != ValueKind::kDelete) {
       const bool range = kind == ValueKind::kRangeDelete;
       line.Text(range ? " to " : " = ").Text(v).Member(range ? "end" : "value", v);
@@ -279,6 +294,7 @@ class Dumper {
     line.Text(" ").Both("data_blocks", p.data_blocks).Text(" ").Both("smallest_sequence", p.smallest_seq);
     line.Text(" ").Both("largest_sequence", p.largest_seq).Text(" ").Both("raw_key_bytes", p.raw_key_bytes);
     line.Text(" ").Both("raw_value_bytes", p.raw_value_bytes).Text(" ").Both("memory_bytes", table.memory_bytes());
+    if (p.expires_ms != 0) line.Text(" ").Both("expires_ms", p.expires_ms);
     line.Text(" compression ").Text(p.compression).Text(" filter ").Text(p.filter.empty() ? "none" : p.filter);
     return line.Member("compression", p.compression).Member("filter", p.filter).Emit(line_);
   }

@@ -9,7 +9,8 @@
 //   text   manifest   edit at 61: wal number 8, next number 12, flushed 10, + level 0 table 9 (...), - level 0 table 3
 //                     then a line for each table, value-log file and finished job of the edit
 //          log        batch at 44: sequence 11, then "  11 put key = value" for each operation
-//          table      properties, then "key @sequence put = value" for each version
+//          table      properties, then "key @sequence put = value" for each version; a value that expires is shown as
+//                     "key @sequence put with expiry expire_at_ms 1700000000000 = value", a merge with its operand
 //   JSON   one object a line, with "type": edit, added, removed, value_log, job, batch, operation, properties, version,
 //          range_delete, current, end
 #pragma once

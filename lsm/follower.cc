@@ -66,7 +66,7 @@ Status Follower::CatchUpLocked() {
     // What looks damaged may only have moved under our eyes: begin again from CURRENT. Real damage is still there then.
     manifest_.reset();
     segments_.clear();
-    if (status.Is(StatusCode::kUnsupported)) break;
+    if (status.Is(StatusCode::kUnsupported) || status.Is(StatusCode::kInvalidArgument)) break;
     if (auto current = ReadCurrent(env_.file_system, dir_); !current.ok() && current.status().Is(StatusCode::kNotFound))
       break;
   }
@@ -90,6 +90,9 @@ Status Follower::TryOnceLocked() {
   auto view = std::make_shared<ReadView>();
   for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) view->sealed.push_back(it->second.table);
   view->version = manifest_->state().version;
+  auto rules = ResolveRules(env_, dir_, manifest_->state());
+  if (!rules.ok()) return rules.status();
+  view->rules = *rules;
   Moment old;  // released after the lock
   MutexLock lock(&moment_mu_);
   old = std::exchange(moment_, {std::move(view), next_sequence_ - 1, manifest_->state().jobs});

@@ -2,6 +2,7 @@
 
 #include "lsm/indexed_batch.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "lsm/mem/memtable.h"
@@ -19,27 +20,40 @@ IndexedBatch::~IndexedBatch() = default;
 
 void IndexedBatch::Put(std::string_view key, std::string_view value) {
   batch_.Put(key, value);
-  Index(batch_.count(), ValueKind::kPut, key, value);
+  Index(batch_.count(), {ValueKind::kPut, key, value});
 }
 
 void IndexedBatch::Delete(std::string_view key) {
   batch_.Delete(key);
-  Index(batch_.count(), ValueKind::kDelete, key, {});
+  Index(batch_.count(), {ValueKind::kDelete, key, {}});
 }
 
 void IndexedBatch::DeleteRange(std::string_view begin, std::string_view end) {
   batch_.DeleteRange(begin, end);
-  Index(batch_.count(), ValueKind::kRangeDelete, begin, end);
+  Index(batch_.count(), {ValueKind::kRangeDelete, begin, end});
 }
 
-void IndexedBatch::Index(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value) {
+void IndexedBatch::PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms) {
+  batch_.PutWithExpiry(key, value, expire_at_ms);
+  const std::string_view bytes = batch_.bytes();  // it ends in the expiry and the value, unless they broke a limit
+  const size_t size = std::min(bytes.size(), kExpirySize + value.size());
+  Index(batch_.count(), {ValueKind::kPutWithExpiry, key, bytes.substr(bytes.size() - size)});
+}
+
+void IndexedBatch::Merge(std::string_view key, std::string_view operand) {
+  batch_.Merge(key, operand);
+  Index(batch_.count(), {ValueKind::kMerge, key, operand});
+}
+
+void IndexedBatch::Add(const WriteBatch::Operation& operation) {
+  batch_.Add(operation);
+  Index(batch_.count(), operation);
+}
+
+void IndexedBatch::Index(SequenceNumber seq, const WriteBatch::Operation& operation) {
   if (!batch_.CheckLimits().ok()) return;  // the batch cannot be written any more, and sizes are not to be trusted
   if (index_ == nullptr) index_ = std::make_shared<MemTable>();
-  if (kind == ValueKind::kRangeDelete) {
-    index_->AddRangeDelete(seq, key, value);
-  } else {
-    index_->Add(seq, kind, key, value);
-  }
+  index_->Add(seq, operation.kind, operation.key, operation.value);
 }
 
 void IndexedBatch::DropIndex() {
@@ -63,9 +77,7 @@ void IndexedBatch::RollbackTo(Mark mark) {
   DropIndex();
   WriteBatch::Reader reader(batch_.bytes());
   WriteBatch::Operation operation;
-  for (SequenceNumber seq = 1; reader.Next(&operation); ++seq) {
-    Index(seq, operation.kind, operation.key, operation.value);
-  }
+  for (SequenceNumber seq = 1; reader.Next(&operation); ++seq) Index(seq, operation);
   assert(reader.status().ok());  // bytes we made ourselves
 }
 
@@ -77,7 +89,17 @@ IndexedBatch::Lookup IndexedBatch::Get(std::string_view key, std::string_view* v
     if (ranges->CoveringSequence(key, kSequenceMax) > TrailerSequence(trailer)) return Lookup::kDeleted;
   }
   if (!found) return Lookup::kAbsent;
-  return TrailerKind(trailer) == ValueKind::kPut ? Lookup::kFound : Lookup::kDeleted;
+  switch (TrailerKind(trailer)) {
+    case ValueKind::kPut: return Lookup::kFound;
+    case ValueKind::kDelete: return Lookup::kDeleted;
+    case ValueKind::kMerge:
+    case ValueKind::kPutWithExpiry: return Lookup::kUnsettled;
+    case ValueKind::kRangeDelete:
+    case ValueKind::kValuePointer:
+    case ValueKind::kIngest: break;  // never among the versions of a batch
+  }
+  assert(false);
+  return Lookup::kUnsettled;
 }
 
 }  // namespace varve::lsm

@@ -33,7 +33,10 @@ class IndexedBatch {
 
   void Put(std::string_view key, std::string_view value);
   void Delete(std::string_view key);
+  void PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms);
+  void Merge(std::string_view key, std::string_view operand);
   void DeleteRange(std::string_view begin, std::string_view end);
+  void Add(const WriteBatch::Operation& operation);
   void Clear();
 
   bool empty() const { return batch_.empty(); }
@@ -45,8 +48,9 @@ class IndexedBatch {
   Mark GetMark() const { return {batch_.size_bytes(), batch_.count()}; }
   void RollbackTo(Mark mark);
 
-  enum class Lookup : uint8_t { kAbsent, kFound, kDeleted };
+  enum class Lookup : uint8_t { kAbsent, kFound, kDeleted, kUnsettled };
   // What the batch alone says about `key`; on kFound *value points into the index, valid until Clear or RollbackTo.
+  // kUnsettled: a merge, or a value that expires; Db::Get with this batch in its options knows the answer.
   Lookup Get(std::string_view key, std::string_view* value) const;
 
   // For the engine's own reads: the i-th operation (from 0) is stored with sequence i + 1. Null or empty when the batch
@@ -54,7 +58,7 @@ class IndexedBatch {
   const std::shared_ptr<MemTable>& index() const { return index_; }
 
  private:
-  void Index(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
+  void Index(SequenceNumber seq, const WriteBatch::Operation& operation);
   void DropIndex();
 
   WriteBatch batch_;

@@ -123,6 +123,7 @@ std::vector<TableFileFacts> ListTables(const Version& version) {
         table.filter_bits_per_key = 8 * static_cast<double>(facts.filter_size) / static_cast<double>(facts.entries);
       table.false_positive_rate = FilterFalsePositiveRate(table.filter_bits_per_key);
       table.created_ms = facts.created_ms;
+      table.expires_ms = facts.expires_ms;
       table.smallest_sequence = facts.smallest_seq;
       table.largest_sequence = facts.largest_seq;
     }

@@ -6,6 +6,8 @@
 #include <limits>
 #include <span>
 
+#include "lsm/merge_operator.h"
+
 namespace varve::lsm {
 
 namespace {
@@ -21,6 +23,7 @@ constexpr std::array<std::string_view, 3> kWalSyncs{"never", "every-second", "al
 constexpr std::array<std::string_view, 2> kCompressions{"none", "zstd"};
 constexpr std::array<std::string_view, 3> kStyles{"leveled", "size-tiered", "fifo"};
 constexpr std::array<std::string_view, 2> kFlags{"false", "true"};
+constexpr std::string_view kNone = "none";  // no merge operator
 
 // How one type of field is read and written. Parse gives false when the text does not fit.
 bool Parse(std::string_view text, size_t* field) {
@@ -62,6 +65,11 @@ bool Parse(std::string_view text, Compression* field) {
 bool Parse(std::string_view text, CompactionStyle* field) {
   return ParseChoice(text, kStyles, field);
 }
+bool Parse(std::string_view text, const MergeOperator** field) {
+  const MergeOperator* found = FindMergeOperator(text);
+  if (found != nullptr || text == kNone) *field = found;
+  return found != nullptr || text == kNone;
+}
 
 std::string Print(size_t value) {
   return BytesText(value);
@@ -84,6 +92,9 @@ std::string Print(Compression value) {
 
 std::string Print(CompactionStyle value) {
   return std::string(kStyles[static_cast<size_t>(value)]);
+}
+std::string Print(const MergeOperator* value) {
+  return std::string(value != nullptr ? value->name() : kNone);
 }
 
 struct Row {
@@ -120,6 +131,7 @@ constexpr std::array kRows{
     MakeRow<&Options::fifo_bytes_max>("fifo_bytes_max", kSize),
     Row{"fifo_age_max_s", kCount, [](std::string_view t, Options* o) { return ParseNumber(t, &o->fifo_age_max_s); },
         [](const Options& o) { return std::to_string(o.fifo_age_max_s); }},
+    MakeRow<&Options::merge_operator>("merge_operator", "none, varve.counter or varve.append"),
 };
 
 const Row* FindRow(std::string_view name) {

@@ -9,7 +9,9 @@
 //   flags    true or false
 //   choices  mode: owner, read-only, follow    wal_sync: never, every-second, always    compression: none, zstd
 //            compaction: leveled, size-tiered, fifo
-// The surroundings (file system, clock, ...) have no text. Threads: free functions on the caller's values.
+//            merge_operator: none, varve.counter, varve.append; one that the user wrote prints its name, but has no text
+// The surroundings (file system, clock, ..., compaction_filter) have no text. Threads: free functions on the caller's
+// values.
 #pragma once
 
 #include <string>

@@ -11,10 +11,12 @@
 namespace varve::lsm {
 
 class Clock;
+class CompactionFilter;
 class EventListener;
 class Executor;
 class FileSystem;
 class IndexedBatch;
+class MergeOperator;
 class RandomSource;
 class Snapshot;
 
@@ -73,13 +75,17 @@ struct Options {
   // beyond which the oldest tables are given up, with what they hold, whatever snapshot sees it. 0: any.
   uint64_t fifo_bytes_max = 0;
   uint64_t fifo_age_max_s = 0;
+  // What WriteBatch::Merge does (lsm/merge_operator.h). Null: the built-in operator of the name that the database has
+  // recorded, if it is one; else merges can be neither written nor read. Not owned; outlives the database.
+  const MergeOperator* merge_operator = nullptr;
 
   // The surroundings; null means the real ones. Not owned; they outlive the database.
   FileSystem* file_system = nullptr;
   Clock* clock = nullptr;
   RandomSource* random = nullptr;
   Executor* executor = nullptr;
-  EventListener* listener = nullptr;  // null: nobody listens
+  EventListener* listener = nullptr;              // null: nobody listens
+  CompactionFilter* compaction_filter = nullptr;  // drops or changes values (lsm/compaction_filter.h); null: none does
 };
 
 struct ReadOptions {

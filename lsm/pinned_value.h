@@ -17,12 +17,13 @@ class PinnedValue {
   PinnedValue& operator=(PinnedValue&& other) noexcept {
     if (this == &other) return *this;
     Reset();
-    bool own = other.view_.data() == other.buffer_.data();
-    size_t size = other.view_.size();
+    const bool own = other.release_ == nullptr && !other.view_.empty();
+    const size_t start = own ? static_cast<size_t>(other.view_.data() - other.buffer_.data()) : 0;
+    const size_t size = other.view_.size();
     buffer_ = std::move(other.buffer_);
     release_ = std::exchange(other.release_, nullptr);
     owner_ = std::exchange(other.owner_, nullptr);
-    view_ = own ? std::string_view(buffer_.data(), size) : other.view_;
+    view_ = own ? std::string_view(buffer_).substr(start, size) : other.view_;
     other.view_ = {};
     return *this;
   }
@@ -43,6 +44,8 @@ class PinnedValue {
     buffer_.assign(bytes.data(), bytes.size());
     view_ = buffer_;
   }
+  // The value begins `size` bytes later.
+  void RemovePrefix(size_t size) { view_.remove_prefix(size); }
   // Takes over one reference to `owner`, dropped by `release(owner)`.
   void Pin(std::string_view bytes, void* owner, void (*release)(void*)) {
     Reset();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "lsm/format/hash.h"
@@ -20,9 +22,14 @@ constexpr size_t kMultiGetStep = 64;
 // A point read on its way from the newest source to the oldest.
 class PointRead {
  public:
-  PointRead(std::string_view key, SequenceNumber snapshot, ReadTier tier, const ValueLogFiles& value_logs,
+  PointRead(const ReadView& view, const ValueRules& rules, std::string_view key, SequenceNumber snapshot, ReadTier tier,
             PinnedValue* value)
-      : key_(key), snapshot_(snapshot), tier_(tier), value_logs_(value_logs), value_(value) {}
+      : rules_(rules),
+        value_logs_(view.version->value_logs()),
+        key_(key),
+        snapshot_(snapshot),
+        tier_(tier),
+        value_(value) {}
 
   std::string_view key() const { return key_; }
   uint64_t hash() {
@@ -34,10 +41,18 @@ class PointRead {
   }
   bool done() const { return done_; }
   Result<bool> result() && {
+    if (status_.ok() && !operands_.empty()) [[unlikely]]
+      Merge();
     if (!status_.ok()) return std::move(status_);
     return found_;
   }
 
+  // The batch comes first, with sequences of its own.
+  void LookInBatch(const MemTable& index) {
+    const SequenceNumber snapshot = std::exchange(snapshot_, kSequenceMax);
+    LookIn(index);
+    snapshot_ = snapshot;
+  }
   void LookInMemory(const ReadView& view) {
     if (view.active != nullptr) LookIn(*view.active);
     for (size_t i = 0; i < view.sealed.size() && !done_; ++i) LookIn(*view.sealed[i]);
@@ -47,7 +62,10 @@ class PointRead {
     uint64_t trailer;
     std::string_view value;
     if (table.Get(key_, snapshot_, &trailer, &value)) {
-      if (Decide(trailer)) value_->Assign(value);
+      if (TrailerKind(trailer) == ValueKind::kMerge) [[unlikely]]
+        return CollectOperands(MemTable::Iterator(&table));
+      value_->Assign(value);
+      Decide(trailer);
     } else {
       done_ = covered_ != 0;  // whatever lies beneath is older than the tombstone
     }
@@ -65,14 +83,9 @@ class PointRead {
                            : (*table)->Get(key_, hash(), snapshot_, tier_, &trailer, value_);
     if (!hit.ok()) return Fail(hit.status());
     if (*hit) {
-      if (!Decide(trailer)) {
-        value_->Reset();
-      } else if (TrailerKind(trailer) == ValueKind::kValuePointer) [[unlikely]] {
-        if (Status s = ReadPointedValue(value_logs_, value_->view(), tier_, value_); !s.ok()) {
-          value_->Reset();
-          Fail(std::move(s));
-        }
-      }
+      if (TrailerKind(trailer) == ValueKind::kMerge) [[unlikely]]
+        return CollectOperands(TableIterator(file.shared_table(), tier_));
+      Decide(trailer);
     } else {
       done_ = covered_ != 0;
     }
@@ -82,20 +95,60 @@ class PointRead {
   void Cover(const RangeTombstones& tombstones) {
     covered_ = std::max(covered_, tombstones.CoveringSequence(key_, snapshot_));
   }
-  bool Decide(uint64_t trailer) {
+  // The version that ends the search, with its bytes in value_.
+  void Decide(uint64_t trailer) {
     done_ = true;
-    found_ = TrailerKind(trailer) != ValueKind::kDelete && TrailerSequence(trailer) >= covered_;
-    return found_;
+    const bool hidden = TrailerSequence(trailer) < covered_;
+    found_ = TrailerKind(trailer) == ValueKind::kPut && !hidden;
+    if (found_) [[likely]]
+      return;
+    std::string_view value = value_->view();
+    const size_t stored_size = value.size();
+    Meaning meaning = Meaning::kNothing;
+    if (!hidden) status_ = ReadVersion(rules_, key_, TrailerKind(trailer), &value, &meaning);
+    found_ = meaning == Meaning::kValue && status_.ok();
+    if (!found_) return value_->Reset();
+    value_->RemovePrefix(stored_size - value.size());
+    if (TrailerKind(trailer) != ValueKind::kValuePointer) return;
+    if (Status s = ReadPointedValue(value_logs_, value_->view(), tier_, value_); !s.ok()) {
+      value_->Reset();
+      Fail(std::move(s));
+    }
+  }
+  // The source's newest visible version is a merge: takes it and the older ones, down to the first that is none.
+  template <typename SourceIterator>
+  void CollectOperands(SourceIterator it) {
+    value_->Reset();
+    for (it.Seek(key_, MaxTrailer(snapshot_)); it.Valid() && it.key() == key_; it.Next()) {
+      if (TrailerKind(it.trailer()) != ValueKind::kMerge || TrailerSequence(it.trailer()) < covered_) {
+        value_->Assign(it.value());
+        return Decide(it.trailer());
+      }
+      operands_.emplace_back(it.value());
+    }
+    done_ = covered_ != 0;
+    if constexpr (std::is_same_v<SourceIterator, TableIterator>) {
+      if (!it.status().ok()) Fail(it.status());
+    }
+  }
+  // Lays the operands on the value found, if there is one.
+  void Merge() {
+    const std::string_view base = value_->view();
+    auto merged = MergeOperands(rules_, key_, found_ ? &base : nullptr, operands_, OperandOrder::kNewestFirst);
+    if (!merged.ok()) return Fail(merged.status());
+    value_->Assign(*merged);
+    found_ = true;
   }
   void Fail(Status status) {
     status_ = std::move(status);
     done_ = true;
   }
 
-  const std::string_view key_;
-  const SequenceNumber snapshot_;
-  const ReadTier tier_;
+  const ValueRules& rules_;
   const ValueLogFiles& value_logs_;
+  const std::string_view key_;
+  SequenceNumber snapshot_;
+  const ReadTier tier_;
   PinnedValue* const value_;
   SequenceNumber covered_ = 0;  // newest range tombstone over key_ so far
   uint64_t hash_ = 0;
@@ -103,6 +156,7 @@ class PointRead {
   bool done_ = false;
   bool found_ = false;
   Status status_;
+  std::vector<std::string> operands_;  // newest first
 };
 
 // Calls look(file) for the tables that may hold `key` or a range tombstone over it, newest first, until it says false.
@@ -126,8 +180,8 @@ void ForEachTable(const Version& version, std::string_view key, Look look) {
 // own, and finds everything near.
 class MultiRead {
  public:
-  MultiRead(const ReadView& view, ReadTier tier, SequenceNumber snapshot)
-      : view_(view), tier_(tier), snapshot_(snapshot) {}
+  MultiRead(const ReadView& view, const ValueRules& rules, ReadTier tier, SequenceNumber snapshot)
+      : view_(view), rules_(rules), tier_(tier), snapshot_(snapshot) {}
 
   void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, Executor* executor,
            std::vector<Result<bool>>* results) {
@@ -136,7 +190,7 @@ class MultiRead {
     }
     reads_.reserve(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
-      reads_.push_back({PointRead(keys[i], snapshot_, tier_, view_.version->value_logs(), &values[i])});
+      reads_.push_back({PointRead(view_, rules_, keys[i], snapshot_, tier_, &values[i])});
       reads_.back().point.LookInMemory(view_);
     }
     ListTables();
@@ -205,6 +259,7 @@ class MultiRead {
   }
 
   const ReadView& view_;
+  const ValueRules& rules_;
   const ReadTier tier_;
   const SequenceNumber snapshot_;
   std::vector<Read> reads_;
@@ -262,21 +317,13 @@ Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumbe
   return Status::Ok();
 }
 
-}  // namespace
-
-Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
-                     std::string_view key, PinnedValue* value) {
-  if (options.batch != nullptr && !options.batch->empty()) {
-    std::string_view pending;
-    switch (options.batch->Get(key, &pending)) {
-      case IndexedBatch::Lookup::kFound: value->Assign(pending); return true;
-      case IndexedBatch::Lookup::kDeleted: return false;
-      case IndexedBatch::Lookup::kAbsent: break;
-    }
+Result<bool> GetBy(const ValueRules& rules, const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
+                   bool memory_only, std::string_view key, PinnedValue* value) {
+  PointRead read(view, rules, key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
+  if (options.batch != nullptr && !options.batch->empty() && options.batch->index() != nullptr) {
+    read.LookInBatch(*options.batch->index());
   }
-  PointRead read(key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache},
-                 view.version->value_logs(), value);
-  read.LookInMemory(view);
+  if (!read.done()) read.LookInMemory(view);
   if (!read.done()) {
     ForEachTable(*view.version, key, [&](const TableFile& file) {
       read.LookIn(file);
@@ -286,20 +333,28 @@ Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceN
   return std::move(read).result();
 }
 
+}  // namespace
+
+Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
+                     std::string_view key, PinnedValue* value) {
+  return GetBy(view.rules, view, options, snapshot, memory_only, key, value);
+}
+
 std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
                                        std::span<const std::string_view> keys, std::span<PinnedValue> values,
                                        Executor* executor) {
   std::vector<Result<bool>> results;
   results.reserve(keys.size());
+  const ValueRules rules = view.rules.AtOneTime();
   if (options.batch != nullptr && !options.batch->empty()) {
     for (size_t i = 0; i < keys.size(); ++i) {
-      results.push_back(GetFrom(view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
+      results.push_back(GetBy(rules, view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
     }
     return results;
   }
   for (size_t i = 0; i < keys.size(); i += kMultiGetStep) {
     const size_t count = std::min(kMultiGetStep, keys.size() - i);
-    MultiRead(view, {.memory_only = false, .fill_cache = options.fill_cache}, snapshot)
+    MultiRead(view, rules, {.memory_only = false, .fill_cache = options.fill_cache}, snapshot)
         .Run(keys.subspan(i, count), values.subspan(i, count), executor, &results);
   }
   return results;
@@ -325,6 +380,7 @@ Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& op
   for (const auto& table : view->sealed) add_memtable(*table);
   if (Status s = AddTables(*view, options, snapshot, &setup, &tombstones); !s.ok()) return Iterator(std::move(s));
   setup.tombstones = VisibleTombstones::Build(std::move(tombstones));
+  setup.rules = view->rules.AtOneTime();
   setup.snapshot = snapshot;
   setup.lower_bound = options.lower_bound;
   setup.upper_bound = options.upper_bound;

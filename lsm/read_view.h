@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lsm/iter/value_rules.h"
 #include "lsm/iterator.h"
 #include "lsm/mem/memtable.h"
 #include "lsm/options.h"
@@ -27,6 +28,7 @@ struct ReadView {
   std::shared_ptr<MemTable> active;
   std::vector<std::shared_ptr<MemTable>> sealed;  // newest first
   std::shared_ptr<const Version> version;
+  ValueRules rules;  // the database's; the same in all its views
 };
 
 // The newest visible value of `key` as of `snapshot`; a batch in `options` comes first.

@@ -48,11 +48,7 @@ Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNu
   }
   WriteBatch::Operation op;
   while (reader.Next(&op)) {
-    if (op.kind == ValueKind::kRangeDelete) {
-      table->AddRangeDelete(seq, op.key, op.value);
-    } else if (op.kind != ValueKind::kIngest) {
-      table->Add(seq, op.kind, op.key, op.value);
-    }
+    if (op.kind != ValueKind::kIngest) table->Add(seq, op.kind, op.key, op.value);
     ++seq;
   }
   VARVE_TRY(reader.status());

@@ -92,7 +92,9 @@ class Repairer {
     auto manifest_used = ReadManifest();
     if (!manifest_used.ok()) return manifest_used.status();
     report_.manifest_used = *manifest_used;
-    Status s = report_.manifest_used ? CheckNamedTables() : RebuildFromTables();
+    if (!report_.manifest_used) state_ = ManifestState();
+    Status s = CheckOperator();
+    if (s.ok()) s = report_.manifest_used ? CheckNamedTables() : RebuildFromTables();
     if (s.ok()) s = ReadLog();
     if (s.ok()) s = SaveEvidence();
     if (s.ok()) s = Install();
@@ -105,6 +107,8 @@ class Repairer {
   // Whether there is a sound one. kUnsupported, here and below, is no damage: a newer Varve wrote it.
   Result<bool> ReadManifest();
   Result<bool> TryManifest(const std::string& name);
+  // Merges are kept as they are, so nothing here needs the operator but its name, for the new manifest.
+  Status CheckOperator();
   Status CheckNamedTables();
   Status RebuildFromTables();
   Result<std::vector<TableFileRef>> OpenAllTables();
@@ -216,6 +220,12 @@ Result<bool> Repairer::TryManifest(const std::string& name) {
   state_ = reader.state();
   next_number_ = std::max(next_number_, state_.next_number);
   return true;
+}
+
+Status Repairer::CheckOperator() {
+  auto rules = ResolveRules(env_, dir_, state_);
+  if (rules.ok() && rules->merge_operator != nullptr) state_.merge_operator = rules->merge_operator->name();
+  return rules.status();
 }
 
 Status Repairer::CheckNamedTables() {
@@ -420,7 +430,6 @@ void Repairer::ReportUnknownOrder(const std::vector<TableFileRef>& found, const 
 }
 
 Status Repairer::RebuildFromTables() {
-  state_ = ManifestState();
   VARVE_TRY(OpenValueLogs());
   auto tables = OpenAllTables();
   if (!tables.ok()) return tables.status();
@@ -452,7 +461,8 @@ Result<std::vector<TableFileRef>> Repairer::MergeAll(const std::vector<TableFile
   const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges));
   MergeIterator input(std::move(sources));
   VersionFilter filter({}, &tombstones, /*bottommost=*/false);  // deletes stay: repairing twice is harmless
-  return TableOutput(OutputSetup(env_.options.table_size), &tombstones).Run(&input, &filter);
+  VersionStream stream({.input = &input, .filter = &filter});
+  return TableOutput(OutputSetup(env_.options.table_size), &tombstones).Run(&stream);
 }
 
 TableBuilderOptions Repairer::BuilderOptions() const {
@@ -588,7 +598,8 @@ Status Repairer::FlushMemTable() {
   sources.emplace_back(MemTable::Iterator(memtable_.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));
   VersionFilter filter({}, &tombstones, /*bottommost=*/false);
-  auto files = TableOutput(OutputSetup(0), &tombstones).Run(&input, &filter);
+  VersionStream stream({.input = &input, .filter = &filter});
+  auto files = TableOutput(OutputSetup(0), &tombstones).Run(&stream);
   if (!files.ok()) return files.status();
   VersionEdit edit;
   for (TableFileRef& file : *files) {

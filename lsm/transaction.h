@@ -10,9 +10,10 @@
 //
 // Reads see the database as it was when the transaction began, with the transaction's own writes above (an IndexedBatch
 // is one more level). Nothing is locked. Commit writes everything as one batch, or nothing: kConflict when a key that the
-// transaction put, deleted or read with GetForUpdate was written by somebody else since the beginning. So the transactions
-// that commit are as if they had run one after the other, provided that what a decision rests on was read with
-// GetForUpdate. Two things are not watched: what iterators and Get saw, and the keys of a DeleteRange.
+// transaction put, merged, deleted or read with GetForUpdate was written by somebody else since the beginning. So the
+// transactions that commit are as if they had run one after the other, provided that what a decision rests on was read
+// with GetForUpdate. Not watched are what iterators and Get saw, the keys of a DeleteRange, and time: that a value expired
+// meanwhile is no conflict. Who only counts up needs no transaction: Db::Merge never conflicts.
 // Memory: all writes, and the keys read for update. A long transaction holds back compaction as a snapshot does.
 // Ownership: the Db outlives its transactions. Threads: one thread at a time; any number of transactions at once.
 #pragma once
@@ -43,6 +44,10 @@ class Transaction {
   void Put(std::string_view key, std::string_view value) { batch_.Put(key, value); }
   void Delete(std::string_view key) { batch_.Delete(key); }
   void DeleteRange(std::string_view begin, std::string_view end) { batch_.DeleteRange(begin, end); }
+  void PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms) {
+    batch_.PutWithExpiry(key, value, expire_at_ms);
+  }
+  void Merge(std::string_view key, std::string_view operand) { batch_.Merge(key, operand); }
 
   // Savepoints nest. Rolling back forgets the writes since the latest one, which stays; keys read for update stay watched.
   void SetSavepoint() { savepoints_.push_back(batch_.GetMark()); }

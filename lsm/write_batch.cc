@@ -27,15 +27,16 @@ void WriteBatch::Clear() {
   rep_.assign(kHeaderSize, '\0');
   limits_ = Status::Ok();
   limits_at_ = 0;
+  merge_at_ = kNone;
 }
 
 // False, and noted, when the operation breaks a limit.
-bool WriteBatch::Fits(std::string_view key, std::string_view value) {
+bool WriteBatch::Fits(std::string_view key, size_t value_size) {
   if (key.size() > kKeySizeMax) {
     Break(TooLarge("key", key.size(), kKeySizeMax));
-  } else if (value.size() > kValueSizeMax) {
-    Break(TooLarge("value", value.size(), kValueSizeMax));
-  } else if (const size_t grown = rep_.size() + kOperationOverhead + key.size() + value.size(); grown > kBatchSizeMax) {
+  } else if (value_size > kValueSizeMax) {
+    Break(TooLarge("value", value_size, kValueSizeMax));
+  } else if (const size_t grown = rep_.size() + kOperationOverhead + key.size() + value_size; grown > kBatchSizeMax) {
     Break(TooLarge("batch", grown, kBatchSizeMax));
   } else {
     return true;
@@ -65,21 +66,49 @@ void WriteBatch::AddCount(uint32_t added) {
 }
 
 void WriteBatch::Put(std::string_view key, std::string_view value) {
-  if (!Fits(key, value)) return;
+  if (!Fits(key, value.size())) return;
   AddOperation(ValueKind::kPut, key);
   PutLengthPrefixed(&rep_, value);
 }
 
+void WriteBatch::PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms) {
+  if (!Fits(key, kExpirySize + value.size())) return;
+  AddOperation(ValueKind::kPutWithExpiry, key);
+  PutVarint32(&rep_, static_cast<uint32_t>(kExpirySize + value.size()));
+  PutFixed64(&rep_, expire_at_ms);
+  rep_.append(value);
+}
+
+void WriteBatch::Merge(std::string_view key, std::string_view operand) {
+  if (!Fits(key, operand.size())) return;
+  if (merge_at_ == kNone) merge_at_ = rep_.size();
+  AddOperation(ValueKind::kMerge, key);
+  PutLengthPrefixed(&rep_, operand);
+}
+
 void WriteBatch::Delete(std::string_view key) {
-  if (!Fits(key, {})) return;
+  if (!Fits(key, 0)) return;
   AddOperation(ValueKind::kDelete, key);
 }
 
 void WriteBatch::DeleteRange(std::string_view begin, std::string_view end) {
   if (end.size() > kKeySizeMax) return Break(TooLarge("key", end.size(), kKeySizeMax));
-  if (!Fits(begin, end)) return;
+  if (!Fits(begin, end.size())) return;
   AddOperation(ValueKind::kRangeDelete, begin);
   PutLengthPrefixed(&rep_, end);
+}
+
+void WriteBatch::Add(const Operation& operation) {
+  switch (operation.kind) {
+    case ValueKind::kDelete: return Delete(operation.key);
+    case ValueKind::kPut: return Put(operation.key, operation.value);
+    case ValueKind::kRangeDelete: return DeleteRange(operation.key, operation.value);
+    case ValueKind::kMerge: return Merge(operation.key, operation.value);
+    case ValueKind::kPutWithExpiry:
+      return PutWithExpiry(operation.key, operation.value.substr(kExpirySize), DecodeFixed64(operation.value.data()));
+    case ValueKind::kValuePointer:
+    case ValueKind::kIngest: assert(false); return;  // in no batch of a user
+  }
 }
 
 void WriteBatch::Append(const WriteBatch& other) {
@@ -90,6 +119,7 @@ void WriteBatch::Append(const WriteBatch& other) {
     limits_ = other.limits_;
     limits_at_ = rep_.size() + (other.limits_at_ - kHeaderSize);
   }
+  if (merge_at_ == kNone && other.merge_at_ != kNone) merge_at_ = rep_.size() + (other.merge_at_ - kHeaderSize);
   rep_.append(other.rep_, kHeaderSize);
   AddCount(other.count());
 }
@@ -111,6 +141,7 @@ void WriteBatch::Truncate(size_t size, uint32_t count) {
   rep_.resize(size);
   EncodeFixed32(rep_.data() + kCountOffset, count);
   if (!limits_.ok() && size <= limits_at_) limits_ = Status::Ok();
+  if (size <= merge_at_) merge_at_ = kNone;
 }
 
 WriteBatch::Reader::Reader(std::string_view bytes) : rest_(bytes) {
@@ -145,7 +176,7 @@ bool WriteBatch::Reader::Next(Operation* operation) {
 bool WriteBatch::Reader::ParseOperation(Operation* operation) {
   if (rest_.empty()) return false;
   const uint8_t kind = static_cast<uint8_t>(rest_[0]);
-  if (kind > static_cast<uint8_t>(ValueKind::kRangeDelete) && kind != static_cast<uint8_t>(ValueKind::kIngest))
+  if (kind > static_cast<uint8_t>(ValueKind::kPutWithExpiry) && kind != static_cast<uint8_t>(ValueKind::kIngest))
     return false;
   std::string_view in = rest_.substr(1);
   operation->kind = static_cast<ValueKind>(kind);
@@ -153,8 +184,10 @@ bool WriteBatch::Reader::ParseOperation(Operation* operation) {
   if (!GetLengthPrefixed(&in, &operation->key) || operation->key.size() > kKeySizeMax) return false;
   if (operation->kind == ValueKind::kIngest && !operation->key.empty()) return false;
   if (operation->kind != ValueKind::kDelete && operation->kind != ValueKind::kIngest) {
-    const size_t size_max = operation->kind == ValueKind::kPut ? kValueSizeMax : kKeySizeMax;
-    if (!GetLengthPrefixed(&in, &operation->value) || operation->value.size() > size_max) return false;
+    const size_t size_min = operation->kind == ValueKind::kPutWithExpiry ? kExpirySize : 0;
+    const size_t size_max = operation->kind == ValueKind::kRangeDelete ? kKeySizeMax : kValueSizeMax;
+    if (!GetLengthPrefixed(&in, &operation->value)) return false;
+    if (operation->value.size() < size_min || operation->value.size() > size_max) return false;
   }
   rest_ = in;
   return true;

@@ -4,13 +4,13 @@
 //
 //   | first sequence : u64 | count : u32 | operation x count |
 //   operation   | kind : u8 | key length : varint | key | value length : varint | value |
-//               kDelete has no value; kRangeDelete carries the exclusive end where a put carries its value;
-//               kIngest has no value and an empty key.
+//               kDelete has no value; kRangeDelete carries the exclusive end where a put carries its value, kMerge the
+//               operand, kPutWithExpiry the expiry (u64) and behind it the value; kIngest has no value and an empty key.
 //   The i-th operation (from 0) has sequence `first sequence` + i. The sequence is stamped when the batch is written.
 //
-// Keys up to kKeySizeMax, values up to kValueSizeMax, a batch up to kBatchSizeMax; Db::Write checks all three. An
-// operation that breaks a limit is not copied: it takes the place of a delete of the empty key (so that it counts and
-// can be truncated away), and CheckLimits() fails as long as it is there.
+// Keys up to kKeySizeMax, values (with their expiry) up to kValueSizeMax, a batch up to kBatchSizeMax; Db::Write checks
+// all three. An operation that breaks a limit is not copied: it takes the place of a delete of the empty key (so that it
+// counts and can be truncated away), and CheckLimits() fails as long as it is there.
 // Threads: a value; one thread at a time.
 #pragma once
 
@@ -31,6 +31,10 @@ class WriteBatch {
   WriteBatch() { Clear(); }
   void Put(std::string_view key, std::string_view value);
   void Delete(std::string_view key);
+  // A put that is no longer seen from `expire_at_ms` on (milliseconds since 1970 of the database's wall clock).
+  void PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms);
+  // An operand for Options::merge_operator, on top of what `key` holds.
+  void Merge(std::string_view key, std::string_view operand);
   // Deletes every key in [begin, end). A range with begin >= end is empty and is kept as a no-op.
   void DeleteRange(std::string_view begin, std::string_view end);
   // For Db::Ingest alone: uses up a sequence.
@@ -46,6 +50,8 @@ class WriteBatch {
   std::string_view bytes() const { return rep_; }
   // The first limit broken by an operation added so far, or OK.
   Status CheckLimits() const { return limits_; }
+  // Whether a Merge is among the operations.
+  bool has_merge() const { return merge_at_ != kNone; }
 
   SequenceNumber sequence() const;
   void SetSequence(SequenceNumber first);
@@ -57,8 +63,10 @@ class WriteBatch {
   struct Operation {
     ValueKind kind;
     std::string_view key;
-    std::string_view value;  // end of the range for kRangeDelete; empty for kDelete
+    std::string_view value;  // as it lies in the bytes: see above; empty for kDelete
   };
+  // Appends an operation of another batch.
+  void Add(const Operation& operation);
   // Walks the operations of a batch, checking every length before use.
   //   WriteBatch::Reader reader(bytes);  Operation op;
   //   while (reader.Next(&op)) ...;  VARVE_TRY(reader.status());   // kCorruption on malformed bytes or a wrong count
@@ -81,14 +89,17 @@ class WriteBatch {
   };
 
  private:
-  bool Fits(std::string_view key, std::string_view value);
+  static constexpr size_t kNone = ~size_t{0};
+
+  bool Fits(std::string_view key, size_t value_size);
   void Break(std::string message);
   void AddOperation(ValueKind kind, std::string_view key);
   void AddCount(uint32_t added);
 
   std::string rep_;
   Status limits_;
-  size_t limits_at_ = 0;  // where the operation that broke a limit begins
+  size_t limits_at_ = 0;     // where the operation that broke a limit begins
+  size_t merge_at_ = kNone;  // where the first merge begins
 };
 
 }  // namespace varve::lsm

@@ -20,13 +20,7 @@ void Replay(const WriteBatch& from, uint32_t count, IndexedBatch* to) {
   WriteBatch::Reader reader(from.bytes());
   WriteBatch::Operation operation;
   for (uint32_t i = 0; i < count && reader.Next(&operation); ++i) {
-    switch (operation.kind) {
-      case lsm::ValueKind::kPut: to->Put(operation.key, operation.value); break;
-      case lsm::ValueKind::kDelete: to->Delete(operation.key); break;
-      case lsm::ValueKind::kRangeDelete: to->DeleteRange(operation.key, operation.value); break;
-      case lsm::ValueKind::kValuePointer: break;  // never in a batch
-      case lsm::ValueKind::kIngest: break;        // in the engine's log only
-    }
+    to->Add(operation);
   }
 }
 

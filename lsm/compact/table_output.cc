@@ -9,7 +9,6 @@ namespace {
 // An output table touches at most this many tables' worth of the level below it, so that compacting it later stays
 // bounded.
 constexpr uint64_t kGrandparentTables = 10;
-constexpr int kVersionsBetweenChecks = 1024;  // of `cancelled`
 }  // namespace
 
 TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombstones)
@@ -19,8 +18,8 @@ TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombston
 
 TableOutput::~TableOutput() = default;
 
-Result<std::vector<TableFileRef>> TableOutput::Run(MergeIterator* input, VersionFilter* filter) {
-  Status s = Pump(input, filter);
+Result<std::vector<TableFileRef>> TableOutput::Run(VersionStream* input) {
+  Status s = Pump(input);
   if (s.ok()) s = values_.Finish(&value_logs_);
   if (s.ok() && !finished_.empty()) s = setup_.file_system->SyncDir(setup_.context->dir);
   if (!s.ok()) {
@@ -30,50 +29,48 @@ Result<std::vector<TableFileRef>> TableOutput::Run(MergeIterator* input, Version
   return std::move(finished_);
 }
 
-Status TableOutput::Pump(MergeIterator* input, VersionFilter* filter) {
+Status TableOutput::Pump(VersionStream* input) {
   std::string cut_behind;  // once set: the table ends behind all versions of this key
   bool cut = false;
-  int until_check = kVersionsBetweenChecks;
-  uint64_t dropped = 0;  // since the last check
-  const auto count = [&](uint64_t read) {
+  uint64_t written = 0, read_before = 0, dropped_before = 0;
+  const auto count = [&] {
     if (setup_.meter == nullptr) return;
-    setup_.meter->entries_read.fetch_add(read, std::memory_order_relaxed);
-    setup_.meter->entries_dropped.fetch_add(std::exchange(dropped, 0), std::memory_order_relaxed);
+    const uint64_t read = input->versions_read(), dropped = read - written;  // what waits to be folded among them
+    setup_.meter->entries_read.fetch_add(read - std::exchange(read_before, read), std::memory_order_relaxed);
+    setup_.meter->entries_dropped.fetch_add(dropped - std::exchange(dropped_before, dropped),
+                                            std::memory_order_relaxed);
   };
-  for (input->SeekToFirst(); input->Valid(); input->Next()) {
-    if (--until_check == 0) {
-      until_check = kVersionsBetweenChecks;
-      count(kVersionsBetweenChecks);
-      if (setup_.cancelled != nullptr && setup_.cancelled->load(std::memory_order_relaxed)) return Status::Closed();
-      if (setup_.yield) setup_.yield();
-    }
+  input->CheckNowAndThen([&] {
+    count();
+    if (setup_.cancelled != nullptr && setup_.cancelled->load(std::memory_order_relaxed)) return Status::Closed();
+    if (setup_.yield) setup_.yield();
+    return Status::Ok();
+  });
+  while (input->Next()) {
     const std::string_view key = input->key();
-    uint64_t trailer = input->trailer();
-    if (!filter->Keep(key, &trailer)) {
-      ++dropped;
-      continue;
-    }
     if (CutsAtBorder(key)) {
-      VARVE_TRY(FinishTable(key, *filter));
+      VARVE_TRY(FinishTable(key, input->filter()));
       cut = false;
     }
     if (cut && key != std::string_view(cut_behind)) {
-      VARVE_TRY(FinishTable(key, *filter));
+      VARVE_TRY(FinishTable(key, input->filter()));
       cut = false;
     }
     if (builder_ == nullptr) VARVE_TRY(OpenTable());
+    uint64_t trailer = input->trailer();
     std::string_view value = input->value();
     if (values_.Wants(trailer, value)) VARVE_TRY(values_.Place(&trailer, &value));
     VARVE_TRY(builder_->Add(key, trailer, value));
+    ++written;
     if (!cut && setup_.table_bytes != 0 && builder_->size_estimate() >= setup_.table_bytes) {
       cut = true;
       cut_behind.assign(key);
     }
   }
-  count(static_cast<uint64_t>(kVersionsBetweenChecks - until_check));
+  count();
   VARVE_TRY(input->status());
-  if (builder_ == nullptr && HasRangeTombstones(*filter)) VARVE_TRY(OpenTable());
-  return builder_ == nullptr ? Status::Ok() : FinishTable({}, *filter);
+  if (builder_ == nullptr && HasRangeTombstones(input->filter())) VARVE_TRY(OpenTable());
+  return builder_ == nullptr ? Status::Ok() : FinishTable({}, input->filter());
 }
 
 bool TableOutput::CutsAtBorder(std::string_view key) {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "lsm/compact/value_output.h"
-#include "lsm/compact/version_filter.h"
+#include "lsm/compact/version_stream.h"
 #include "lsm/io/clock.h"
 #include "lsm/iter/merge_iterator.h"
 #include "lsm/table/table_builder.h"
@@ -53,12 +53,12 @@ class TableOutput {
   ~TableOutput();
 
   // Reads `input` from its start to its end. Call once.
-  Result<std::vector<TableFileRef>> Run(MergeIterator* input, VersionFilter* filter);
+  Result<std::vector<TableFileRef>> Run(VersionStream* input);
   // The value-log files made by Run, to be named in the same edit as its tables.
   ValueLogFiles TakeValueLogs() { return std::move(value_logs_); }
 
  private:
-  Status Pump(MergeIterator* input, VersionFilter* filter);
+  Status Pump(VersionStream* input);
   Status OpenTable();
   // Ends the open table; its share of the key space ends before `upper` (empty: at the last key).
   Status FinishTable(std::string_view upper, const VersionFilter& filter);

@@ -75,7 +75,7 @@ bool TiersOverflow(const Version& version) {
   return version.sublevels().size() >= kRunsToMerge && version.level_bytes(0) >= version.level_bytes(kLevels - 1);
 }
 
-std::vector<VersionEdit::Added> FindExpired(const Version& version, const Retention& retention, int64_t now_ms) {
+std::vector<VersionEdit::Added> FindRetired(const Version& version, const Retention& retention, int64_t now_ms) {
   std::vector<VersionEdit::Added> expired;
   uint64_t bytes = version.value_log_live_bytes();
   for (int n = 0; n < kLevels; ++n) bytes += version.level_bytes(n);
@@ -99,7 +99,7 @@ std::vector<VersionEdit::Added> FindExpired(const Version& version, const Retent
   return expired;
 }
 
-int64_t NextExpiry(const Version& version, const Retention& retention) {
+int64_t NextRetirement(const Version& version, const Retention& retention) {
   if (retention.age_max_ms <= 0) return kNever;
   int64_t next = kNever;
   for (int n = 0; n < kLevels; ++n) {

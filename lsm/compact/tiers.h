@@ -34,9 +34,9 @@ struct Retention {
   int64_t age_max_ms = 0;  // since a table was written; 0: any
 };
 // What a FIFO database gives up now.
-std::vector<VersionEdit::Added> FindExpired(const Version& version, const Retention& retention, int64_t now_ms);
+std::vector<VersionEdit::Added> FindRetired(const Version& version, const Retention& retention, int64_t now_ms);
 // When the next table will be too old; kNever when none will.
 inline constexpr int64_t kNever = INT64_MAX;
-int64_t NextExpiry(const Version& version, const Retention& retention);
+int64_t NextRetirement(const Version& version, const Retention& retention);
 
 }  // namespace varve::lsm

@@ -32,13 +32,24 @@ bool VersionFilter::Keep(std::string_view key, uint64_t* trailer) {
   const SequenceNumber seq = TrailerSequence(*trailer);
   const SequenceNumber seen_from = OldestSeeing(seq);
   if (has_key_ && key == std::string_view(key_)) {
-    if (newer_seen_from_ == seen_from) return false;  // F1
+    if (settled_from_ == seen_from) return false;  // F1
   } else {
     key_.assign(key);
     has_key_ = true;
+    settled_from_ = kUnsettled;
   }
-  newer_seen_from_ = seen_from;
-  if (!tombstones_->empty() && HiddenByRange(key, seq, seen_from)) return false;  // F2
+  if (!tombstones_->empty() && HiddenByRange(key, seq, seen_from)) {  // F2, and what is older is hidden as well
+    settled_from_ = seen_from;
+    return false;
+  }
+  if (TrailerKind(*trailer) == ValueKind::kMerge) [[unlikely]]
+    return true;
+  settled_from_ = seen_from;
+  return Finish(trailer);
+}
+
+bool VersionFilter::Finish(uint64_t* trailer) const {
+  const SequenceNumber seq = TrailerSequence(*trailer);
   const bool oldest = bottommost_ && (snapshots_.empty() || seq <= snapshots_.front());
   if (!oldest) return true;
   if (TrailerKind(*trailer) == ValueKind::kDelete) return false;  // F3

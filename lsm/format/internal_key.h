@@ -19,10 +19,14 @@ inline constexpr SequenceNumber kSequenceMax = (uint64_t{1} << 56) - 1;
 enum class ValueKind : uint8_t {
   kDelete = 0,
   kPut = 1,
-  kRangeDelete = 2,   // WAL and batches only; tables keep range tombstones in a block of their own
-  kValuePointer = 5,  // tables only: a put whose value lies in a value-log file (value_pointer.h)
-  kIngest = 6,        // WAL only: a sequence of a table that Db::Ingest took in; carries nothing
+  kRangeDelete = 2,    // WAL and batches only; tables keep range tombstones in a block of their own
+  kMerge = 3,          // the value is an operand: what it makes of the older versions says the merge operator
+  kPutWithExpiry = 4,  // the value begins with its expiry: u64, milliseconds of wall clock time; no value from then on
+  kValuePointer = 5,   // tables only: a put whose value lies in a value-log file (value_pointer.h)
+  kIngest = 6,         // WAL only: a sequence of a table that Db::Ingest took in; carries nothing
 };
+
+inline constexpr size_t kExpirySize = 8;  // in front of the value of a kPutWithExpiry
 
 inline constexpr uint64_t PackTrailer(SequenceNumber seq, ValueKind kind) {
   return seq << 8 | static_cast<uint64_t>(kind);

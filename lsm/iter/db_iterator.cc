@@ -41,6 +41,7 @@ DbIterator::DbIterator(Setup setup)
     : pin_(std::move(setup.pin)),
       merge_(std::move(setup.sources)),
       tombstones_(std::move(setup.tombstones)),
+      rules_(setup.rules),
       snapshot_(setup.snapshot),
       batch_limit_(kBatchSequenceBase + setup.batch_count),
       lower_bound_(std::move(setup.lower_bound)),
@@ -49,21 +50,31 @@ DbIterator::DbIterator(Setup setup)
       value_tier_{.memory_only = false, .fill_cache = setup.fill_cache} {}
 
 std::string_view DbIterator::PointedValue(std::string_view pointer) const {
-  if (pointer != std::string_view(pointer_)) {
-    if (Status s = ReadPointedValue(*value_logs_, pointer, value_tier_, &pointed_value_); !s.ok()) {
-      value_status_ = std::move(s);
-      pointed_value_.Reset();
-      pointer_.clear();
-      return {};
-    }
-    pointer_.assign(pointer);
-  }
+  if (Status s = ReadPointed(pointer); !s.ok()) value_status_ = std::move(s);
   return pointed_value_.view();
+}
+
+Status DbIterator::ReadPointed(std::string_view pointer) const {
+  if (pointer == std::string_view(pointer_)) return Status::Ok();
+  Status s = ReadPointedValue(*value_logs_, pointer, value_tier_, &pointed_value_);
+  if (s.ok()) {
+    pointer_.assign(pointer);
+  } else {
+    pointed_value_.Reset();
+    pointer_.clear();
+  }
+  return s;
+}
+
+void DbIterator::SetMemoryOnly(bool memory_only) {
+  merge_.SetMemoryOnly(memory_only);
+  value_tier_.memory_only = memory_only;
 }
 
 void DbIterator::SeekToFirst() {
   value_status_ = Status::Ok();
   forward_ = true;
+  status_ = Status::Ok();
   if (lower_bound_.empty()) {
     merge_.SeekToFirst();
   } else {
@@ -76,6 +87,7 @@ void DbIterator::Seek(std::string_view key) {
   if (key <= std::string_view(lower_bound_)) return SeekToFirst();
   value_status_ = Status::Ok();
   forward_ = true;
+  status_ = Status::Ok();
   merge_.Seek(key, MaxTrailer(kSequenceMax));
   FindForward(false);
 }
@@ -83,6 +95,7 @@ void DbIterator::Seek(std::string_view key) {
 void DbIterator::SeekToLast() {
   value_status_ = Status::Ok();
   forward_ = false;
+  status_ = Status::Ok();
   if (upper_bound_.empty()) {
     merge_.SeekToLast();
   } else {
@@ -95,6 +108,7 @@ void DbIterator::SeekForPrev(std::string_view key) {
   if (PastUpper(key)) return SeekToLast();
   value_status_ = Status::Ok();
   forward_ = false;
+  status_ = Status::Ok();
   merge_.SeekBefore(key, 0);  // 0 is below every trailer: all versions of `key` itself are included
   FindBackward();
 }
@@ -111,6 +125,10 @@ void DbIterator::Next() {
     merge_.Seek(skip_key_, 0);
     return FindForward(true);
   }
+  if (!in_place_) [[unlikely]] {
+    skip_key_ = shown_key_;  // the merge has moved on already
+    return FindForward(true);
+  }
   if (TrailerSequence(merge_.trailer()) == 0) {
     merge_.Next();  // the only version of its key left
     return FindForward(false);
@@ -123,25 +141,26 @@ void DbIterator::Next() {
 bool DbIterator::TrySeek(std::string_view key) {
   resume_key_.assign(key);
   resume_behind_ = false;
-  merge_.SetMemoryOnly(true);
+  SetMemoryOnly(true);
   Seek(key);
-  merge_.SetMemoryOnly(false);
-  return !merge_.status().Is(StatusCode::kWouldBlock);
+  SetMemoryOnly(false);
+  return !status().Is(StatusCode::kWouldBlock);
 }
 
 bool DbIterator::TryNext() {
   assert(valid_ && forward_);
-  resume_key_.assign(merge_.key());
+  resume_key_.assign(key());
   resume_behind_ = true;
-  merge_.SetMemoryOnly(true);
+  SetMemoryOnly(true);
   Next();
-  merge_.SetMemoryOnly(false);
-  return !merge_.status().Is(StatusCode::kWouldBlock);
+  SetMemoryOnly(false);
+  return !status().Is(StatusCode::kWouldBlock);
 }
 
 void DbIterator::Resume() {
-  if (!merge_.status().Is(StatusCode::kWouldBlock)) return;
+  if (!status().Is(StatusCode::kWouldBlock)) return;
   if (!resume_behind_) return Seek(resume_key_);
+  status_ = Status::Ok();
   skip_key_ = resume_key_;
   merge_.Seek(skip_key_, 0);
   FindForward(true);
@@ -183,15 +202,77 @@ void DbIterator::FindForward(bool skip_key) {
         continue;
       }
     }
-    if (TrailerKind(trailer) != ValueKind::kDelete) {
+    if (TrailerKind(trailer) == ValueKind::kPut || TrailerKind(trailer) == ValueKind::kValuePointer) {
       valid_ = true;
+      in_place_ = true;
       return;
     }
-    skip_key_.assign(key);
+    if (TrailerKind(trailer) != ValueKind::kDelete) [[unlikely]] {
+      in_place_ = false;
+      valid_ = TakeKeyForward();
+      if (valid_ || !status_.ok()) return;
+      skip_key_ = shown_key_;
+    } else {
+      skip_key_.assign(key);
+      merge_.Next();
+    }
     skip_key = true;
     skips = 0;
-    merge_.Next();
   }
+}
+
+bool DbIterator::TakeKeyForward() {
+  shown_key_.assign(merge_.key());
+  operands_.clear();
+  const VisibleTombstones::Fragment* cover = tombstones_.empty() ? nullptr : tombstones_.Find(shown_key_);
+  bool found = false;
+  for (; merge_.Valid() && merge_.key() == std::string_view(shown_key_); merge_.Next()) {
+    const uint64_t trailer = merge_.trailer();
+    if (!Visible(trailer)) continue;  // between the batch's operands and those of the snapshot
+    if (cover != nullptr && cover->seq > TrailerSequence(trailer)) break;
+    Meaning meaning;
+    std::string_view stored = merge_.value();
+    if (Status s = ReadVersion(rules_, shown_key_, TrailerKind(trailer), &stored, &meaning); !s.ok()) {
+      Fail(std::move(s));
+      return false;
+    }
+    if (meaning == Meaning::kOperand) {
+      operands_.emplace_back(stored);
+      continue;
+    }
+    found = meaning == Meaning::kValue;
+    if (found) {
+      shown_value_.assign(stored);
+      shown_trailer_ = trailer;
+    }
+    break;
+  }
+  if (!merge_.status().ok()) return false;  // what is missing may have mattered
+  return operands_.empty() ? found : MergeShown(found, OperandOrder::kNewestFirst);
+}
+
+void DbIterator::Fail(Status status) {
+  status_ = std::move(status);
+  valid_ = false;
+}
+
+bool DbIterator::MergeShown(bool has_base, OperandOrder order) {
+  std::string_view base = shown_value_;
+  if (has_base && TrailerKind(shown_trailer_) == ValueKind::kValuePointer) {
+    if (Status s = ReadPointed(base); !s.ok()) {
+      Fail(std::move(s));
+      return false;
+    }
+    base = pointed_value_.view();
+  }
+  auto merged = MergeOperands(rules_, shown_key_, has_base ? &base : nullptr, operands_, order);
+  if (!merged.ok()) {
+    Fail(merged.status());
+    return false;
+  }
+  shown_value_ = std::move(merged).value();
+  shown_trailer_ = PackTrailer(0, ValueKind::kPut);
+  return true;
 }
 
 void DbIterator::Prev() {
@@ -201,7 +282,7 @@ void DbIterator::Prev() {
   }
   if (forward_) {
     forward_ = false;
-    std::string current(merge_.key());
+    std::string current(key());
     merge_.SeekBefore(current, MaxTrailer(kSequenceMax));
   }
   FindBackward();
@@ -209,19 +290,22 @@ void DbIterator::Prev() {
 
 void DbIterator::FindBackward() {
   valid_ = false;
+  in_place_ = false;
   while (merge_.Valid()) {
     if (std::string_view key = merge_.key(); key < std::string_view(lower_bound_)) return;
     if (TakeKeyBackward()) {
       valid_ = merge_.status().ok();
       return;
     }
+    if (!status_.ok()) return;
   }
 }
 
 bool DbIterator::TakeKeyBackward() {
   shown_key_.assign(merge_.key());
+  operands_.clear();
   const VisibleTombstones::Fragment* cover = tombstones_.empty() ? nullptr : tombstones_.Find(shown_key_);
-  bool live = false;
+  bool live = false;  // what the versions so far say, without operands_
   int steps = 0;
   while (merge_.Valid() && merge_.key() == std::string_view(shown_key_)) {
     const uint64_t trailer = merge_.trailer();
@@ -239,14 +323,26 @@ bool DbIterator::TakeKeyBackward() {
       merge_.SkipBackward(cover->begin, cover->seq);
       continue;
     }
-    live = TrailerKind(trailer) != ValueKind::kDelete;
-    if (live) {
-      shown_value_.assign(merge_.value());
-      shown_trailer_ = trailer;
+    Meaning meaning;
+    std::string_view stored = merge_.value();
+    if (Status s = ReadVersion(rules_, shown_key_, TrailerKind(trailer), &stored, &meaning); !s.ok()) {
+      Fail(std::move(s));
+      return false;
+    }
+    if (meaning == Meaning::kOperand) [[unlikely]] {
+      operands_.emplace_back(stored);
+    } else {
+      operands_.clear();
+      live = meaning == Meaning::kValue;
+      if (live) {
+        shown_value_.assign(stored);
+        shown_trailer_ = trailer;
+      }
     }
     merge_.Prev();
   }
-  return live;
+  if (operands_.empty() || !merge_.status().ok()) return live;
+  return MergeShown(live, OperandOrder::kOldestFirst);
 }
 
 }  // namespace varve::lsm

@@ -1,13 +1,15 @@
 // lsm/iter/db_iterator.h - what the user's iterator does: of all versions in the merge, the newest visible one of each
 // live key.
 //
-// Visible: sequence <= snapshot, or one of the first `batch_count` operations of an uncommitted batch. A key is live
-// when its newest visible version is a put that no visible range tombstone of a higher sequence covers.
+// Visible: sequence <= snapshot, or one of the first `batch_count` operations of an uncommitted batch. A visible range
+// tombstone of a higher sequence hides a version. What the versions left say: value_rules.h.
 //
-// Forward, the merge stands on the version shown. Backward, versions of a key come oldest first, so the newest visible
+// Forward, the merge stands on the version shown when that is a put; of every other kind the value is copied aside while
+// the merge moves on behind the versions it took. Backward, versions of a key come oldest first, so the newest visible
 // one is copied aside while the merge moves on to the key before: there the merge stands below the key shown. Changing
-// direction seeks again. A value that lies in a value-log file is read when it is asked for; if that fails, value() is
-// empty, status() says why, and the next step ends the walk. Long runs of hidden versions of one key, and of keys under one range tombstone, are jumped.
+// direction seeks again. A value that lies in a value-log file is read when it is asked for, or when operands are laid on
+// it; in the first case, if that fails, value() is empty, status() says why, and the next step ends the walk. Long runs
+// of hidden versions of one key, and of keys under one range tombstone, are jumped.
 // Threads: one thread at a time.
 #pragma once
 
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "lsm/iter/merge_iterator.h"
+#include "lsm/iter/value_rules.h"
 #include "lsm/pinned_value.h"
 #include "lsm/status.h"
 #include "lsm/vlog/value_log_file.h"
@@ -48,6 +51,7 @@ class DbIterator {
   struct Setup {
     std::vector<MergeSource> sources;
     VisibleTombstones tombstones;
+    ValueRules rules;
     SequenceNumber snapshot = 0;
     SequenceNumber batch_count = 0;
     std::string lower_bound, upper_bound;
@@ -58,15 +62,18 @@ class DbIterator {
   explicit DbIterator(Setup setup);
 
   bool Valid() const { return valid_; }
-  std::string_view key() const { return forward_ ? merge_.key() : std::string_view(shown_key_); }
+  std::string_view key() const { return in_place_ ? merge_.key() : std::string_view(shown_key_); }
   std::string_view value() const {
-    const uint64_t trailer = forward_ ? merge_.trailer() : shown_trailer_;
-    const std::string_view value = forward_ ? merge_.value() : std::string_view(shown_value_);
+    const uint64_t trailer = in_place_ ? merge_.trailer() : shown_trailer_;
+    const std::string_view value = in_place_ ? merge_.value() : std::string_view(shown_value_);
     if (TrailerKind(trailer) == ValueKind::kValuePointer) [[unlikely]]
       return PointedValue(value);
     return value;
   }
-  Status status() const { return value_status_.ok() ? merge_.status() : value_status_; }
+  Status status() const {
+    if (!status_.ok()) return status_;
+    return value_status_.ok() ? merge_.status() : value_status_;
+  }
 
   void SeekToFirst();
   void SeekToLast();
@@ -89,14 +96,24 @@ class DbIterator {
   void FindForward(bool skip_key);
   // Backward: from the merge's position to the next smaller live key, copied to shown_*.
   void FindBackward();
+  // Forward, from a version that is no plain put: copies what it and the older ones say to shown_*; true when the key is
+  // live. The merge then stands behind what was looked at.
+  bool TakeKeyForward();
   // Backward: walks all versions of the key under the merge; true when the key is live.
   bool TakeKeyBackward();
   // Of a pointer; remembered, since it may be asked for twice.
   std::string_view PointedValue(std::string_view pointer) const;
+  Status ReadPointed(std::string_view pointer) const;
+  void SetMemoryOnly(bool memory_only);
+  // Ends the walk with an error.
+  void Fail(Status status);
+  // Lays operands_ on shown_value_, if `has_base`; false on an error.
+  bool MergeShown(bool has_base, OperandOrder order);
 
   std::shared_ptr<const void> pin_;  // first: destroyed last
   MergeIterator merge_;
   VisibleTombstones tombstones_;
+  const ValueRules rules_;
   const SequenceNumber snapshot_;
   const SequenceNumber batch_limit_;
   const std::string lower_bound_, upper_bound_;
@@ -104,15 +121,18 @@ class DbIterator {
   bool forward_ = true;
   bool resume_behind_ = false;  // Resume: to behind the versions of resume_key_, else to the key itself
   std::string resume_key_;
+  bool in_place_ = false;  // key and value are those under the merge; else shown_*
   std::string skip_key_;
   std::string shown_key_, shown_value_;
   uint64_t shown_trailer_ = 0;
 
   const ValueLogFiles* const value_logs_;
-  const ReadTier value_tier_;
+  ReadTier value_tier_;
   mutable std::string pointer_;  // of pointed_value_
   mutable PinnedValue pointed_value_;
   mutable Status value_status_;
+  std::vector<std::string> operands_;  // of the key being taken
+  Status status_;
 };
 
 }  // namespace varve::lsm

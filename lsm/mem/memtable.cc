@@ -28,7 +28,8 @@ void MemTable::NoteSequence(SequenceNumber seq) {
 }
 
 void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value) {
-  assert(kind == ValueKind::kPut || kind == ValueKind::kDelete);
+  if (kind == ValueKind::kRangeDelete) [[unlikely]]
+    return AddRangeDelete(seq, key, value);
   const uint64_t hash = KeyIndex<MemEntry>::Hash(key);
   index_.Prefetch(hash);
   char* const memory = arena_.Allocate(sizeof(MemEntry) + key.size() + value.size());

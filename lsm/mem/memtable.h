@@ -30,9 +30,9 @@ class MemTable {
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
 
-  // kind is kPut or kDelete; (key, seq) must not be there already.
+  // One operation of a batch, of any kind; (key, seq) must not be there already.
   void Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
-  // A range with begin >= end covers nothing and leaves the table as it was.
+  // What Add does with a kRangeDelete. A range with begin >= end covers nothing and leaves the table as it was.
   void AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end);
   // Empties the table in place and keeps some of its memory. The caller is the only holder: no reader, no iterator.
   void Reset();

@@ -49,6 +49,7 @@ constexpr FlagField kFlags[] = {
 
 constexpr std::string_view kRangeTombstones = "range_tombstones";
 constexpr std::string_view kValueLogs = "value_logs";
+constexpr std::string_view kExpires = "expires_ms";
 
 std::string Varints(std::initializer_list<uint64_t> numbers) {
   std::string out;
@@ -95,6 +96,7 @@ bool SetProperty(std::string_view name, std::string_view value, TableProperties*
   }
   if (name == kRangeTombstones) return ParseHandle(value, &out->range_tombstones);
   if (name == kValueLogs) return DecodeReferences(value, &out->value_logs);
+  if (name == kExpires) return ParseVarint(value, &out->expires_ms);
   return true;  // from a later writer
 }
 
@@ -117,6 +119,7 @@ std::string TableProperties::Encode() const {
   }
   if (range_tombstones.size != 0) put(kRangeTombstones, Varints({range_tombstones.offset, range_tombstones.size}));
   if (!value_logs.empty()) put(kValueLogs, EncodeReferences(value_logs));
+  if (expires_ms != 0) put(kExpires, Varints({expires_ms}));
   return out;
 }
 

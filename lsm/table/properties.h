@@ -12,6 +12,7 @@
 //   largest_exclusive (1: `largest` is the end of a range tombstone, not a key of the table)          varint64
 //   range_tombstones (absent: there are none)                                                         handle
 //   value_logs (absent: no value pointers)                               references, lsm/format/value_pointer.h
+//   expires_ms (wall clock; absent: not every value of the table expires)                             varint64
 //   compression  filter (what the writer was asked for; for people)                                   bytes
 #pragma once
 
@@ -38,6 +39,7 @@ struct TableProperties {
   bool largest_exclusive = false;
   bool external = false;
   BlockHandle range_tombstones;  // size 0: none
+  uint64_t expires_ms = 0;       // when the last value expires; 0: never
   std::string compression, filter;
   ValueLogReferences value_logs;
 

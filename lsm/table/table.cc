@@ -359,6 +359,7 @@ TableFacts Table::Facts() const {
   facts.largest = p.largest;
   facts.largest_exclusive = p.largest_exclusive;
   facts.value_logs = p.value_logs;
+  facts.expires_ms = p.expires_ms;
   return facts;
 }
 

@@ -89,6 +89,7 @@ struct TableBuilder::Rep {
   std::string separator;         // scratch
   std::string last_key;
   uint64_t last_trailer = 0;
+  bool has_lasting = false;      // a value that does not expire
   std::vector<uint64_t> hashes;  // one for each user key
   std::vector<RangeTombstone> tombstones;
   std::map<uint64_t, uint64_t> value_log_bytes;  // by file number
@@ -179,6 +180,7 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
 
   properties.largest = last_key;
   CoverTombstones();
+  if (has_lasting) properties.expires_ms = 0;
   properties.table_id = options.table_id;
   properties.external = options.external;
   properties.range_deletes = tombstones.size();
@@ -245,7 +247,14 @@ Status TableBuilder::Add(std::string_view key, uint64_t trailer, std::string_vie
   }
   if (order > 0 && r.options.filter_bits_per_key > 0) r.hashes.push_back(FilterHash(key));
   ++p.entries;
-  p.deletes += TrailerKind(trailer) == ValueKind::kDelete ? 1 : 0;
+  const ValueKind kind = TrailerKind(trailer);
+  if (kind == ValueKind::kDelete) {
+    ++p.deletes;
+  } else if (kind == ValueKind::kPutWithExpiry && value.size() >= kExpirySize) {
+    p.expires_ms = std::max({p.expires_ms, DecodeFixed64(value.data()), uint64_t{1}});
+  } else {
+    r.has_lasting = true;
+  }
   p.raw_key_bytes += key.size();
   p.raw_value_bytes += value.size();
   r.last_key.assign(key);
@@ -286,6 +295,7 @@ Result<TableFacts> TableBuilder::Finish() {
   facts.largest = p.largest;
   facts.largest_exclusive = p.largest_exclusive;
   facts.value_logs = p.value_logs;
+  facts.expires_ms = p.expires_ms;
   return facts;
 }
 

@@ -49,6 +49,7 @@ struct TableFacts {
   int64_t created_ms = 0;         // Unix time
   uint64_t filter_size = 0;       // bytes; 0: no filter
   ValueLogReferences value_logs;  // where its kValuePointer entries point
+  uint64_t expires_ms = 0;  // when its last value expires (deletes do not count); 0: one never does, or there is none
 };
 
 class TableBuilder {

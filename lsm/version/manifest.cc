@@ -16,6 +16,7 @@ VersionEdit FirstEdit(const ManifestState& state) {
   edit.next_number = state.next_number;
   edit.flushed_sequence = state.flushed_sequence;
   edit.jobs = state.jobs;
+  if (!state.merge_operator.empty()) edit.merge_operator = state.merge_operator;
   return edit;
 }
 
@@ -26,6 +27,7 @@ void NoteEdit(const VersionEdit& edit, ManifestState* state) {
   if (edit.wal_number) state->wal_number = *edit.wal_number;
   if (edit.next_number) state->next_number = *edit.next_number;
   if (edit.flushed_sequence) state->flushed_sequence = *edit.flushed_sequence;
+  if (edit.merge_operator) state->merge_operator = *edit.merge_operator;
   auto& jobs = state->jobs;
   jobs.insert(jobs.end(), edit.jobs.begin(), edit.jobs.end());
   if (jobs.size() > kJobHistoryMax) jobs.erase(jobs.begin(), jobs.end() - kJobHistoryMax);

@@ -27,6 +27,7 @@ struct ManifestState {
   uint64_t wal_number = 0;
   uint64_t next_number = 1;
   SequenceNumber flushed_sequence = 0;
+  std::string merge_operator;                    // its name; empty: the database was never opened with one
   std::vector<std::shared_ptr<const Job>> jobs;  // finished, oldest first, at most kJobHistoryMax
 };
 

@@ -80,6 +80,7 @@ void Version::Finish() {
   BuildSublevels();
   with_range_tombstones_.clear();
   deepest_level_ = -1;
+  earliest_expiry_ms_ = 0;
   for (size_t n = 0; n < kLevels; ++n) {
     const auto& files = levels_[n];
     level_bytes_[n] = level_entries_[n] = 0;
@@ -87,6 +88,10 @@ void Version::Finish() {
       level_bytes_[n] += file->facts().file_size;
       level_entries_[n] += file->facts().entries;
       if (file->facts().range_deletes > 0) with_range_tombstones_.push_back(file);
+      const uint64_t expires_ms = file->facts().expires_ms;
+      if (expires_ms != 0 && (earliest_expiry_ms_ == 0 || expires_ms < earliest_expiry_ms_)) {
+        earliest_expiry_ms_ = expires_ms;
+      }
     }
     if (!files.empty()) deepest_level_ = static_cast<int>(n);
   }

@@ -21,6 +21,7 @@ enum Tag : uint32_t {
   kTagAdded = 6,
   kTagJob = 7,
   kTagValueLog = 8,
+  kTagMergeOperator = 9,
 };
 
 void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
@@ -39,6 +40,7 @@ void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
   PutVarint64(out, static_cast<uint64_t>(std::max<int64_t>(facts.created_ms, 0)));
   PutVarint64(out, facts.filter_size);
   PutLengthPrefixed(out, EncodeReferences(facts.value_logs));
+  PutVarint64(out, facts.expires_ms);
 }
 
 void EncodeValueLog(const ValueLogFile& file, std::string* out) {
@@ -93,6 +95,7 @@ bool DecodeAdded(std::string_view* in, const std::shared_ptr<const TableContext>
   if (!GetVarint64(in, &created) || created > kMillisMax || !GetVarint64(in, &facts.filter_size)) return false;
   std::string_view references;
   if (!GetLengthPrefixed(in, &references) || !DecodeReferences(references, &facts.value_logs)) return false;
+  if (!GetVarint64(in, &facts.expires_ms)) return false;
   facts.created_ms = static_cast<int64_t>(created);
   facts.smallest = smallest;
   facts.largest = largest;
@@ -167,6 +170,10 @@ std::string VersionEdit::Encode() const {
     PutVarint32(&out, kTagFlushed);
     PutVarint64(&out, *flushed_sequence);
   }
+  if (merge_operator) {
+    PutVarint32(&out, kTagMergeOperator);
+    PutLengthPrefixed(&out, *merge_operator);
+  }
   for (const Removed& file : removed) {
     PutVarint32(&out, kTagRemoved);
     PutVarint32(&out, static_cast<uint32_t>(file.level));
@@ -213,6 +220,14 @@ Result<VersionEdit> VersionEdit::Decode(std::string_view bytes, std::string_view
         if (!GetVarint64(&bytes, &number) || number > kSequenceMax) return malformed("flushed sequence");
         edit.flushed_sequence = number;
         break;
+      case kTagMergeOperator: {
+        std::string_view name;
+        if (!GetLengthPrefixed(&bytes, &name) || name.empty() || name.size() > kMergeOperatorNameMax) {
+          return malformed("merge operator");
+        }
+        edit.merge_operator = name;
+        break;
+      }
       case kTagRemoved: {
         Removed file;
         if (!DecodeLevel(&bytes, &file.level) || !GetVarint64(&bytes, &file.number)) return malformed("removed file");

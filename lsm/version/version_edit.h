@@ -11,16 +11,18 @@
 //                    entries varint | deletes varint | range deletes varint | smallest seq varint | largest seq varint |
 //                    smallest key, length-prefixed | largest key, length-prefixed | exclusive u8 (0 or 1) |
 //                    created varint, Unix milliseconds | filter size varint |
-//                    value-log references, length-prefixed (lsm/format/value_pointer.h)
+//                    value-log references, length-prefixed (lsm/format/value_pointer.h) |
+//                    expires varint, Unix milliseconds (0: not all of its values expire)
 //   7  job           id varint | kind u8 | from level + 1 varint | to level varint | started varint | completed varint |
 //                    bytes read varint | bytes written varint | entries read varint | entries dropped varint |
 //                    n varint, n input numbers varint | n varint, n output numbers varint | reason, length-prefixed
 //   8  value log     number varint | file id u64 | file size varint | records varint
+//   9  operator      length-prefixed name of the merge operator, 1 to 255 bytes
 //
-// A manifest's first record is a whole version (fields 1-4, a 6 for each file, a 7 for each job remembered, an 8 for
-// each value-log file); the rest are edits, with the job that made them. A value-log file is added with the first table
-// that refers to it and goes, without being named, when the last one has gone. All or nothing: an edit is one log
-// record, synced before anything relies on it.
+// A manifest's first record is a whole version (fields 1-4, 9 if there is one, a 6 for each file, a 7 for each job
+// remembered, an 8 for each value-log file); the rest are edits, with the job that made them. A value-log file is added
+// with the first table that refers to it and goes, without being named, when the last one has gone. All or nothing: an
+// edit is one log record, synced before anything relies on it.
 // V1  An unknown tag or name is kUnsupported: a newer Varve wrote it.
 // V2  Every length and level is checked before use.
 #pragma once
@@ -40,6 +42,7 @@
 
 namespace varve::lsm {
 
+inline constexpr size_t kMergeOperatorNameMax = 255;
 inline constexpr std::string_view kFormatName = "varve.lsm.1";
 
 struct VersionEdit {
@@ -55,6 +58,7 @@ struct VersionEdit {
   std::optional<uint64_t> wal_number;
   std::optional<uint64_t> next_number;
   std::optional<SequenceNumber> flushed_sequence;
+  std::optional<std::string> merge_operator;
   std::vector<Removed> removed;
   std::vector<Added> added;
   std::vector<std::shared_ptr<const Job>> jobs;  // oldest first

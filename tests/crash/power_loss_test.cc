@@ -94,6 +94,12 @@ class PowerLoss {
     ASSERT_TRUE(db_->CompactRange(begin, end).ok());
     durable_ = acknowledged_;
   }
+  // Time passes, and with it the values of all keys with this prefix, in whatever state.
+  void Expire(uint64_t us, std::string_view prefix) {
+    machine_.clock.AdvanceMicros(us);
+    for (Rows& rows : states_) std::erase_if(rows, [&](const auto& row) { return row.first.starts_with(prefix); });
+    machine_.executor.RunAll();
+  }
   void Checkpoint(const std::string& dir) {
     checkpoints_.emplace_back(dir, states_.back());
     ASSERT_TRUE(db_->Checkpoint(dir).ok());
@@ -196,6 +202,7 @@ class PowerLoss {
                               std::to_string(plan.seed);
     const bool deep = totals_.clones % 97 == 0;
     Machine after(call.number, std::move(disk));
+    after.clock.AdvanceMicros(machine_.clock.MonotonicMicros());  // power returns later, not earlier
     if (deep) {
       after.fs.SetHook([&](const FileCall& inner) {
         ++totals_.nested;
@@ -204,6 +211,7 @@ class PowerLoss {
                                 : inner.number % 3 == 1 ? CrashPlan::Random(seed, 0.5)
                                                         : CrashPlan::Torn(seed, 0.7);
         Machine twice(seed, after.disk->CrashClone(again));
+        twice.clock.AdvanceMicros(machine_.clock.MonotonicMicros());
         RecoverAndCheck(&twice, at_least,
                         where + ", again before call " + std::to_string(inner.number) + " of the recovery (" +
                             std::string(FileOpName(inner.op)) + " " + std::string(inner.path) + ")");
@@ -286,6 +294,7 @@ class PowerLoss {
       next = machine->disk->CrashClone(plan);
     }
     Machine third(totals_.clones, std::move(next));
+    third.clock.AdvanceMicros(machine_.clock.MonotonicMicros());
     ++totals_.recoveries;
     auto db = Db::Open(kDir, third.Setup(options_));
     ASSERT_TRUE(db.ok()) << where << ", after the second crash: " << db.status().ToString();
@@ -390,6 +399,34 @@ TEST(PowerLossTest, RangeDeletes) {
     if (i % 4 == 3) run.Flush();
   }
   run.CompactRange({}, {});
+  run.Close();
+}
+
+// Operands of few keys in every source, folded by flushes and compactions; and tables that are dropped as a whole.
+TEST(PowerLossTest, MergesAndTablesThatExpire) {
+  PowerLoss run("merges, expiry", Seed(), SmallOptions());
+  run.Open();
+  const uint64_t soon = static_cast<uint64_t>(run.machine().clock.WallMillis()) + 10'000;
+  for (int i = 0; i < 12; ++i) {
+    Changes changes;
+    for (int k = 0; k < 3; ++k) {
+      changes.push_back({ValueKind::kMerge, "count" + std::to_string(run.dice().Below(4)), std::to_string(i)});
+    }
+    run.Write(changes, i % 4 == 1);
+    if (i % 3 == 2) run.Flush();
+    if (i == 7) run.CompactRange({}, {});
+  }
+  run.CompactRange({}, {});
+  for (int i = 0; i < 2; ++i) {
+    const std::string value = WithExpiry(soon, std::string(300, 'v'));
+    run.Write({{ValueKind::kPutWithExpiry, "soon" + std::to_string(i), value}}, false);
+    run.Flush();
+  }
+  const auto files = [&] { return run.db()->TableFiles().size(); };
+  const size_t files_before = files();
+  run.Expire(10'000'000, "soon");
+  EXPECT_EQ(files(), files_before - 2);
+  run.Write({{ValueKind::kMerge, "count1", "last"}}, false);
   run.Close();
 }
 

@@ -190,5 +190,35 @@ TEST_F(ChangesTest, OfAClosedDatabase) {
   EXPECT_EQ(db_->HoldChanges(0, 0).status().code(), StatusCode::kClosed);
 }
 
+// Merges and values that expire come as they were written, and mean the same when they are replayed later.
+TEST_F(ChangesTest, MergesAndExpiriesComeAsTheyWere) {
+  const uint64_t soon = static_cast<uint64_t>(machine_.clock.WallMillis()) + 1000;
+  WriteBatch batch;
+  batch.PutWithExpiry("expires", "v", soon);
+  batch.Merge("expires", "+1");
+  batch.Merge("counted", "+2");
+  batch.PutWithExpiry("gone", "v", 1);
+  ASSERT_TRUE(db_->Write({}, batch).ok());
+  ASSERT_TRUE(db_->Merge({}, "counted", "+3").ok());
+  auto copy = Db::Open("/copy", Small());
+  ASSERT_TRUE(copy.ok());
+  auto changes = Since(0);
+  machine_.clock.AdvanceMillis(2000);
+  while (changes->Next()) {
+    WriteBatch replayed;
+    WriteBatch::Reader reader = changes->batch();
+    WriteBatch::Operation op;
+    while (reader.Next(&op)) replayed.Add(op);
+    if (changes->sequence() == 4) {
+      EXPECT_EQ(replayed.bytes().substr(WriteBatch::kHeaderSize), batch.bytes().substr(WriteBatch::kHeaderSize));
+    }
+    ASSERT_TRUE((*copy)->Write({}, replayed).ok());
+  }
+  EXPECT_TRUE(changes->status().ok());
+  const Rows rows = {{"counted", "+2+3"}, {"expires", "+1"}};
+  EXPECT_EQ(Compare(db_.get(), rows), "");
+  EXPECT_EQ(Compare(copy->get(), rows), "");
+}
+
 }  // namespace
 }  // namespace varve::lsm

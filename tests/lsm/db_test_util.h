@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lsm/db.h"
+#include "lsm/format/coding.h"
 #include "lsm/io/clock.h"
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
@@ -57,6 +58,7 @@ class Machine {
     options.clock = &clock;
     options.random = &random;
     options.executor = &executor;
+    if (options.merge_operator == nullptr) options.merge_operator = AppendOperator();
     return options;
   }
   // Lets time pass and background work run: retries after errors, periodic syncs.
@@ -104,10 +106,88 @@ inline std::vector<std::string> FilesEnding(FileSystem* fs, const std::string& d
 struct Change {
   ValueKind kind;
   std::string key;
-  std::string value;  // end of the range for kRangeDelete
+  std::string value;  // end of the range for kRangeDelete; begins with the expiry for kPutWithExpiry
 };
 using Changes = std::vector<Change>;
 
+inline std::string WithExpiry(uint64_t expire_at_ms, std::string_view value) {
+  std::string out;
+  PutFixed64(&out, expire_at_ms);
+  return out.append(value);
+}
+
+// Expiries that mean the same at any time.
+inline constexpr uint64_t kLongExpired = 1;
+inline constexpr uint64_t kNeverExpires = ~uint64_t{0} >> 1;
+
+// Rows of which some expire. Merges append.
+class Model {
+ public:
+  void Apply(const Changes& changes, int64_t now_ms) {
+    AdvanceTo(now_ms);
+    for (const Change& change : changes) {
+      const std::string& key = change.key;
+      switch (change.kind) {
+        case ValueKind::kPut:
+          Forget(key);
+          rows_[key] = change.value;
+          break;
+        case ValueKind::kDelete: Forget(key); break;
+        case ValueKind::kRangeDelete:
+          if (key >= change.value) break;
+          rows_.erase(rows_.lower_bound(key), rows_.lower_bound(change.value));
+          expiring_.erase(expiring_.lower_bound(key), expiring_.lower_bound(change.value));
+          break;
+        case ValueKind::kMerge:
+          rows_[key] += change.value;
+          if (auto it = expiring_.find(key); it != expiring_.end()) {
+            it->second.merged = true;
+            it->second.operands += change.value;
+          }
+          break;
+        case ValueKind::kPutWithExpiry: {
+          Forget(key);
+          const uint64_t expire_at_ms = DecodeFixed64(change.value.data());
+          if (expire_at_ms <= static_cast<uint64_t>(now_ms)) break;
+          rows_[key] = change.value.substr(kExpirySize);
+          expiring_[key] = {expire_at_ms, false, {}};
+          break;
+        }
+        case ValueKind::kValuePointer:
+        case ValueKind::kIngest: FAIL() << "never in a batch";
+      }
+    }
+  }
+  // The rows as they are then; time does not run back.
+  const Rows& AdvanceTo(int64_t now_ms) {
+    for (auto it = expiring_.begin(); it != expiring_.end();) {
+      if (it->second.expire_at_ms > static_cast<uint64_t>(now_ms)) {
+        ++it;
+        continue;
+      }
+      rows_.erase(it->first);
+      if (it->second.merged) rows_[it->first] = it->second.operands;  // they were laid on what is gone now
+      it = expiring_.erase(it);
+    }
+    return rows_;
+  }
+
+ private:
+  struct Expiring {
+    uint64_t expire_at_ms;
+    bool merged;
+    std::string operands;
+  };
+  void Forget(const std::string& key) {
+    rows_.erase(key);
+    expiring_.erase(key);
+  }
+
+  Rows rows_;
+  std::map<std::string, Expiring> expiring_;
+};
+
+// For changes whose expiries are long past, or do not come before the test says so.
 inline void Apply(const Changes& changes, Rows* rows) {
   for (const Change& change : changes) {
     switch (change.kind) {
@@ -116,13 +196,18 @@ inline void Apply(const Changes& changes, Rows* rows) {
       case ValueKind::kRangeDelete:
         if (change.key < change.value) rows->erase(rows->lower_bound(change.key), rows->lower_bound(change.value));
         break;
-      case ValueKind::kValuePointer: FAIL() << "never in a batch";
-      case ValueKind::kIngest: break;
+      case ValueKind::kMerge: (*rows)[change.key] += change.value; break;
+      case ValueKind::kPutWithExpiry:
+        rows->erase(change.key);
+        if (DecodeFixed64(change.value.data()) != kLongExpired) (*rows)[change.key] = change.value.substr(kExpirySize);
+        break;
+      case ValueKind::kValuePointer:
+      case ValueKind::kIngest: FAIL() << "never in a batch";
     }
   }
 }
 
-// `Batch` is WriteBatch or IndexedBatch.
+// `Batch` is WriteBatch, IndexedBatch or Transaction.
 template <typename Batch>
 void AddTo(const Changes& changes, Batch* batch) {
   for (const Change& change : changes) {
@@ -130,8 +215,12 @@ void AddTo(const Changes& changes, Batch* batch) {
       case ValueKind::kPut: batch->Put(change.key, change.value); break;
       case ValueKind::kDelete: batch->Delete(change.key); break;
       case ValueKind::kRangeDelete: batch->DeleteRange(change.key, change.value); break;
-      case ValueKind::kValuePointer: FAIL() << "never in a batch";
-      case ValueKind::kIngest: break;
+      case ValueKind::kMerge: batch->Merge(change.key, change.value); break;
+      case ValueKind::kPutWithExpiry:
+        batch->PutWithExpiry(change.key, change.value.substr(kExpirySize), DecodeFixed64(change.value.data()));
+        break;
+      case ValueKind::kValuePointer:
+      case ValueKind::kIngest: FAIL() << "never in a batch";
     }
   }
 }
@@ -163,8 +252,14 @@ inline Changes RandomChanges(Dice* dice, size_t count, uint64_t space = 400, siz
   Changes changes;
   for (size_t i = 0; i < count; ++i) {
     const uint64_t n = dice->Below(100);
-    if (n < 70) {
+    if (n < 54) {
       changes.push_back({ValueKind::kPut, RandomKey(dice, space), RandomValue(dice, typical)});
+    } else if (n < 66) {
+      changes.push_back({ValueKind::kMerge, RandomKey(dice, space), RandomValue(dice, 1 + typical / 8)});
+    } else if (n < 74) {
+      const uint64_t expire_at_ms = dice->OneIn(3) ? kLongExpired : kNeverExpires;
+      changes.push_back(
+          {ValueKind::kPutWithExpiry, RandomKey(dice, space), WithExpiry(expire_at_ms, RandomValue(dice, typical))});
     } else if (n < 92) {
       changes.push_back({ValueKind::kDelete, RandomKey(dice, space), {}});
     } else {
@@ -201,11 +296,20 @@ inline std::string Printable(std::string_view bytes) {
   return out + "'(" + std::to_string(bytes.size()) + ")";
 }
 
+// Where a compaction filter is at work: what becomes of a value sooner or later. False: it is dropped.
+using Settle = bool (*)(std::string_view key, std::string* value);
+inline bool AsItIs(std::string_view, std::string*) {
+  return true;
+}
+
 // Reads everything forward. A status that is not OK ends it.
-inline Result<Rows> ReadAll(Db* db, const ReadOptions& options = {}) {
+inline Result<Rows> ReadAll(Db* db, const ReadOptions& options = {}, Settle settle = AsItIs) {
   Rows rows;
   Iterator it = db->NewIterator(options);
-  for (it.SeekToFirst(); it.Valid(); it.Next()) rows.emplace_hint(rows.end(), it.key(), it.value());
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    std::string value(it.value());
+    if (settle(it.key(), &value)) rows.emplace_hint(rows.end(), it.key(), std::move(value));
+  }
   if (!it.status().ok()) return it.status();
   return rows;
 }
@@ -222,15 +326,16 @@ inline std::string Difference(const Rows& got, const Rows& want) {
 }
 
 // What is wrong with the database when it should hold `want`: read forward, backward, and key by key. Empty: nothing.
-inline std::string Compare(Db* db, const Rows& want, const ReadOptions& options = {}) {
-  Result<Rows> forward = ReadAll(db, options);
+inline std::string Compare(Db* db, const Rows& want, const ReadOptions& options = {}, Settle settle = AsItIs) {
+  Result<Rows> forward = ReadAll(db, options, settle);
   if (!forward.ok()) return "forward: " + forward.status().ToString();
   if (std::string d = Difference(*forward, want); !d.empty()) return "forward: " + d;
   Rows backward;
   Iterator it = db->NewIterator(options);
   for (it.SeekToLast(); it.Valid(); it.Prev()) {
     if (!backward.empty() && std::string_view(backward.begin()->first) <= it.key()) return "backward: keys do not fall";
-    backward.emplace_hint(backward.begin(), it.key(), it.value());
+    std::string settled(it.value());
+    if (settle(it.key(), &settled)) backward.emplace_hint(backward.begin(), it.key(), std::move(settled));
   }
   if (!it.status().ok()) return "backward: " + it.status().ToString();
   if (std::string d = Difference(backward, want); !d.empty()) return "backward: " + d;
@@ -239,7 +344,8 @@ inline std::string Compare(Db* db, const Rows& want, const ReadOptions& options 
     Result<bool> found = db->Get(options, key, &value);
     if (!found.ok()) return "get " + Printable(key) + ": " + found.status().ToString();
     if (!*found) return "get " + Printable(key) + ": not found";
-    if (value.view() != expected) return "get " + Printable(key) + ": " + Printable(value.view());
+    std::string settled = value.ToString();
+    if (!settle(key, &settled) || settled != expected) return "get " + Printable(key) + ": " + Printable(settled);
   }
   return {};
 }

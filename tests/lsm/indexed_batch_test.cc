@@ -24,6 +24,7 @@ std::string Read(const IndexedBatch& batch, std::string_view key) {
     case IndexedBatch::Lookup::kAbsent: return "-";
     case IndexedBatch::Lookup::kDeleted: return "x";
     case IndexedBatch::Lookup::kFound: return std::string(value);
+    case IndexedBatch::Lookup::kUnsettled: return "?";
   }
   return "?";
 }

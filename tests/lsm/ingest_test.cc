@@ -374,5 +374,25 @@ TEST_F(IngestTest, BesideARunningCompaction) {
   Check();
 }
 
+TEST_F(IngestTest, BetweenMergesAndValuesThatExpire) {
+  const uint64_t soon = static_cast<uint64_t>(machine_.clock.WallMillis()) + 10'000;
+  ASSERT_TRUE(db_->Put({}, "a", "old").ok());
+  ASSERT_TRUE(db_->Merge({}, "a", "+1").ok());
+  ASSERT_TRUE(db_->PutWithExpiry({}, "b", "old", soon).ok());
+  ASSERT_TRUE(db_->PutWithExpiry({}, "c", "old", soon).ok());
+  Ingest(File({{"a", "in"}, {"b", "in"}}));
+  ASSERT_TRUE(db_->Merge({}, "a", "+2").ok());
+  ASSERT_TRUE(db_->Merge({}, "b", "+2").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  rows_ = {{"a", "in+2"}, {"b", "in+2"}, {"c", "old"}};
+  Check();
+  machine_.Rest(61'000'000);
+  rows_.erase("c");
+  Check();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Check();
+  EXPECT_EQ(db_->Verify()->entries, 2u);
+}
+
 }  // namespace
 }  // namespace varve::lsm

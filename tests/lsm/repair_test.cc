@@ -405,5 +405,42 @@ TEST_F(RepairTest, RefusesWhatIsNotADatabaseAndWhatIsInUse) {
   EXPECT_EQ(Repair(kDir, Small()).status().code(), StatusCode::kBusy);
 }
 
+// Operands and expiries are kept as they are; the operator's name goes into the new manifest.
+TEST_F(RepairTest, MergesAndValuesThatExpire) {
+  const auto in = [&](int64_t ms) { return static_cast<uint64_t>(machine_->clock.WallMillis() + ms); };
+  for (const bool with_manifest : {true, false}) {
+    machine_ = std::make_unique<Machine>(1);
+    {
+      auto db = Db::Open(kDir, Small());
+      ASSERT_TRUE(db.ok());
+      ASSERT_TRUE((*db)->Put({}, "a", "1").ok());
+      ASSERT_TRUE((*db)->PutWithExpiry({}, "b", "1", in(1000)).ok());
+      ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+      ASSERT_TRUE((*db)->Merge({}, "a", "2").ok());
+      ASSERT_TRUE((*db)->Merge({}, "b", "2").ok());
+      ASSERT_TRUE((*db)->Flush().ok());
+      ASSERT_TRUE((*db)->Merge({}, "a", "3").ok());
+      ASSERT_TRUE((*db)->PutWithExpiry({}, "c", "3", in(1000)).ok());
+    }
+    Remove(First("CURRENT"));
+    if (with_manifest) {
+      Options other = Small();
+      other.merge_operator = CounterAddOperator();
+      EXPECT_TRUE(Repair(kDir, other).status().Is(StatusCode::kInvalidArgument));
+    } else {
+      Remove(Manifest());
+    }
+    EXPECT_EQ(Repaired().manifest_used, with_manifest);
+    Options unnamed = Small();
+    unnamed.merge_operator = nullptr;  // found by its name
+    auto db = Db::Open(kDir, unnamed);
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    EXPECT_EQ(Compare(db->get(), {{"a", "123"}, {"b", "12"}, {"c", "3"}}), "");
+    machine_->clock.AdvanceMillis(1000);
+    EXPECT_EQ(Compare(db->get(), {{"a", "123"}, {"b", "2"}}), "");
+    EXPECT_EQ(Problems(db->get()), "");
+  }
+}
+
 }  // namespace
 }  // namespace varve::lsm

@@ -268,5 +268,64 @@ TEST(TransactionThreads, CountersLoseNoIncrementInTinyMemTables) {
   CountTogether(1);
 }
 
+TEST_F(TransactionTest, ReadsItsOwnMergesAndValuesThatExpire) {
+  Put("a", "1");
+  Transaction txn(db_.get());
+  txn.Merge("a", "2");
+  txn.PutWithExpiry("b", "x", static_cast<uint64_t>(machine_.clock.WallMillis()) + 100);
+  txn.SetSavepoint();
+  txn.Merge("a", "3");
+  txn.Merge("c", "4");
+  EXPECT_EQ(Read(txn, "a"), "123");
+  EXPECT_EQ(Read(txn, "c"), "4");
+  EXPECT_TRUE(txn.RollbackToSavepoint().ok());
+  EXPECT_EQ(Read(txn, "a"), "12");
+  EXPECT_EQ(Read(txn, "b"), "x");
+  std::string keys;
+  Iterator it = txn.NewIterator();
+  for (it.SeekToLast(); it.Valid(); it.Prev()) keys += std::string(it.key()) + std::string(it.value()) + " ";
+  EXPECT_EQ(keys, "bx a12 ");
+  it = Iterator();
+  EXPECT_FALSE(Conflicts(txn.Commit()));
+  EXPECT_EQ(Read("a"), "12");
+  EXPECT_EQ(Read("b"), "x");
+  machine_.clock.AdvanceMillis(100);
+  EXPECT_EQ(Read("b"), "-");
+  EXPECT_EQ(Read(txn, "b"), "-");
+}
+
+TEST_F(TransactionTest, MergesAndValuesThatExpireConflictAsOtherWritesDo) {
+  Transaction txn(db_.get());
+  txn.Merge("k", "mine");
+  ASSERT_TRUE(db_->Merge({}, "k", "theirs").ok());
+  EXPECT_TRUE(Conflicts(txn.Commit()));
+  EXPECT_EQ(Read("k"), "theirs");
+  PinnedValue value;
+  ASSERT_TRUE(*txn.GetForUpdate("k", &value));
+  txn.Put("other", "1");
+  ASSERT_TRUE(db_->PutWithExpiry({}, "k", "theirs", 1).ok());  // gone already, and yet a write
+  EXPECT_TRUE(Conflicts(txn.Commit()));
+}
+
+// The table with the other's write expires as a whole; as long as the transaction lasts it is not dropped.
+TEST_F(TransactionTest, ATableThatExpiredIsStillAConflict) {
+  const auto in = [&](int64_t ms) { return static_cast<uint64_t>(machine_.clock.WallMillis() + ms); };
+  ASSERT_TRUE(db_->PutWithExpiry({}, "k", "old", in(10'000)).ok());
+  PinnedValue value;
+  {
+    Transaction txn(db_.get());
+    ASSERT_TRUE(*txn.GetForUpdate("k", &value));
+    txn.Put("other", "1");
+    ASSERT_TRUE(db_->PutWithExpiry({}, "k", "theirs", in(5'000)).ok());
+    ASSERT_TRUE(db_->Flush().ok());
+    machine_.Rest(61'000'000);
+    machine_.Rest(61'000'000);
+    EXPECT_EQ(db_->TableFiles().size(), 1u);
+    EXPECT_TRUE(Conflicts(txn.Commit()));
+  }
+  machine_.Rest(61'000'000);
+  EXPECT_EQ(db_->TableFiles().size(), 0u);
+}
+
 }  // namespace
 }  // namespace varve::lsm

@@ -39,6 +39,8 @@ std::string Walk(std::string_view bytes) {
       case ValueKind::kRangeDelete: text += "range "; break;
       case ValueKind::kValuePointer: text += "pointer? "; break;
       case ValueKind::kIngest: text += "ingest "; break;
+      case ValueKind::kMerge: text += "merge "; break;
+      case ValueKind::kPutWithExpiry: text += "expiring "; break;
     }
     text += std::string(op.key) + "=" + std::string(op.value) + ";";
   }
@@ -86,6 +88,61 @@ TEST(WriteBatchFormat, IngestUsesUpASequence) {
             "01000000"
             "06"
             "00");
+}
+
+TEST(WriteBatchFormat, GoldenBytesOfMergesAndExpiries) {
+  WriteBatch batch;
+  EXPECT_FALSE(batch.has_merge());
+  batch.Merge("k", "+1");
+  batch.PutWithExpiry("kk", "v", 0x0102030405);
+  EXPECT_TRUE(batch.has_merge());
+  EXPECT_EQ(Hex(batch.bytes().substr(8)),
+            "02000000"
+            "03"
+            "01"
+            "6b"
+            "02"
+            "2b31"
+            "04"
+            "02"
+            "6b6b"
+            "09"
+            "0504030201000000"
+            "76");
+  EXPECT_EQ(Walk(batch.bytes()), std::string("merge k=+1;expiring kk=\x05\x04\x03\x02\x01\0\0\0v;", 33));
+  // An expiry of seven bytes is none.
+  std::string bytes(batch.bytes());
+  bytes[bytes.size() - 10] = 7;
+  bytes.resize(bytes.size() - 2);
+  EXPECT_NE(Walk(bytes).find('!'), std::string::npos);
+}
+
+TEST(WriteBatchTest, KnowsItsMerges) {
+  WriteBatch batch, other;
+  batch.Put("a", "1");
+  other.Put("b", "2");
+  other.Merge("c", "3");
+  const size_t size = batch.size_bytes();
+  batch.Append(other);
+  EXPECT_TRUE(batch.has_merge());
+  batch.Truncate(batch.size_bytes(), 3);
+  EXPECT_TRUE(batch.has_merge());
+  batch.Truncate(size, 1);
+  EXPECT_FALSE(batch.has_merge());
+  batch.Append(other);
+  batch.Clear();
+  EXPECT_FALSE(batch.has_merge());
+  // Operations go from batch to batch as they are.
+  WriteBatch copy;
+  batch.PutWithExpiry("x", "y", 7);
+  batch.Merge("x", "z");
+  batch.DeleteRange("p", "q");
+  batch.Delete("d");
+  WriteBatch::Reader reader(batch.bytes());
+  WriteBatch::Operation operation;
+  while (reader.Next(&operation)) copy.Add(operation);
+  EXPECT_EQ(copy.bytes(), batch.bytes());
+  EXPECT_TRUE(copy.has_merge());
 }
 
 TEST(WriteBatchFormat, LengthsAreVarints) {

@@ -1,5 +1,7 @@
 // Random operations on the database and on a std::map: whatever the options and the order of background work, both must
-// always say the same. Snapshots are copies of the map.
+// always say the same. Snapshots are copies of the map; values in them expire as well. With a compaction filter the map
+// holds what the filter leaves, and what is read is settled the same way: so a value may be read as it was written or as
+// the filter left it, but never an older one.
 //
 // A failure prints what repeats it: VARVE_SEED=... (and the option set, by --gtest_filter). VARVE_MODEL_STEPS says how
 // many operations each option set runs.
@@ -10,6 +12,7 @@
 #include <set>
 
 #include "lsm/backup.h"
+#include "lsm/compaction_filter.h"
 #include "lsm/sync/mutex.h"
 #include "lsm/table_writer.h"
 #include "lsm/transaction.h"
@@ -46,6 +49,30 @@ Options SmallWith(Edit edit) {
   edit(&options);
   return options;
 }
+
+// What the filter does. Keys that it looks at are not merged: what a merge makes of a value that is to be dropped would
+// depend on the time of the compaction.
+bool IsFiltered(std::string_view key) {
+  return key.starts_with("k1") && key.ends_with('7');
+}
+bool SettleValue(std::string_view key, std::string* value) {
+  if (!IsFiltered(key) || value->empty()) return true;
+  const int n = (*value)[0] & 3;
+  if (n == 1) (*value)[0] = '!';  // '!' & 3 is 1 as well
+  return n != 0;
+}
+
+class TestFilter final : public CompactionFilter {
+ public:
+  Decision Filter(int, std::string_view key, std::string_view value, std::string* new_value) override {
+    EXPECT_TRUE(new_value->empty());
+    std::string settled(value);
+    if (!SettleValue(key, &settled)) return Decision::kDrop;
+    if (settled == value) return Decision::kKeep;
+    *new_value = std::move(settled);
+    return Decision::kChange;
+  }
+};
 
 std::vector<OptionSet> OptionSets() {
   return {
@@ -102,7 +129,10 @@ std::vector<OptionSet> OptionSets() {
 class ModelRun {
  public:
   ModelRun(const OptionSet& set, uint64_t seed)
-      : set_(set), options_(set.options), dice_(seed), machine_(std::make_unique<Machine>(seed)) {}
+      : set_(set), options_(set.options), dice_(seed), machine_(std::make_unique<Machine>(seed)) {
+    options_.merge_operator = AppendOperator();
+    if (dice_.OneIn(2)) options_.compaction_filter = &filter_;
+  }
   ~ModelRun() { CloseAll(); }
 
   void Run(uint64_t steps) {
@@ -126,7 +156,7 @@ class ModelRun {
  private:
   struct Held {
     std::unique_ptr<Snapshot> snapshot;
-    Rows rows;
+    Model model;
   };
 
   static ReadOptions At(const Held& held) {
@@ -145,6 +175,41 @@ class ModelRun {
     Options options = Setup();
     options.mode = OpenMode::kFollow;
     return options;
+  }
+
+  int64_t NowMillis() { return set_.threads ? SystemClock()->WallMillis() : machine_->clock.WallMillis(); }
+  const Rows& RowsNow() { return model_.AdvanceTo(NowMillis()); }
+  const Rows& RowsNow(Held& held) { return held.model.AdvanceTo(NowMillis()); }
+  std::string CompareNow(Db* db, const Rows& rows, const ReadOptions& options = {}) {
+    return Compare(db, rows, options, SettleValue);
+  }
+
+  // Where the test moves the clock, values expire soon; and filtered keys are put only.
+  Changes SomeChanges(size_t count) {
+    Changes changes = RandomChanges(&dice_, count, 400, set_.value_size);
+    for (Change& change : changes) {
+      if (change.kind == ValueKind::kPutWithExpiry && !set_.threads && dice_.OneIn(2)) {
+        change.value =
+            WithExpiry(static_cast<uint64_t>(NowMillis()) + dice_.Below(5000), change.value.substr(kExpirySize));
+      } else if (change.kind == ValueKind::kMerge && IsFiltered(change.key)) {
+        change.kind = ValueKind::kPut;
+      }
+    }
+    return changes;
+  }
+  // As they are once the filter has seen them.
+  static Changes Settled(Changes changes) {
+    for (Change& change : changes) {
+      const bool expires = change.kind == ValueKind::kPutWithExpiry;
+      if (change.kind != ValueKind::kPut && !expires) continue;
+      std::string value = change.value.substr(expires ? kExpirySize : 0);
+      if (!SettleValue(change.key, &value)) {
+        change = {ValueKind::kDelete, change.key, {}};
+      } else {
+        change.value.replace(expires ? kExpirySize : 0, std::string::npos, value);
+      }
+    }
+    return changes;
   }
 
   void CollectTrace() {
@@ -180,9 +245,9 @@ class ModelRun {
     if (dice_.OneIn(60)) ReadChanges();
     const uint64_t n = dice_.Below(1000);
     if (n < 300) {
-      Write(RandomChanges(&dice_, 1, 400, set_.value_size));
+      Write(SomeChanges(1));
     } else if (n < 420) {
-      Write(RandomChanges(&dice_, 1 + dice_.Below(20), 400, set_.value_size));
+      Write(SomeChanges(1 + dice_.Below(20)));
     } else if (n < 430) {
       DeleteRange();
     } else if (n < 600) {
@@ -198,7 +263,7 @@ class ModelRun {
     } else if (n < 860) {
       Transact();
     } else if (n < 890) {
-      if (held_.size() < 6) held_.push_back({db_->GetSnapshot(), rows_});
+      if (held_.size() < 6) held_.push_back({db_->GetSnapshot(), model_});
     } else if (n < 920) {
       if (!held_.empty()) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(dice_.Below(held_.size())));
     } else if (n < 940) {
@@ -222,7 +287,7 @@ class ModelRun {
   void Write(const Changes& changes) {
     WriteBatch batch;
     AddTo(changes, &batch);
-    Apply(changes, &rows_);
+    model_.Apply(Settled(changes), NowMillis());
     if (dice_.OneIn(4)) {
       Result<SequenceNumber> sequence = db_->WriteAsync(batch, nullptr);
       if (sequence.ok()) {
@@ -244,18 +309,23 @@ class ModelRun {
   // Now, or one of the snapshots.
   const Rows& PickMoment(ReadOptions* options) {
     options->fill_cache = !dice_.OneIn(4);
-    if (held_.empty() || dice_.OneIn(2)) return rows_;
-    const Held& held = held_[dice_.Below(held_.size())];
+    return PickModel(options).AdvanceTo(NowMillis());
+  }
+  Model& PickModel(ReadOptions* options) {
+    if (held_.empty() || dice_.OneIn(2)) return model_;
+    Held& held = held_[dice_.Below(held_.size())];
     options->snapshot = held.snapshot.get();
-    return held.rows;
+    return held.model;
   }
 
   void ExpectValue(const Result<bool>& found, const PinnedValue& value, const std::string& key, const Rows& rows) {
     ASSERT_TRUE(found.ok()) << found.status().ToString();
     const auto want = rows.find(key);
-    ASSERT_EQ(*found, want != rows.end()) << Printable(key);
-    if (*found) {
-      ASSERT_EQ(value.view(), want->second) << Printable(key);
+    std::string settled = value.ToString();
+    const bool is_there = *found && SettleValue(key, &settled);
+    ASSERT_EQ(is_there, want != rows.end()) << Printable(key);
+    if (is_there) {
+      ASSERT_EQ(settled, want->second) << Printable(key);
     }
   }
 
@@ -321,7 +391,9 @@ class ModelRun {
     for (int seeks = 0; seeks < 3; ++seeks) {
       auto want = last;
       const std::string key = RandomKey(&dice_);
-      switch (dice_.Below(4)) {
+      const uint64_t how = dice_.Below(4);
+      bool backward = how == 1 || how == 3;
+      switch (how) {
         case 0:
           it.SeekToFirst();
           want = first;
@@ -347,13 +419,16 @@ class ModelRun {
         }
       }
       for (int steps = 0;; ++steps) {
+        std::string settled;
+        while (it.Valid() && !SettleValue(it.key(), &(settled = it.value()))) backward ? it.Prev() : it.Next();
         ASSERT_TRUE(it.status().ok()) << it.status().ToString();
         ASSERT_EQ(it.Valid(), want != last) << "after " << steps << " steps, bounds " << Printable(lower) << " "
                                             << Printable(upper) << ", sought " << Printable(key);
         if (!it.Valid() || steps == 30) break;
         ASSERT_EQ(Printable(it.key()), Printable(want->first)) << "after " << steps << " steps";
-        ASSERT_EQ(it.value(), want->second) << Printable(want->first);
-        if (dice_.OneIn(4) != (seeks == 1)) {
+        ASSERT_EQ(settled, want->second) << Printable(want->first);
+        backward = dice_.OneIn(4) != (seeks == 1);
+        if (backward) {
           it.Prev();
           want = want == first ? last : std::prev(want);
         } else {
@@ -367,19 +442,20 @@ class ModelRun {
   // A batch that is not committed yet is read through, then dropped or written.
   void Overlay() {
     ReadOptions options;
-    Rows rows = PickMoment(&options);
+    Model model = PickModel(&options);
     IndexedBatch batch;
     options.batch = &batch;
     Changes all;
     for (int round = 0; round < 3; ++round) {
-      const Changes changes = RandomChanges(&dice_, dice_.Below(10), 400, set_.value_size);
+      const Changes changes = SomeChanges(dice_.Below(10));
       if (dice_.OneIn(3)) {
         const IndexedBatch::Mark mark = batch.GetMark();
         AddTo(RandomChanges(&dice_, 5), &batch);
         batch.RollbackTo(mark);
       }
       AddTo(changes, &batch);
-      Apply(changes, &rows);
+      model.Apply(Settled(changes), NowMillis());
+      const Rows& rows = model.AdvanceTo(NowMillis());
       all.insert(all.end(), changes.begin(), changes.end());
       const std::string key = RandomKey(&dice_);
       PinnedValue value;
@@ -387,32 +463,33 @@ class ModelRun {
       WalkOver(rows, options, db_.get());
     }
     if (dice_.OneIn(2)) return;
-    Apply(all, &rows_);
+    model_.Apply(Settled(all), NowMillis());
     const Status s = db_->Write({}, batch.batch());
     ASSERT_TRUE(s.ok()) << s.ToString();
   }
 
   // An optimistic transaction, with foreign writes between its beginning and its commit.
   void Transact() {
-    const Rows begin = rows_;
+    const Rows begin = RowsNow();
     Transaction txn(db_.get());
-    Rows mine = rows_;
-    const Changes changes = RandomChanges(&dice_, 1 + dice_.Below(4), 400, set_.value_size);
+    Model mine = model_;
+    const Changes changes = SomeChanges(1 + dice_.Below(4));
     std::set<std::string> watched;
     for (const Change& change : changes) {
       AddTo({change}, &txn);
-      Apply({change}, &mine);
+      mine.Apply(Settled({change}), NowMillis());
       if (change.kind != ValueKind::kRangeDelete) watched.insert(change.key);
       PinnedValue value;
       const std::string key = RandomKey(&dice_);
       const bool for_update = dice_.OneIn(4);
-      ExpectValue(for_update ? txn.GetForUpdate(key, &value) : txn.Get(key, &value), value, key, mine);
+      const Result<bool> found = for_update ? txn.GetForUpdate(key, &value) : txn.Get(key, &value);
+      ExpectValue(found, value, key, mine.AdvanceTo(NowMillis()));
       if (for_update) watched.insert(key);
     }
     // Certain: a watched key was written, and it was or is there. Possible: what was written left no trace.
     bool possible = false, certain = false;
     for (uint64_t writes = dice_.Below(3); writes > 0; --writes) {
-      const Changes foreign = RandomChanges(&dice_, 1 + dice_.Below(3), 400, set_.value_size);
+      const Changes foreign = SomeChanges(1 + dice_.Below(3));
       Write(foreign);
       if (::testing::Test::HasFatalFailure()) return;
       for (const Change& change : foreign) {
@@ -420,7 +497,7 @@ class ModelRun {
           const bool range = change.kind == ValueKind::kRangeDelete;
           if (range ? change.key > key || key >= change.value : change.key != key) continue;
           possible = true;
-          certain = certain || begin.contains(key) || rows_.contains(key);
+          certain = certain || begin.contains(key) || RowsNow().contains(key);
         }
       }
       const Status flushed = dice_.OneIn(8) ? db_->Flush() : Status::Ok();
@@ -430,13 +507,13 @@ class ModelRun {
     const Status s = txn.Commit();
     ASSERT_TRUE(s.ok() || (possible && s.Is(StatusCode::kConflict))) << s.ToString();
     ASSERT_FALSE(s.ok() && certain) << "a conflict was missed";
-    if (s.ok()) Apply(changes, &rows_);
+    if (s.ok()) model_.Apply(Settled(changes), NowMillis());
   }
 
   void CheckSnapshot() {
     if (held_.empty()) return;
-    const Held& held = held_[dice_.Below(held_.size())];
-    ASSERT_EQ(Compare(db_.get(), held.rows, At(held)), "");
+    Held& held = held_[dice_.Below(held_.size())];
+    ASSERT_EQ(CompareNow(db_.get(), RowsNow(held), At(held)), "");
   }
 
   void CompactRange() {
@@ -456,16 +533,16 @@ class ModelRun {
       ASSERT_TRUE(s.ok()) << s.ToString();
     }
     if (dice_.OneIn(3)) {
-      ASSERT_EQ(Compare(follower_.get(), rows_), "") << "follower";
+      ASSERT_EQ(CompareNow(follower_.get(), RowsNow()), "") << "follower";
     } else {
-      WalkOver(rows_, {}, follower_.get());
+      WalkOver(RowsNow(), {}, follower_.get());
     }
-    for (const Held& held : follower_held_) {
+    for (Held& held : follower_held_) {
       if (dice_.OneIn(3)) {
-        ASSERT_EQ(Compare(follower_.get(), held.rows, At(held)), "") << "follower's snapshot";
+        ASSERT_EQ(CompareNow(follower_.get(), RowsNow(held), At(held)), "") << "follower's snapshot";
       }
     }
-    if (dice_.OneIn(3)) follower_held_.push_back({follower_->GetSnapshot(), rows_});
+    if (dice_.OneIn(3)) follower_held_.push_back({follower_->GetSnapshot(), model_});
     if (follower_held_.size() > 3) follower_held_.pop_front();
     if (dice_.OneIn(10)) {
       follower_held_.clear();
@@ -482,7 +559,7 @@ class ModelRun {
     {
       auto copy = Db::Open(dir, options);
       ASSERT_TRUE(copy.ok()) << copy.status().ToString();
-      ASSERT_EQ(Compare(copy->get(), rows_), "") << "checkpoint";
+      ASSERT_EQ(CompareNow(copy->get(), RowsNow()), "") << "checkpoint";
       ASSERT_EQ((*copy)->Put({}, "only here", "1").ok(), options.mode == OpenMode::kOwner);
     }
     RemoveAll(dir);
@@ -495,6 +572,7 @@ class ModelRun {
       paths.push_back("/load" + std::to_string(step_) + "." + std::to_string(file));
       auto writer = TableWriter::Create(paths.back(), Setup());
       ASSERT_TRUE(writer.ok()) << writer.status().ToString();
+      Changes changes;
       std::map<std::string, std::optional<std::string>> points;
       const uint64_t space = dice_.OneIn(2) ? 400 : 20;
       for (uint64_t i = 1 + dice_.Below(30); i > 0; --i) {
@@ -504,13 +582,13 @@ class ModelRun {
       if (dice_.OneIn(3)) {
         const std::string begin = RandomKey(&dice_), end = RandomKey(&dice_);
         ASSERT_TRUE((*writer)->DeleteRange(begin, end).ok());
-        if (begin < end) rows_.erase(rows_.lower_bound(begin), rows_.lower_bound(end));
+        changes.push_back({ValueKind::kRangeDelete, begin, end});
       }
       for (const auto& [key, value] : points) {
         ASSERT_TRUE((value ? (*writer)->Put(key, *value) : (*writer)->Delete(key)).ok());
-        rows_.erase(key);
-        if (value) rows_[key] = *value;
+        changes.push_back({value ? ValueKind::kPut : ValueKind::kDelete, key, value.value_or("")});
       }
+      model_.Apply(Settled(changes), NowMillis());
       auto facts = (*writer)->Finish();
       ASSERT_TRUE(facts.ok()) << facts.status().ToString();
     }
@@ -533,14 +611,14 @@ class ModelRun {
     options.random = &machine_->random;
     auto id = Backup::Create(db_.get(), "/backups", options);
     ASSERT_TRUE(id.ok()) << id.status().ToString();
-    backups_[*id] = rows_;
+    backups_[*id] = model_;
     auto old = std::next(backups_.begin(), static_cast<std::ptrdiff_t>(dice_.Below(backups_.size())));
     const std::string dir = "/restored" + std::to_string(step_);
     const Status s = Backup::Restore("/backups", old->first, dir, options);
     ASSERT_TRUE(s.ok()) << s.ToString();
     auto copy = Db::Open(dir, Setup());
     ASSERT_TRUE(copy.ok()) << copy.status().ToString();
-    ASSERT_EQ(Compare(copy->get(), old->second), "") << "backup " << old->first;
+    ASSERT_EQ(CompareNow(copy->get(), old->second.AdvanceTo(NowMillis())), "") << "backup " << old->first;
     ASSERT_EQ(Problems(copy->get()), "");
     copy->reset();
     RemoveAll(dir);
@@ -564,17 +642,17 @@ class ModelRun {
       Changes changes;
       while (batch.Next(&op)) changes.push_back({op.kind, std::string(op.key), std::string(op.value)});
       ASSERT_TRUE(batch.status().ok());
-      Apply(changes, &changed_rows_);
+      changed_model_.Apply(Settled(changes), NowMillis());
       changed_sequence_ = changes_->sequence();
     }
     if (changes_ != nullptr) status = changes_->status();
     if (status.ok()) {
-      ASSERT_EQ(Difference(changed_rows_, rows_), "") << "changes";
+      ASSERT_EQ(Difference(changed_model_.AdvanceTo(NowMillis()), RowsNow()), "") << "changes";
       if (hold_ != nullptr) hold_->Advance(changed_sequence_);
     } else {
       ASSERT_TRUE(status.Is(StatusCode::kOutOfRange)) << status.ToString();
       changes_.reset();
-      changed_rows_ = rows_;
+      changed_model_ = model_;
       changed_sequence_ = db_->Stats().last_sequence;
     }
     if (dice_.OneIn(4)) changes_.reset();
@@ -607,7 +685,9 @@ class ModelRun {
       auto left = machine_->disk->CrashClone(CrashPlan::KeepAll());
       CloseAll();
       CollectTrace();
+      const uint64_t passed_us = machine_->clock.MonotonicMicros();
       machine_ = std::make_unique<Machine>(dice_.random()(), std::move(left));
+      machine_->clock.AdvanceMicros(passed_us);  // the wall clock goes on
       machine_->fs.SetTracing(tracing_);
     }
     if (dice_.OneIn(3)) {  // tables written under one set of options are read under another
@@ -615,14 +695,15 @@ class ModelRun {
       options_.filter_bits_per_key = dice_.OneIn(3) ? 0 : set_.options.filter_bits_per_key;
       options_.value_log_threshold = dice_.OneIn(3) ? 0 : set_.options.value_log_threshold;
       if (set_.changes_style) options_.compaction = static_cast<CompactionStyle>(dice_.Below(3));
+      options_.compaction_filter = dice_.OneIn(2) ? &filter_ : nullptr;
     }
     Open();
   }
 
   void CheckEverything() {
-    ASSERT_EQ(Compare(db_.get(), rows_), "");
-    for (const Held& held : held_) {
-      ASSERT_EQ(Compare(db_.get(), held.rows, At(held)), "") << "snapshot";
+    ASSERT_EQ(CompareNow(db_.get(), RowsNow()), "");
+    for (Held& held : held_) {
+      ASSERT_EQ(CompareNow(db_.get(), RowsNow(held), At(held)), "") << "snapshot";
     }
     CheckFacts();
   }
@@ -645,16 +726,17 @@ class ModelRun {
 
   const OptionSet& set_;
   Options options_;
+  TestFilter filter_;
   Dice dice_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<Db> db_;
   std::unique_ptr<Db> follower_;
-  Rows rows_;
-  std::map<uint64_t, Rows> backups_;
+  Model model_;
+  std::map<uint64_t, Model> backups_;
   std::unique_ptr<ChangeIterator> changes_;
   std::unique_ptr<ChangeHold> hold_;
   SequenceNumber changed_sequence_ = 0;
-  Rows changed_rows_;  // as of changed_sequence_
+  Model changed_model_;  // as of changed_sequence_
   std::deque<Held> held_;
   std::deque<Held> follower_held_;
   uint64_t step_ = 0;

@@ -38,7 +38,7 @@ class TiersTest : public ::testing::Test {
   }
   std::vector<uint64_t> Expired(Retention retention, int64_t now_ms) const {
     std::vector<uint64_t> numbers;
-    for (const auto& table : FindExpired(*version_, retention, now_ms)) numbers.push_back(table.file->number());
+    for (const auto& table : FindRetired(*version_, retention, now_ms)) numbers.push_back(table.file->number());
     return numbers;
   }
   using Numbers = std::vector<uint64_t>;
@@ -168,8 +168,8 @@ TEST_F(TiersTest, RetentionCountsValuesThatLieApart) {
 TEST_F(TiersTest, RetentionByAge) {
   for (int64_t created : {1000, 2000, 3000}) Flush(100, "a", "z", created);
   const Retention minute{.age_max_ms = 60'000};
-  EXPECT_EQ(NextExpiry(*version_, minute), 61'000);
-  EXPECT_EQ(NextExpiry(*version_, {}), kNever);
+  EXPECT_EQ(NextRetirement(*version_, minute), 61'000);
+  EXPECT_EQ(NextRetirement(*version_, {}), kNever);
   EXPECT_EQ(Expired(minute, 60'999), Numbers{});
   EXPECT_EQ(Expired(minute, 61'000), Numbers{1});
   EXPECT_EQ(Expired(minute, 62'500), (Numbers{1, 2}));

@@ -32,6 +32,7 @@ TableFileRef File(uint64_t number, std::string smallest, std::string largest) {
   facts.range_deletes = 2;
   facts.smallest_seq = 3;
   facts.largest_seq = 9;
+  facts.expires_ms = 300;
   facts.smallest = std::move(smallest);
   facts.largest = std::move(largest);
   facts.created_ms = 1'700'000'000'000;
@@ -51,6 +52,7 @@ VersionEdit Full() {
   edit.wal_number = 5;
   edit.next_number = 300;
   edit.flushed_sequence = 7;
+  edit.merge_operator = "op";
   edit.removed.push_back({1, 12});
   edit.added.push_back({2, File(13, "a", "mz")});
   Job job;
@@ -88,6 +90,9 @@ TEST(VersionEditFormat, EveryField) {
             "ac02"  // next number
             "04"
             "07"  // flushed
+            "09"
+            "02"
+            "6f70"  // merge operator "op"
             "05"
             "01"
             "0c"  // removed: level 1, file 12
@@ -116,6 +121,7 @@ TEST(VersionEditFormat, EveryField) {
             "41"  // not exclusive, created, filter size
             "03"
             "0eac02"  // 300 bytes of value-log file 14
+            "ac02"    // expires
             "07"
             "09"
             "01"
@@ -146,7 +152,8 @@ TEST(VersionEditFormat, ComesBackAsItWas) {
   EXPECT_EQ(edit->added[0].file->facts().largest, "mz");
   Result<VersionEdit> empty = Decode({});
   ASSERT_TRUE(empty.ok());
-  EXPECT_FALSE(empty->names_format || empty->wal_number || empty->next_number || empty->flushed_sequence);
+  EXPECT_FALSE(empty->names_format || empty->wal_number || empty->next_number || empty->flushed_sequence ||
+               empty->merge_operator);
 }
 
 // Cut anywhere but between two fields, it is corruption, named with its source.
@@ -162,7 +169,7 @@ TEST(VersionEditFormat, CutAnywhere) {
     EXPECT_TRUE(edit.status().Is(StatusCode::kCorruption)) << edit.status().ToString();
     EXPECT_TRUE(edit.status().message().starts_with("M: edit: malformed")) << edit.status().message();
   }
-  EXPECT_EQ(whole, 8);  // after 0 to 7 fields
+  EXPECT_EQ(whole, 9);  // after 0 to 8 fields
 }
 
 TEST(VersionEditFormat, WhatANewerVarveWrote) {
@@ -196,6 +203,8 @@ TEST(VersionEditFormat, ValuesOutOfRange) {
   EXPECT_TRUE(with_job(4, 7).Is(StatusCode::kCorruption));      // to level 7
   EXPECT_TRUE(with_job(23, 0x7f).Is(StatusCode::kCorruption));  // 127 inputs in 8 bytes
   EXPECT_TRUE(with_job(3, 0).ok());                             // from memory
+  // A merge operator without a name.
+  EXPECT_TRUE(Decode(std::string_view("\x09\x00", 2)).status().Is(StatusCode::kCorruption));
   // A flushed sequence of more than 56 bits.
   EXPECT_TRUE(Decode(std::string_view("\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11))
                   .status()
