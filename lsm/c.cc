@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "lsm/compaction_filter.h"
 #include "lsm/db.h"
+#include "lsm/merge_operator.h"
 #include "lsm/option_names.h"
 #include "lsm/stats_text.h"
 #include "lsm/transaction.h"
@@ -30,6 +32,9 @@ struct varve_db {
 };
 struct varve_options {
   varve::lsm::Options options;
+  // What the two members of `options` point to, if it is the caller's code.
+  std::shared_ptr<const varve::lsm::MergeOperator> merge_operator;
+  std::shared_ptr<varve::lsm::CompactionFilter> compaction_filter;
 };
 struct varve_snapshot {
   std::shared_ptr<Db> db;  // first: goes last, here and below
@@ -59,8 +64,96 @@ struct varve_value {
   std::shared_ptr<Db> db;  // what the value may point into
   PinnedValue value;
 };
+struct varve_output {
+  std::string* bytes;
+  bool failed = false;  // for lack of memory
+};
 
 namespace {
+
+// A pointer that is not NULL, for no bytes neither.
+const char* DataOf(std::string_view bytes) {
+  return bytes.empty() ? "" : bytes.data();
+}
+
+// What callbacks are given besides: the caller's until it is let go of.
+class CallerState {
+ public:
+  CallerState(void* state, void (*destroy)(void*)) : state_(state), destroy_(destroy) {}
+  CallerState(const CallerState&) = delete;
+  CallerState& operator=(const CallerState&) = delete;
+  ~CallerState() {
+    if (destroy_ != nullptr) destroy_(state_);
+  }
+  void* get() const { return state_; }
+
+ private:
+  void* const state_;
+  void (*const destroy_)(void*);
+};
+
+class CallerMergeOperator final : public varve::lsm::MergeOperator {
+ public:
+  CallerMergeOperator(std::string name, void* state, void (*destroy)(void*), varve_merge_function merge,
+                      varve_combine_function combine)
+      : name_(std::move(name)), state_(state, destroy), merge_(merge), combine_(combine) {}
+
+  std::string_view name() const override { return name_; }
+  bool Merge(std::string_view key, const std::string_view* base, std::span<const std::string_view> operands,
+             std::string* result) const override {
+    const Arrays arrays(operands);
+    varve_output output{result};
+    const int merged =
+        merge_(state_.get(), DataOf(key), key.size(), base != nullptr ? DataOf(*base) : nullptr,
+               base != nullptr ? base->size() : 0, operands.size(), arrays.data.data(), arrays.sizes.data(), &output);
+    return merged != 0 && !output.failed;
+  }
+  bool Combine(std::string_view key, std::span<const std::string_view> operands, std::string* result) const override {
+    if (combine_ == nullptr) return false;
+    const Arrays arrays(operands);
+    varve_output output{result};
+    const int combined = combine_(state_.get(), DataOf(key), key.size(), operands.size(), arrays.data.data(),
+                                  arrays.sizes.data(), &output);
+    return combined != 0 && !output.failed;
+  }
+
+ private:
+  struct Arrays {
+    explicit Arrays(std::span<const std::string_view> pieces) {
+      for (std::string_view piece : pieces) {
+        data.push_back(DataOf(piece));
+        sizes.push_back(piece.size());
+      }
+    }
+    std::vector<const char*> data;
+    std::vector<size_t> sizes;
+  };
+
+  const std::string name_;
+  const CallerState state_;
+  const varve_merge_function merge_;
+  const varve_combine_function combine_;
+};
+
+class CallerFilter final : public varve::lsm::CompactionFilter {
+ public:
+  CallerFilter(void* state, void (*destroy)(void*), varve_filter_function filter)
+      : state_(state, destroy), filter_(filter) {}
+
+  Decision Filter(int level, std::string_view key, std::string_view value, std::string* new_value) override {
+    varve_output output{new_value};
+    switch (filter_(state_.get(), level, DataOf(key), key.size(), DataOf(value), value.size(), &output)) {
+      case VARVE_FILTER_KEEP: break;
+      case VARVE_FILTER_DROP: return Decision::kDrop;
+      case VARVE_FILTER_CHANGE: return output.failed ? Decision::kKeep : Decision::kChange;
+    }
+    return Decision::kKeep;
+  }
+
+ private:
+  const CallerState state_;
+  const varve_filter_function filter_;
+};
 
 // No default: a new code of the engine does not build until C has a name for it.
 varve_code CodeOf(StatusCode code) {
@@ -313,7 +406,10 @@ varve_code varve_options_set(varve_options* options, const char* name, const cha
     if (options == nullptr) return IsNull("options");
     if (name == nullptr) return IsNull("the option's name");
     if (value == nullptr) return IsNull("the option's value");
-    return varve::lsm::SetOption(name, value, &options->options);
+    VARVE_TRY(varve::lsm::SetOption(name, value, &options->options));
+    // A built-in merge operator may have taken the place of the caller's.
+    if (options->options.merge_operator != options->merge_operator.get()) options->merge_operator.reset();
+    return Status::Ok();
   });
 }
 
@@ -379,10 +475,15 @@ varve_code varve_open(const varve_options* options, const char* dir, varve_db** 
     if (db == nullptr) return IsNull("db");
     *db = nullptr;
     if (dir == nullptr) return IsNull("dir");
+    const varve_options defaults;
+    const varve_options& chosen = options == nullptr ? defaults : *options;
     auto handle = std::make_unique<varve_db>();
-    auto opened = Db::Open(dir, options == nullptr ? varve::lsm::Options() : options->options);
+    auto opened = Db::Open(dir, chosen.options);
     if (!opened.ok()) return opened.status();
-    handle->db = std::move(opened).value();
+    // The caller's code stays until the database is gone.
+    handle->db.reset(std::move(opened).value().release(),
+                     [merge_operator = chosen.merge_operator,
+                      compaction_filter = chosen.compaction_filter](Db* engine) { delete engine; });
     *db = handle.release();
     return Status::Ok();
   });
@@ -751,6 +852,86 @@ uint64_t varve_approximate_size(varve_db* db, const char* begin, size_t begin_si
 
 varve_code varve_catch_up(varve_db* db, char** error) {
   return WithDb(db, error, [](Db& engine) { return engine.CatchUp(); });
+}
+
+varve_code varve_put_with_expiry(varve_db* db, const varve_write_options* options, const char* key, size_t key_size,
+                                 const char* value, size_t value_size, uint64_t expire_at_ms, char** error) {
+  return WithDb(db, error, [&](Db& engine) -> Status {
+    std::string_view k, v;
+    VARVE_TRY(Take(key, key_size, "key", &k));
+    VARVE_TRY(Take(value, value_size, "value", &v));
+    return engine.PutWithExpiry(Writing(options), k, v, expire_at_ms);
+  });
+}
+
+varve_code varve_batch_put_with_expiry(varve_batch* batch, const char* key, size_t key_size, const char* value,
+                                       size_t value_size, uint64_t expire_at_ms, char** error) {
+  return AddTo(batch, key, key_size, value, value_size, "value", error,
+               [&](auto& to, std::string_view k, std::string_view v) { to.PutWithExpiry(k, v, expire_at_ms); });
+}
+
+varve_code varve_transaction_put_with_expiry(varve_transaction* txn, const char* key, size_t key_size,
+                                             const char* value, size_t value_size, uint64_t expire_at_ms,
+                                             char** error) {
+  return AddTo(txn, key, key_size, value, value_size, error,
+               [&](auto& to, std::string_view k, std::string_view v) { to.PutWithExpiry(k, v, expire_at_ms); });
+}
+
+varve_code varve_merge(varve_db* db, const varve_write_options* options, const char* key, size_t key_size,
+                       const char* operand, size_t operand_size, char** error) {
+  return WithDb(db, error, [&](Db& engine) -> Status {
+    std::string_view k, o;
+    VARVE_TRY(Take(key, key_size, "key", &k));
+    VARVE_TRY(Take(operand, operand_size, "operand", &o));
+    return engine.Merge(Writing(options), k, o);
+  });
+}
+
+varve_code varve_batch_merge(varve_batch* batch, const char* key, size_t key_size, const char* operand,
+                             size_t operand_size, char** error) {
+  return AddTo(batch, key, key_size, operand, operand_size, "operand", error,
+               [](auto& to, std::string_view k, std::string_view o) { to.Merge(k, o); });
+}
+
+varve_code varve_transaction_merge(varve_transaction* txn, const char* key, size_t key_size, const char* operand,
+                                   size_t operand_size, char** error) {
+  return AddTo(txn, key, key_size, operand, operand_size, error,
+               [](auto& to, std::string_view k, std::string_view o) { to.Merge(k, o); });
+}
+
+void varve_output_append(varve_output* output, const char* data, size_t size) {
+  if (output == nullptr || size == 0) return;
+  const varve_code appended = Guarded(nullptr, [&] {
+    output->bytes->append(data, size);
+    return Status::Ok();
+  });
+  if (appended != VARVE_OK) output->failed = true;
+}
+
+varve_code varve_options_set_merge_operator(varve_options* options, const char* name, void* state,
+                                            void (*destroy)(void* state), varve_merge_function merge,
+                                            varve_combine_function combine, char** error) {
+  return Guarded(error, [&]() -> Status {
+    if (options == nullptr) return IsNull("options");
+    if (name == nullptr) return IsNull("the operator's name");
+    if (merge == nullptr) return IsNull("merge");
+    auto made = std::make_shared<CallerMergeOperator>(name, state, destroy, merge, combine);
+    options->options.merge_operator = made.get();
+    options->merge_operator = std::move(made);
+    return Status::Ok();
+  });
+}
+
+varve_code varve_options_set_compaction_filter(varve_options* options, void* state, void (*destroy)(void* state),
+                                               varve_filter_function filter, char** error) {
+  return Guarded(error, [&]() -> Status {
+    if (options == nullptr) return IsNull("options");
+    std::shared_ptr<CallerFilter> made;
+    if (filter != nullptr) made = std::make_shared<CallerFilter>(state, destroy, filter);
+    options->options.compaction_filter = made.get();
+    options->compaction_filter = std::move(made);
+    return Status::Ok();
+  });
 }
 
 }  // extern "C"

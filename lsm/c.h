@@ -44,6 +44,7 @@ typedef struct varve_iterator varve_iterator;
 typedef struct varve_snapshot varve_snapshot;
 typedef struct varve_value varve_value;
 typedef struct varve_transaction varve_transaction;
+typedef struct varve_output varve_output;
 
 /* See lsm/status.h for what each one means. */
 typedef enum varve_code {
@@ -224,6 +225,67 @@ VARVE_API uint64_t varve_approximate_size(varve_db* db, const char* begin, size_
                                           size_t end_size);
 /* Opened with mode "follow": moves the view to what the owner has written by now. */
 VARVE_API varve_code varve_catch_up(varve_db* db, char** error);
+
+/* ---- Values that expire. ------------------------------------------------------------------------------------------ */
+
+/* A put that reads no longer see from `expire_at_ms` on: milliseconds since 1970. */
+VARVE_API varve_code varve_put_with_expiry(varve_db* db, const varve_write_options* options, const char* key,
+                                           size_t key_size, const char* value, size_t value_size, uint64_t expire_at_ms,
+                                           char** error);
+VARVE_API varve_code varve_batch_put_with_expiry(varve_batch* batch, const char* key, size_t key_size,
+                                                 const char* value, size_t value_size, uint64_t expire_at_ms,
+                                                 char** error);
+VARVE_API varve_code varve_transaction_put_with_expiry(varve_transaction* txn, const char* key, size_t key_size,
+                                                       const char* value, size_t value_size, uint64_t expire_at_ms,
+                                                       char** error);
+
+/* ---- Merges: operands that the database's merge operator lays on a value, see lsm/merge_operator.h. --------------- */
+
+/* The option merge_operator chooses a built-in operator: "varve.counter" (int64 of eight bytes, little-endian) or
+ * "varve.append". Without an operator these give VARVE_INVALID_ARGUMENT, the last two once they are written. */
+VARVE_API varve_code varve_merge(varve_db* db, const varve_write_options* options, const char* key, size_t key_size,
+                                 const char* operand, size_t operand_size, char** error);
+VARVE_API varve_code varve_batch_merge(varve_batch* batch, const char* key, size_t key_size, const char* operand,
+                                       size_t operand_size, char** error);
+VARVE_API varve_code varve_transaction_merge(varve_transaction* txn, const char* key, size_t key_size,
+                                             const char* operand, size_t operand_size, char** error);
+
+/* Where a callback leaves bytes: it may append any number of times while it runs. Empty on call. */
+VARVE_API void varve_output_append(varve_output* output, const char* data, size_t size);
+
+/* What `count` operands, oldest first and at least one, make of `base`; NULL: the key holds nothing (an empty value is
+ * not NULL). 0: these bytes cannot be merged; then reads of the key give VARVE_CORRUPTION. Else 1. */
+typedef int (*varve_merge_function)(void* state, const char* key, size_t key_size, const char* base, size_t base_size,
+                                    size_t count, const char* const* operands, const size_t* operand_sizes,
+                                    varve_output* result);
+/* One operand that does what `count` operands, oldest first and at least two, do one after the other. 0: there is none. */
+typedef int (*varve_combine_function)(void* state, const char* key, size_t key_size, size_t count,
+                                      const char* const* operands, const size_t* operand_sizes, varve_output* result);
+/* An operator of the caller's. `name` is copied and recorded in databases, which are opened with no other one. `combine`
+ * may be NULL: the operator is not associative. The callbacks run in many threads at one time, must not call the database
+ * and must not end by longjmp or an exception. `destroy` (NULL: nothing is to be done) is called once with `state` when
+ * the options have another operator or are gone, and so are all databases opened with this one; when the call itself
+ * fails, `state` stays the caller's. */
+VARVE_API varve_code varve_options_set_merge_operator(varve_options* options, const char* name, void* state,
+                                                      void (*destroy)(void* state), varve_merge_function merge,
+                                                      varve_combine_function combine, char** error);
+
+/* ---- Compaction filters: what compactions drop or change, see lsm/compaction_filter.h. ---------------------------- */
+
+typedef enum varve_filter_decision {
+  VARVE_FILTER_KEEP = 0,
+  VARVE_FILTER_DROP = 1,  /* as if the key had been deleted */
+  VARVE_FILTER_CHANGE = 2 /* to what was appended to `new_value` */
+} varve_filter_decision;
+
+/* `level` is the one written to. */
+typedef varve_filter_decision (*varve_filter_function)(void* state, int level, const char* key, size_t key_size,
+                                                       const char* value, size_t value_size, varve_output* new_value);
+/* `state`, `destroy` and what the callback must not do are as for a merge operator. `filter` NULL: none, and `state` is
+ * not kept. */
+VARVE_API varve_code varve_options_set_compaction_filter(varve_options* options, void* state,
+                                                         void (*destroy)(void* state), varve_filter_function filter,
+                                                         char** error);
 
 #ifdef __cplusplus
 }

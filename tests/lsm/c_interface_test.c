@@ -298,6 +298,161 @@ static void test_transactions(void) {
   varve_transaction_destroy(NULL);
 }
 
+/* Values that expire: in 1970 or never, so that no clock matters. */
+static void test_expiry(void) {
+  varve_db* db = open_db("expiry");
+  varve_batch* batch = varve_batch_create();
+  varve_transaction* txn = varve_transaction_create(db);
+  put(db, "a", "old");
+  OK(varve_put_with_expiry(db, NULL, "a", 1, "gone", 4, 1, &error));
+  OK(varve_put_with_expiry(db, NULL, "b", 1, "stays", 5, UINT64_MAX, &error));
+  OK(varve_batch_put_with_expiry(batch, "c", 1, "gone", 4, 1, &error));
+  OK(varve_batch_put_with_expiry(batch, "d", 1, NULL, 0, UINT64_MAX, &error));
+  OK(varve_write(db, NULL, batch, &error));
+  OK(varve_transaction_put_with_expiry(txn, "e", 1, "gone", 4, 1, &error));
+  OK(varve_transaction_put_with_expiry(txn, "f", 1, "stays", 5, UINT64_MAX, &error));
+  OK(varve_transaction_commit(txn, NULL, &error));
+  CHECK(strcmp(get(db, NULL, "a"), "-") == 0 && strcmp(get(db, NULL, "b"), "stays") == 0);
+  CHECK(strcmp(get(db, NULL, "c"), "-") == 0 && strcmp(get(db, NULL, "d"), "") == 0);
+  CHECK(strcmp(get(db, NULL, "e"), "-") == 0 && strcmp(get(db, NULL, "f"), "stays") == 0);
+  FAILS(varve_put_with_expiry(db, NULL, "k", 1, NULL, 1, 1, &error), VARVE_INVALID_ARGUMENT, "value is NULL");
+  FAILS(varve_batch_put_with_expiry(NULL, "k", 1, "v", 1, 1, &error), VARVE_INVALID_ARGUMENT, "batch is NULL");
+  FAILS(varve_transaction_put_with_expiry(NULL, "k", 1, "v", 1, 1, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  varve_transaction_destroy(txn);
+  varve_batch_destroy(batch);
+  OK(varve_close(db, &error));
+}
+
+/* An operator of ours: keeps operands behind the separator that is its state; one that begins with '!' it refuses. */
+static int join(void* state, const char* key, size_t key_size, const char* base, size_t base_size, size_t count,
+                const char* const* operands, const size_t* operand_sizes, varve_output* result) {
+  size_t i;
+  (void)key, (void)key_size;
+  varve_output_append(result, base == NULL ? "nothing" : base, base == NULL ? 7 : base_size);
+  for (i = 0; i < count; ++i) {
+    if (operand_sizes[i] > 0 && operands[i][0] == '!') return 0;
+    varve_output_append(result, (const char*)state, 1);
+    varve_output_append(result, operands[i], operand_sizes[i]);
+  }
+  return 1;
+}
+
+static int join_operands(void* state, const char* key, size_t key_size, size_t count, const char* const* operands,
+                         const size_t* operand_sizes, varve_output* result) {
+  size_t i;
+  (void)key, (void)key_size;
+  for (i = 0; i < count; ++i) {
+    if (operand_sizes[i] > 0 && operands[i][0] == '!') return 0;
+    if (i > 0) varve_output_append(result, (const char*)state, 1);
+    varve_output_append(result, operands[i], operand_sizes[i]);
+  }
+  return 1;
+}
+
+static varve_filter_decision shorten(void* state, int level, const char* key, size_t key_size, const char* value,
+                                     size_t value_size, varve_output* new_value) {
+  (void)state, (void)level, (void)value;
+  if (key_size == 4 && memcmp(key, "drop", 4) == 0) return VARVE_FILTER_DROP;
+  if (value_size <= 3) return VARVE_FILTER_KEEP;
+  varve_output_append(new_value, value, 3);
+  return VARVE_FILTER_CHANGE;
+}
+
+static int destroyed = 0;
+static void count_destroyed(void* state) {
+  (void)state;
+  ++destroyed;
+}
+
+static void test_merges(void) {
+  static char comma[] = ",";
+  varve_options* options = varve_options_create();
+  varve_db* db = open_db("merges");
+  varve_batch* batch = varve_batch_create();
+  varve_transaction* txn;
+  char* text = NULL;
+  char* value = NULL;
+  size_t size = 0;
+  FAILS(varve_merge(db, NULL, "k", 1, "1", 1, &error), VARVE_INVALID_ARGUMENT, "a merge needs an operator");
+  OK(varve_batch_merge(batch, "k", 1, "1", 1, &error));
+  FAILS(varve_write(db, NULL, batch, &error), VARVE_INVALID_ARGUMENT, "a merge needs an operator");
+  OK(varve_close(db, &error));
+
+  /* Built in, chosen by name. */
+  OK(varve_options_get(options, "merge_operator", &text, &error));
+  CHECK(text != NULL && strcmp(text, "none") == 0);
+  varve_free(text);
+  FAILS(varve_options_set(options, "merge_operator", "add", &error), VARVE_INVALID_ARGUMENT, "varve.counter or varve.append");
+  OK(varve_options_set(options, "merge_operator", "varve.counter", &error));
+  OK(varve_open(options, path("counters"), &db, &error));
+  OK(varve_merge(db, NULL, "n", 1, "\x02\0\0\0\0\0\0\0", 8, &error));
+  OK(varve_merge(db, NULL, "n", 1, "\x03\0\0\0\0\0\0\0", 8, &error));
+  OK(varve_get(db, NULL, "n", 1, &value, &size, &error));
+  CHECK(value != NULL && size == 8 && memcmp(value, "\x05\0\0\0\0\0\0\0", 8) == 0);
+  varve_free(value);
+  OK(varve_close(db, &error));
+
+  /* Ours. */
+  OK(varve_options_set_merge_operator(options, "test.join", comma, count_destroyed, join, NULL, &error));
+  OK(varve_options_set_merge_operator(options, "test.join", comma, count_destroyed, join, join_operands, &error));
+  CHECK(destroyed == 1); /* the first, which nothing used */
+  OK(varve_options_get(options, "merge_operator", &text, &error));
+  CHECK(text != NULL && strcmp(text, "test.join") == 0);
+  varve_free(text);
+  FAILS(varve_open(options, path("counters"), &db, &error), VARVE_INVALID_ARGUMENT, "merge operator 'varve.counter'");
+  OK(varve_open(options, path("merges"), &db, &error));
+  OK(varve_options_set(options, "merge_operator", "none", &error));
+  varve_options_destroy(options);
+  CHECK(destroyed == 1); /* the database has it still */
+  put(db, "k", "0");
+  OK(varve_write(db, NULL, batch, &error));
+  OK(varve_merge(db, NULL, "new", 3, "1", 1, &error));
+  OK(varve_merge(db, NULL, "new", 3, NULL, 0, &error));
+  txn = varve_transaction_create(db);
+  OK(varve_transaction_merge(txn, "k", 1, "2", 1, &error));
+  OK(varve_transaction_get(txn, "k", 1, &value, &size, &error));
+  CHECK(value != NULL && strcmp(value, "0,1,2") == 0);
+  varve_free(value);
+  OK(varve_transaction_commit(txn, NULL, &error));
+  varve_transaction_destroy(txn);
+  OK(varve_flush(db, &error));
+  CHECK(strcmp(get(db, NULL, "k"), "0,1,2") == 0 && strcmp(get(db, NULL, "new"), "nothing,1,") == 0);
+  OK(varve_merge(db, NULL, "new", 3, "!", 1, &error));
+  FAILS(varve_get(db, NULL, "new", 3, &value, &size, &error), VARVE_CORRUPTION, "merge operator 'test.join' cannot");
+  OK(varve_compact_range(db, NULL, 0, NULL, 0, &error));
+  FAILS(varve_get(db, NULL, "new", 3, &value, &size, &error), VARVE_CORRUPTION, "merge operator 'test.join' cannot");
+  CHECK(strcmp(get(db, NULL, "k"), "0,1,2") == 0);
+  OK(varve_close(db, &error));
+  CHECK(destroyed == 2);
+  FAILS(varve_merge(NULL, NULL, "k", 1, "1", 1, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_batch_merge(batch, NULL, 1, "1", 1, &error), VARVE_INVALID_ARGUMENT, "key is NULL");
+  FAILS(varve_transaction_merge(NULL, "k", 1, "1", 1, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_options_set_merge_operator(NULL, "x", NULL, NULL, join, NULL, &error), VARVE_INVALID_ARGUMENT, "options");
+  varve_output_append(NULL, "x", 1);
+  varve_batch_destroy(batch);
+}
+
+static void test_filter(void) {
+  varve_options* options = varve_options_create();
+  varve_db* db = NULL;
+  destroyed = 0;
+  FAILS(varve_options_set_merge_operator(options, NULL, NULL, NULL, join, NULL, &error), VARVE_INVALID_ARGUMENT, "name");
+  FAILS(varve_options_set_merge_operator(options, "x", NULL, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "merge");
+  FAILS(varve_options_set_compaction_filter(NULL, NULL, NULL, shorten, &error), VARVE_INVALID_ARGUMENT, "options");
+  OK(varve_options_set_compaction_filter(options, NULL, count_destroyed, shorten, &error));
+  OK(varve_open(options, path("filter"), &db, &error));
+  OK(varve_options_set_compaction_filter(options, NULL, NULL, NULL, &error));
+  put(db, "drop", "1");
+  put(db, "long", "12345");
+  put(db, "short", "12");
+  OK(varve_compact_range(db, NULL, 0, NULL, 0, &error));
+  CHECK(strcmp(get(db, NULL, "drop"), "-") == 0 && strcmp(get(db, NULL, "long"), "123") == 0);
+  CHECK(strcmp(get(db, NULL, "short"), "12") == 0 && destroyed == 0);
+  OK(varve_close(db, &error));
+  CHECK(destroyed == 1);
+  varve_options_destroy(options);
+}
+
 static void test_house(void) {
   varve_options* options = varve_options_create();
   varve_db* db = open_db("house");
@@ -454,6 +609,9 @@ int main(void) {
   test_batches();
   test_reading();
   test_transactions();
+  test_expiry();
+  test_merges();
+  test_filter();
   test_house();
   test_damage();
   test_damaged_value();
