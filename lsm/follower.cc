@@ -128,6 +128,13 @@ Status Follower::ReadLogLocked() {
   auto listing = ListDirectory(env_.file_system, dir_);
   if (!listing.ok()) return listing.status();
   segments_.erase(segments_.begin(), segments_.lower_bound(state.wal_number));
+  // A segment that the owner recovered as several memtables may be in tables in part: it is read anew, without that part.
+  // Seen twice, a merge would count twice.
+  const bool any_flushed = std::any_of(segments_.begin(), segments_.end(), [&](const auto& entry) {
+    const MemTable& table = *entry.second.table;
+    return !table.empty() && table.smallest_sequence() <= state.flushed_sequence;
+  });
+  if (any_flushed) segments_.clear();
   // Segments that were flushed and removed before they were read to their end: their rest is in tables now.
   if (segments_.empty() || next_sequence_ <= state.flushed_sequence) next_sequence_ = state.flushed_sequence + 1;
   for (uint64_t number : listing->wals) {

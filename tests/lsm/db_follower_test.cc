@@ -94,6 +94,21 @@ TEST_F(DbFollowerTest, AcrossRestartsOfTheOwner) {
   }
 }
 
+// The owner recovers the segment as many memtables and flushes one after the other. What is in tables already must not
+// be seen in the log as well: merges would count twice.
+TEST_F(DbFollowerTest, ASegmentInTablesInPart) {
+  owner_.reset();
+  options_.memtable_size = 1024 * 1024;
+  OpenOwner();
+  for (int i = 0; i < 60; ++i) Write(20);
+  ExpectCaughtUp("one memtable");
+  owner_.reset();
+  options_.memtable_size = 16 * 1024;
+  OpenOwner();
+  ExpectCaughtUp("recovered");
+  while (machine_.executor.RunOne()) ExpectCaughtUp("flushing");
+}
+
 TEST_F(DbFollowerTest, SnapshotsAndIteratorsStayAsTheyWere) {
   Write(50);
   ExpectCaughtUp("first");
