@@ -214,8 +214,8 @@ VARVE_API varve_code varve_compact_range(varve_db* db, const char* begin, size_t
 VARVE_API varve_code varve_wait_for_background_work(varve_db* db, char** error);
 /* A second database in `dir`, which must not exist, by hard links. */
 VARVE_API varve_code varve_checkpoint(varve_db* db, const char* dir, char** error);
-/* Reads and checks every block of every table. *report is JSON: tables, blocks, entries, problems. VARVE_CORRUPTION when
- * there is a problem; *error is then the first one. `report` may be NULL. */
+/* Reads and checks every block of every table. *report is JSON: tables, blocks, entries, values, problems.
+ * VARVE_CORRUPTION when there is a problem; *error is then the first one. `report` may be NULL. */
 VARVE_API varve_code varve_verify(varve_db* db, char** report, char** error);
 /* Counters and levels; lines "name value", or one JSON object. */
 VARVE_API varve_code varve_stats_text(varve_db* db, char** text, char** error);

@@ -477,7 +477,7 @@ static void test_house(void) {
   CHECK(text != NULL && strstr(text, "\"last_sequence\":1000,") != NULL);
   varve_free(text);
   OK(varve_verify(db, &text, &error));
-  CHECK(text != NULL && strstr(text, "\"entries\":1000,\"problems\":[]") != NULL);
+  CHECK(text != NULL && strstr(text, "\"entries\":1000,\"values\":0,\"problems\":[]") != NULL);
   varve_free(text);
   OK(varve_verify(db, NULL, &error));
   OK(varve_checkpoint(db, path("copy"), &error));
