@@ -103,7 +103,7 @@ class LevelContender {
   };
 
   // Neither a flush nor a wait in its interface. The memtable is flushed by the next open.
-  void Settle() { WaitUntilIdle(); }
+  uint64_t Settle() { return WaitUntilIdle(); }
 
  private:
   static leveldb::Slice Slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }

@@ -90,9 +90,10 @@ class VarveContender {
     lsm::Iterator it_;
   };
 
-  void Settle() {
+  uint64_t Settle() {
     Check(db_->Flush());
     Check(db_->WaitForBackgroundWork());
+    return NowNanos();
   }
 
  private:

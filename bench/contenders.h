@@ -9,7 +9,7 @@
 //   Batch: PutMany(count, entries)      one batch, used again and again
 //   Reader: Get -> found, MultiGet -> how many were found
 //   Cursor: First, Last, Seek, Valid, Next, Prev, key, value
-//   Settle()                            memtable flushed where the engine offers it, no background work left
+//   Settle() -> NowNanos() of its end   memtable flushed where the engine offers it, no background work left
 //   Describe(Setup)                     the settings, for the reader of the numbers
 #pragma once
 
@@ -35,7 +35,8 @@ struct Setup {
 
 inline constexpr int kFilterBitsPerKey = 10;
 
-// Waits until this process has done nothing for a while: for engines that do not tell when their compactions are done.
-void WaitUntilIdle();
+// Waits until this process has done nothing for a while, for engines that do not tell when their compactions are done;
+// when that while began, as NowNanos() tells it.
+uint64_t WaitUntilIdle();
 
 }  // namespace varve::bench

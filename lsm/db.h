@@ -163,8 +163,9 @@ class Db {
   virtual Status WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch,
                                   std::span<const std::string_view> keys, SequenceNumber since) = 0;
   // For event loops: the batch is logged and visible on return, and this call never waits for a sync, a flush or a
-  // compaction. Gives kBusy, with nothing written, where Write would have to wait. When `on_durable` is set it is
-  // called once after the log is synced past this write. Returns the sequence of the last operation.
+  // compaction, except behind an Ingest that waits for one. Gives kBusy, with nothing written, where Write would have to
+  // wait. When `on_durable` is set it is called once after the log is synced past this write. Returns the sequence of
+  // the last operation.
   virtual Result<SequenceNumber> WriteAsync(WriteBatch& batch, DurableCallback on_durable) = 0;
   virtual WritePressure Pressure() const = 0;
   // Makes every write acknowledged so far durable.

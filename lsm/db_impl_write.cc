@@ -50,13 +50,11 @@ Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, 
                                 SequenceNumber since) {
   VARVE_TRY(CheckWritable());
   VARVE_TRY(CheckBatch(batch));
-  if (!batch.empty()) {
-    // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
-    Writer writer(&batch);
-    writer.unchanged_keys = keys;
-    VARVE_TRY(CheckUnchanged(keys, since, &writer.unchanged_since));
-    VARVE_TRY(Commit(&writer, /*may_wait=*/true));
-  }
+  // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
+  Writer writer(&batch);
+  writer.unchanged_keys = keys;
+  VARVE_TRY(CheckUnchanged(keys, since, &writer.unchanged_since));
+  if (!batch.empty()) VARVE_TRY(Commit(&writer, /*may_wait=*/true));
   if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
   return Status::Ok();
 }

@@ -130,7 +130,8 @@ Handle OpenVarve(const std::string& dir, const Settings& settings) {
 void SettleVarve(const std::string& dir, const Settings&) {
   auto db = lsm::Db::Open(dir + "/varve", {});
   if (!db.ok()) Fatal(db.status().ToString());
-  if (lsm::Status status = (*db)->CompactRange({}, {}); !status.ok()) Fatal(status.ToString());
+  if (lsm::Status status = (*db)->Flush(); !status.ok()) Fatal(status.ToString());
+  if (lsm::Status status = (*db)->WaitForBackgroundWork(); !status.ok()) Fatal(status.ToString());
 }
 
 Handle OpenNative(const std::string& dir, const Settings& settings) {

@@ -1,6 +1,7 @@
 // tests/lsm/transaction_test.cc - optimistic transactions: what they see, and which of two wins.
 #include "lsm/transaction.h"
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -195,6 +196,16 @@ TEST_F(TransactionTest, WhatFailsOtherwiseKeepsTheTransaction) {
   ASSERT_TRUE(txn.RollbackToSavepoint().ok());
   txn.Put("k", "v");
   EXPECT_TRUE(txn.Commit().ok());
+}
+
+TEST_F(TransactionTest, ABatchThatWritesNothingIsCheckedToo) {
+  Put("k", "v");
+  const auto snapshot = db_->GetSnapshot();
+  const std::array<std::string_view, 1> keys = {"k"};
+  WriteBatch nothing;
+  EXPECT_TRUE(db_->WriteIfUnchanged({}, nothing, keys, snapshot->sequence()).ok());
+  Put("k", "theirs");
+  EXPECT_TRUE(Conflicts(db_->WriteIfUnchanged({}, nothing, keys, snapshot->sequence())));
 }
 
 TEST_F(TransactionTest, AReadOnlyDatabaseRefuses) {
