@@ -9,7 +9,8 @@ namespace varve::lsm {
 
 namespace {
 
-bool Covered(const std::shared_ptr<const RangeTombstones>& tombstones, std::string_view key, SequenceNumber since) {
+template <typename Tombstones>
+bool Covered(const std::shared_ptr<const Tombstones>& tombstones, std::string_view key, SequenceNumber since) {
   return tombstones != nullptr && tombstones->CoveringSequence(key, kSequenceMax) > since;
 }
 

@@ -92,7 +92,8 @@ class PointRead {
   }
 
  private:
-  void Cover(const RangeTombstones& tombstones) {
+  template <typename Tombstones>
+  void Cover(const Tombstones& tombstones) {
     covered_ = std::max(covered_, tombstones.CoveringSequence(key_, snapshot_));
   }
   // The version that ends the search, with its bytes in value_.
@@ -267,16 +268,22 @@ class MultiRead {
 };
 
 // The newest tombstone <= `limit` over each part of the bounds: all that an iterator of one snapshot needs.
-void CollectVisible(const std::shared_ptr<const RangeTombstones>& tombstones, const ReadOptions& options,
-                    SequenceNumber limit, SequenceNumber added, std::vector<RangeTombstone>* out) {
-  if (tombstones == nullptr) return;
-  const auto& fragments = tombstones->fragments();
-  for (size_t i = tombstones->FragmentAfter(options.lower_bound); i < fragments.size(); ++i) {
+void CollectVisible(const RangeTombstones& tombstones, const ReadOptions& options, SequenceNumber limit,
+                    SequenceNumber added, std::vector<RangeTombstone>* out) {
+  const auto& fragments = tombstones.fragments();
+  for (size_t i = tombstones.FragmentAfter(options.lower_bound); i < fragments.size(); ++i) {
     const RangeTombstones::Fragment& fragment = fragments[i];
     if (!options.upper_bound.empty() && std::string_view(fragment.begin) >= options.upper_bound) break;
     const auto newest = std::lower_bound(fragment.seqs.begin(), fragment.seqs.end(), limit, std::greater<>());
     if (newest != fragment.seqs.end()) out->push_back({fragment.begin, fragment.end, *newest + added});
   }
+}
+
+void CollectVisible(const MemTable& table, const ReadOptions& options, SequenceNumber limit, SequenceNumber added,
+                    std::vector<RangeTombstone>* out) {
+  const auto stack = table.range_tombstones();
+  if (stack == nullptr) return;
+  for (const auto& set : stack->sets()) CollectVisible(*set, options, limit, added, out);
 }
 
 // What an iterator keeps alive.
@@ -298,7 +305,7 @@ Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumbe
     if (!InBounds(*file, options)) continue;
     auto table = file->Open();
     if (!table.ok()) return table.status();
-    CollectVisible((*table)->range_tombstones(), options, snapshot, 0, tombstones);
+    CollectVisible(*(*table)->range_tombstones(), options, snapshot, 0, tombstones);
   }
   for (auto run = view.version->sublevels().rbegin(); run != view.version->sublevels().rend(); ++run) {
     if (run->size() > 1) {
@@ -369,12 +376,12 @@ Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& op
     setup.batch_count = options.batch->count();
     setup.sources.emplace_back(MemTable::Iterator(pin->batch.get()), kBatchSequenceBase,
                                kBatchSequenceBase + setup.batch_count);
-    CollectVisible(pin->batch->range_tombstones(), options, setup.batch_count, kBatchSequenceBase, &tombstones);
+    CollectVisible(*pin->batch, options, setup.batch_count, kBatchSequenceBase, &tombstones);
   }
   auto add_memtable = [&](const MemTable& table) {
     if (table.empty()) return;
     setup.sources.emplace_back(MemTable::Iterator(&table), 0, kSequenceMax);
-    CollectVisible(table.range_tombstones(), options, snapshot, 0, &tombstones);
+    CollectVisible(table, options, snapshot, 0, &tombstones);
   };
   if (view->active != nullptr) add_memtable(*view->active);
   for (const auto& table : view->sealed) add_memtable(*table);

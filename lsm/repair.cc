@@ -591,9 +591,7 @@ Status Repairer::ApplyLogRecord(std::string_view payload, const std::string& pat
 
 Status Repairer::FlushMemTable() {
   if (memtable_->empty()) return Status::Ok();
-  const RangeTombstones none;
-  const auto ranges = memtable_->range_tombstones();
-  const RangeTombstones& tombstones = ranges != nullptr ? *ranges : none;
+  const RangeTombstones tombstones = RangeTombstones::Fragmented(memtable_->plain_range_tombstones());
   std::vector<MergeSource> sources;
   sources.emplace_back(MemTable::Iterator(memtable_.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));

@@ -41,7 +41,8 @@ const char* DecodeFragment(std::string_view* in, std::string_view previous_end, 
 
 // A sweep over the borders, keeping the set of sequences that cover the stretch up to the next border. Neighbours with
 // equal sets are joined, so equal coverage gives equal fragments, however it was cut before.
-RangeTombstones RangeTombstones::Fragmented(std::vector<RangeTombstone> tombstones) {
+RangeTombstones RangeTombstones::Fragmented(std::vector<RangeTombstone> tombstones,
+                                            const std::vector<SequenceNumber>* snapshots) {
   std::erase_if(tombstones, [](const RangeTombstone& t) { return t.begin >= t.end; });
   std::vector<std::string_view> borders;
   std::vector<const RangeTombstone*> by_begin, by_end;
@@ -71,12 +72,22 @@ RangeTombstones RangeTombstones::Fragmented(std::vector<RangeTombstone> tombston
     }
     if (active.empty()) continue;
     seqs.clear();
-    for (const auto& [seq, count] : active) seqs.push_back(seq);
+    for (auto it = active.begin(); it != active.end();) {
+      seqs.push_back(it->first);
+      if (snapshots == nullptr) {
+        ++it;
+        continue;
+      }
+      // Whoever sees an older one as the newest must be a snapshot older than this one.
+      const auto seen_by = std::lower_bound(snapshots->begin(), snapshots->end(), it->first);
+      it = seen_by == snapshots->begin() ? active.end() : active.lower_bound(*std::prev(seen_by));
+    }
     auto& fragments = result.fragments_;
     if (!fragments.empty() && fragments.back().end == borders[i] && fragments.back().seqs == seqs) {
       fragments.back().end = borders[i + 1];
     } else {
       fragments.push_back({std::string(borders[i]), std::string(borders[i + 1]), seqs});
+      result.pair_count_ += seqs.size();
     }
   }
   return result;
@@ -98,6 +109,7 @@ Result<RangeTombstones> RangeTombstones::Decode(std::string_view bytes, std::str
   for (Fragment& fragment : result.fragments_) {
     if (const char* reason = DecodeFragment(&in, previous_end, &fragment)) return corrupt(in, reason);
     previous_end = fragment.end;
+    result.pair_count_ += fragment.seqs.size();
   }
   if (!in.empty()) return corrupt(in, "bytes after the last range");
   return result;
@@ -127,6 +139,44 @@ size_t RangeTombstones::FragmentAfter(std::string_view key) const {
   const auto it = std::upper_bound(fragments_.begin(), fragments_.end(), key,
                                    [](std::string_view k, const Fragment& fragment) { return k < fragment.end; });
   return static_cast<size_t>(it - fragments_.begin());
+}
+
+size_t RangeTombstones::memory_bytes() const {
+  size_t bytes = 0;
+  for (const Fragment& fragment : fragments_) {
+    bytes += sizeof(Fragment) + fragment.begin.capacity() + fragment.end.capacity() +
+             fragment.seqs.capacity() * sizeof(SequenceNumber);
+  }
+  return bytes;
+}
+
+RangeTombstoneStack RangeTombstoneStack::With(std::vector<RangeTombstone> more) const {
+  RangeTombstoneStack next = *this;
+  auto& sets = next.sets_;
+  sets.push_back(std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(more))));
+  while (sets.size() >= 2) {
+    const RangeTombstones& upper = *sets.back();
+    const RangeTombstones& lower = *sets[sets.size() - 2];
+    if (lower.pair_count() >= 2 * upper.pair_count() || lower.pair_count() + upper.pair_count() > kPairsMax) break;
+    std::vector<RangeTombstone> both;
+    lower.AppendTo(&both);
+    upper.AppendTo(&both);
+    sets.pop_back();
+    sets.back() = std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(both)));
+  }
+  return next;
+}
+
+SequenceNumber RangeTombstoneStack::CoveringSequence(std::string_view key, SequenceNumber snapshot) const {
+  SequenceNumber newest = 0;
+  for (const auto& set : sets_) newest = std::max(newest, set->CoveringSequence(key, snapshot));
+  return newest;
+}
+
+size_t RangeTombstoneStack::memory_bytes() const {
+  size_t bytes = 0;
+  for (const auto& set : sets_) bytes += set->memory_bytes();
+  return bytes;
 }
 
 void RangeTombstones::AppendTo(std::vector<RangeTombstone>* out) const {

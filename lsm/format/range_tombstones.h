@@ -39,8 +39,11 @@ class RangeTombstones {
   };
 
   RangeTombstones() = default;  // empty
-  // Cuts `tombstones` (any order, may overlap; those with begin >= end are ignored) into fragments.
-  static RangeTombstones Fragmented(std::vector<RangeTombstone> tombstones);
+  // Cuts `tombstones` (any order, may overlap; those with begin >= end are ignored) into fragments. With `snapshots`
+  // (ascending) a fragment keeps only what some snapshot, or a reader to come, sees as the newest: n tombstones that
+  // all overlap then give 2n sequences, not n squared.
+  static RangeTombstones Fragmented(std::vector<RangeTombstone> tombstones,
+                                    const std::vector<SequenceNumber>* snapshots = nullptr);
   // `source` names the file in the error.
   static Result<RangeTombstones> Decode(std::string_view bytes, std::string_view source);
   std::string Encode() const;
@@ -51,11 +54,33 @@ class RangeTombstones {
   SequenceNumber CoveringSequence(std::string_view key, SequenceNumber snapshot) const;
   // Index of the first fragment whose end is > key; fragments().size() when none.
   size_t FragmentAfter(std::string_view key) const;
+  // Pairs of fragment and sequence: what AppendTo appends.
+  size_t pair_count() const { return pair_count_; }
+  size_t memory_bytes() const;
   // Back to plain tombstones, one for each (fragment, sequence); for merging sets.
   void AppendTo(std::vector<RangeTombstone>* out) const;
 
  private:
   std::vector<Fragment> fragments_;
+  size_t pair_count_ = 0;
+};
+
+// Range tombstones that grow one by one, as in a memtable, and are read in between: several sets, merged as they come
+// to be of like size. So each addition costs little, and so does a read. A set is not merged beyond kPairsMax, because n
+// tombstones that all overlap make n squared pairs. Immutable, as its sets are.
+class RangeTombstoneStack {
+ public:
+  // This stack and `more` on top.
+  RangeTombstoneStack With(std::vector<RangeTombstone> more) const;
+
+  const std::vector<std::shared_ptr<const RangeTombstones>>& sets() const { return sets_; }
+  // The newest tombstone sequence <= `snapshot` that covers `key`; 0 when none does.
+  SequenceNumber CoveringSequence(std::string_view key, SequenceNumber snapshot) const;
+  size_t memory_bytes() const;
+
+ private:
+  static constexpr size_t kPairsMax = 8192;
+  std::vector<std::shared_ptr<const RangeTombstones>> sets_;  // each has at least twice the pairs of the next, or many
 };
 
 }  // namespace varve::lsm

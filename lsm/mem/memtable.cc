@@ -17,7 +17,9 @@ void MemTable::Reset() {
   smallest_seq_ = largest_seq_ = 0;
   MutexLock lock(&range_mu_);
   ranges_.clear();
-  fragmented_.reset();
+  stack_.reset();
+  stacked_ = 0;
+  stack_bytes_.store(0, std::memory_order_relaxed);
   range_bytes_.store(0, std::memory_order_relaxed);
   range_count_.store(0, std::memory_order_release);
 }
@@ -49,18 +51,27 @@ void MemTable::AddRangeDelete(SequenceNumber seq, std::string_view begin, std::s
   NoteSequence(seq);
   MutexLock lock(&range_mu_);
   ranges_.push_back({std::string(begin), std::string(end), seq});
-  fragmented_.reset();
   const size_t bytes = sizeof(RangeTombstone) + begin.size() + end.size();
   range_bytes_.store(range_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
   range_count_.store(ranges_.size(), std::memory_order_release);
 }
 
-std::shared_ptr<const RangeTombstones> MemTable::range_tombstones() const {
+std::shared_ptr<const RangeTombstoneStack> MemTable::range_tombstones() const {
   if (range_count_.load(std::memory_order_acquire) == 0) return nullptr;
   MutexLock lock(&range_mu_);
-  if (fragmented_ == nullptr)
-    fragmented_ = std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(ranges_));
-  return fragmented_;
+  if (stacked_ < ranges_.size()) {
+    std::vector<RangeTombstone> more(ranges_.begin() + static_cast<std::ptrdiff_t>(stacked_), ranges_.end());
+    const RangeTombstoneStack none;
+    stack_ = std::make_shared<const RangeTombstoneStack>((stack_ ? *stack_ : none).With(std::move(more)));
+    stacked_ = ranges_.size();
+    stack_bytes_.store(stack_->memory_bytes(), std::memory_order_relaxed);
+  }
+  return stack_;
+}
+
+std::vector<RangeTombstone> MemTable::plain_range_tombstones() const {
+  MutexLock lock(&range_mu_);
+  return ranges_;
 }
 
 // The newest version of `key` whose trailer is at most `trailer`, or null.

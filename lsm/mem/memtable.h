@@ -3,7 +3,7 @@
 // Entries hold key and value inline, in an arena that lives exactly as long as the table: readers take no lock, hold no
 // epoch, and pin the table by shared_ptr. In order they are reached through a B+tree (version_tree.h), by key through a
 // hash table (key_index.h) that knows the newest version of each.
-// Range tombstones are few: they are kept apart and fragmented once, on the first read after a change.
+// Range tombstones are few: they are kept apart, and what was added since the last read is fragmented by the next one.
 // Threads: Add and AddRangeDelete by one writer at a time; everything else by any thread, beside it. A version added is
 // seen by readers that start after; the caller's visible sequence decides what they may use.
 #pragma once
@@ -44,11 +44,17 @@ class MemTable {
   // Brings near what Get of `key` touches first.
   void Prefetch(std::string_view key) const { index_.Prefetch(KeyIndex<MemEntry>::Hash(key)); }
 
-  // Null when there are none. The set covers every AddRangeDelete that returned before the call.
-  std::shared_ptr<const RangeTombstones> range_tombstones() const;
+  // Null when there are none. Covers every AddRangeDelete that returned before the call.
+  std::shared_ptr<const RangeTombstoneStack> range_tombstones() const;
+  // As they were added; for a table made from this.
+  std::vector<RangeTombstone> plain_range_tombstones() const;
+  uint64_t range_tombstone_count() const { return range_count_.load(std::memory_order_relaxed); }
 
   // What the arena and the range tombstones took from the allocator.
-  size_t memory_bytes() const { return arena_.memory_bytes() + range_bytes_.load(std::memory_order_relaxed); }
+  size_t memory_bytes() const {
+    return arena_.memory_bytes() + range_bytes_.load(std::memory_order_relaxed) +
+           stack_bytes_.load(std::memory_order_relaxed);
+  }
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   bool empty() const { return count() == 0 && range_count_.load(std::memory_order_relaxed) == 0; }
   // Bounds of the sequences added; for a table made from this. 0 when empty.
@@ -90,7 +96,9 @@ class MemTable {
   std::atomic<size_t> range_bytes_{0};    // stored under range_mu_
   mutable Mutex range_mu_;
   std::vector<RangeTombstone> ranges_ VARVE_GUARDED_BY(range_mu_);
-  mutable std::shared_ptr<const RangeTombstones> fragmented_ VARVE_GUARDED_BY(range_mu_);  // null: stale
+  mutable std::shared_ptr<const RangeTombstoneStack> stack_ VARVE_GUARDED_BY(range_mu_);
+  mutable size_t stacked_ VARVE_GUARDED_BY(range_mu_) = 0;  // of ranges_, in stack_
+  mutable std::atomic<size_t> stack_bytes_{0};              // stored under range_mu_
 };
 
 }  // namespace varve::lsm

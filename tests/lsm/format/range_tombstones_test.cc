@@ -190,5 +190,64 @@ TEST(RangeTombstones, RandomSetsEqualTheBruteForceModel) {
   }
 }
 
+// With snapshots, a fragment keeps what somebody sees as the newest: every reader finds the same answer.
+TEST(RangeTombstones, SnapshotsSayWhatIsKept) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<RangeTombstone> given;
+    for (SequenceNumber seq = 1; seq <= 40; ++seq) {
+      const auto key = [&] { return std::string(1, static_cast<char>('a' + random() % 26)); };
+      given.push_back({key(), key(), seq});
+    }
+    std::vector<SequenceNumber> snapshots;
+    for (SequenceNumber seq = 1; seq <= 40; ++seq) {
+      if (random() % 8 == 0) snapshots.push_back(seq);
+    }
+    const RangeTombstones all = RangeTombstones::Fragmented(given);
+    const RangeTombstones pruned = RangeTombstones::Fragmented(given, &snapshots);
+    for (char c = 'a'; c <= 'z'; ++c) {
+      const std::string key(1, c);
+      for (const SequenceNumber snapshot : snapshots) {
+        ASSERT_EQ(pruned.CoveringSequence(key, snapshot), all.CoveringSequence(key, snapshot)) << key << snapshot;
+      }
+      ASSERT_EQ(pruned.CoveringSequence(key, kSequenceMax), all.CoveringSequence(key, kSequenceMax)) << key;
+    }
+    EXPECT_LE(pruned.pair_count(), 26 * (snapshots.size() + 1));
+  }
+}
+
+// Tombstones that all overlap: as many pairs as there are fragments.
+TEST(RangeTombstones, NestedOnesStayFew) {
+  std::vector<RangeTombstone> nested;
+  for (SequenceNumber i = 0; i < 1000; ++i) {
+    nested.push_back({std::to_string(10000 + i), std::to_string(30000 - i), i + 1});
+  }
+  const std::vector<SequenceNumber> none;
+  EXPECT_EQ(RangeTombstones::Fragmented(nested, &none).pair_count(), 1999u);
+}
+
+// One by one, read after each: the stack answers as the whole set does, and stays small.
+TEST(RangeTombstoneStack, AnswersAsOneSet) {
+  std::mt19937_64 random(12);
+  for (const bool nested : {false, true}) {
+    std::vector<RangeTombstone> given;
+    RangeTombstoneStack stack;
+    for (SequenceNumber seq = 1; seq <= 2000; ++seq) {
+      uint64_t begin = random() % 1000, end = nested ? 2000 - begin : begin + 1 + random() % 5;
+      given.push_back({std::to_string(10000 + begin), std::to_string(10000 + end), seq});
+      stack = stack.With({given.back()});
+      if (seq % 100 != 0) continue;
+      const RangeTombstones all = RangeTombstones::Fragmented(given);
+      for (int i = 0; i < 100; ++i) {
+        const std::string key = std::to_string(10000 + random() % 2100);
+        const SequenceNumber snapshot = random() % (seq + 10);
+        ASSERT_EQ(stack.CoveringSequence(key, snapshot), all.CoveringSequence(key, snapshot));
+      }
+    }
+    EXPECT_LT(stack.sets().size(), nested ? 60u : 14u);
+    EXPECT_LT(stack.memory_bytes(), 2000u * 1200u);
+  }
+}
+
 }  // namespace
 }  // namespace varve::lsm
