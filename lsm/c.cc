@@ -934,4 +934,40 @@ varve_code varve_options_set_compaction_filter(varve_options* options, void* sta
   });
 }
 
+varve_code varve_set_options(varve_db* db, size_t count, const char* const* names, const char* const* values,
+                             char** error) {
+  return WithDb(db, error, [&](Db& engine) -> Status {
+    if (count > 0 && names == nullptr) return IsNull("names");
+    if (count > 0 && values == nullptr) return IsNull("values");
+    varve::lsm::OptionChanges changes;
+    for (size_t i = 0; i < count; ++i) {
+      if (names[i] == nullptr) return IsNull("the option's name");
+      if (values[i] == nullptr) return IsNull("the option's value");
+      VARVE_TRY(varve::lsm::SetOptionChange(names[i], values[i], &changes));
+    }
+    return engine.SetOptions(changes);
+  });
+}
+
+varve_code varve_get_option(varve_db* db, const char* name, char** value, char** error) {
+  return WithDb(db, error, [&](Db& engine) -> Status {
+    if (value == nullptr) return IsNull("value");
+    *value = nullptr;
+    if (name == nullptr) return IsNull("the option's name");
+    auto text = varve::lsm::GetOption(name, engine.GetOptions());
+    if (!text.ok()) return text.status();
+    return Give(*text, value);
+  });
+}
+
+varve_code varve_reclaim_space(varve_db* db, const char* begin, size_t begin_size, const char* end, size_t end_size,
+                               char** error) {
+  return WithDb(db, error, [&](Db& engine) -> Status {
+    std::string_view from, to;
+    VARVE_TRY(Take(begin, begin_size, "begin", &from));
+    VARVE_TRY(Take(end, end_size, "end", &to));
+    return engine.ReclaimSpace(from, to);
+  });
+}
+
 }  // extern "C"

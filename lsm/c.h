@@ -225,6 +225,16 @@ VARVE_API uint64_t varve_approximate_size(varve_db* db, const char* begin, size_
                                           size_t end_size);
 /* Opened with mode "follow": moves the view to what the owner has written by now. */
 VARVE_API varve_code varve_catch_up(varve_db* db, char** error);
+/* Changes `count` options while the database runs, all or none; names and values as for varve_options_set.
+ * VARVE_INVALID_ARGUMENT for one that cannot change. Not kept: the next open takes what it is given. */
+VARVE_API varve_code varve_set_options(varve_db* db, size_t count, const char* const* names, const char* const* values,
+                                       char** error);
+/* The option as it is now; *value is the caller's (varve_free). */
+VARVE_API varve_code varve_get_option(varve_db* db, const char* name, char** value, char** error);
+/* Gives back the space of what was deleted or overwritten in [begin, end] and waits; size 0 as for varve_compact_range.
+ * Needs room for one step, not for the range. */
+VARVE_API varve_code varve_reclaim_space(varve_db* db, const char* begin, size_t begin_size, const char* end,
+                                         size_t end_size, char** error);
 
 /* ---- Values that expire. ------------------------------------------------------------------------------------------ */
 

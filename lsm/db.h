@@ -68,6 +68,7 @@ struct DbStats {
   // copied since opening to get rid of such (part of compaction_write_bytes).
   uint64_t value_log_files = 0, value_log_bytes = 0, value_log_garbage_bytes = 0, value_log_moved_bytes = 0;
   uint64_t stall_us = 0;            // time Write() callers were held
+  uint64_t disk_bytes = 0;          // tables, log and manifest; what max_disk_bytes limits
   uint64_t wal_tail_cut_bytes = 0;  // torn bytes dropped by the last recovery
   bool fenced = false;
   std::string background_error;  // empty when none
@@ -171,6 +172,11 @@ class Db {
   // Makes every write acknowledged so far durable.
   virtual Status SyncWal() = 0;
   virtual void SetWalSync(WalSync mode) = 0;
+  // Changes options while the database runs: all that are named, or none (kInvalidArgument says why). How soon each
+  // takes effect: docs/options.md. They are not kept: the next open takes what it is given.
+  virtual Status SetOptions(const OptionChanges& changes) = 0;
+  // The options as they are now.
+  virtual Options GetOptions() const = 0;
 
   // Takes in files written by TableWriter: all of them become visible together, as if written just now in the order
   // given (a key in two of them: the later file's); snapshots do not see them. They go as deep into the tree as nothing
@@ -190,6 +196,10 @@ class Db {
   // Compacts everything in [begin, end] (empty strings: from the first, to the last) down to the lowest level in use;
   // waits.
   virtual Status CompactRange(std::string_view begin, std::string_view end) = 0;
+  // Gives back the space of what was deleted or overwritten in [begin, end] (as CompactRange): tables that range deletes
+  // hide are dropped unread, the rest is compacted in steps, each of which removes its inputs before the next begins.
+  // So it needs room for one step (JobHistory and Stats show them), not for the range. What snapshots see stays. Waits.
+  virtual Status ReclaimSpace(std::string_view begin, std::string_view end) = 0;
   // Waits until no flush or compaction is due.
   virtual Status WaitForBackgroundWork() = 0;
   // A second database in `dir` (which must not exist) that shares the tables and value-log files by hard link: cheap, and writers go

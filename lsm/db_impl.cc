@@ -16,9 +16,14 @@ namespace {
 constexpr size_t kBudgetMin = size_t{4} << 20;
 constexpr size_t kMemTableMin = size_t{1} << 20;
 constexpr size_t kMemTableMax = size_t{64} << 20;
-constexpr int kAsyncReadsMax = 1024;                  // GetAsync says so to its users
-constexpr size_t kReplayedFlushesMax = 4;             // that come on top of a full level 0 when a log is replayed
-constexpr size_t kWriteAheadBytes = size_t{1} << 20;  // zeros written before a fresh log segment's records
+constexpr int kAsyncReadsMax = 1024;       // GetAsync says so to its users
+constexpr size_t kReplayedFlushesMax = 4;  // that come on top of a full level 0 when a log is replayed
+constexpr uint64_t kRateMin = uint64_t{64} << 10;
+constexpr uint64_t kDiskMin = uint64_t{4} << 20;
+constexpr uint64_t kMemTablesPerDisk = 32;
+// Zeros written before a fresh log segment's records; no more than its memtable will ask for.
+constexpr size_t kWriteAheadMin = size_t{64} << 10;
+constexpr size_t kWriteAheadMax = size_t{1} << 20;
 
 }  // namespace
 
@@ -48,6 +53,15 @@ Result<Environment> ResolveOptions(const Options& options) {
   if (options.compaction != CompactionStyle::kFifo && (options.fifo_bytes_max != 0 || options.fifo_age_max_s != 0)) {
     return Status::InvalidArgument("fifo_bytes_max and fifo_age_max_s are of CompactionStyle::kFifo alone");
   }
+  if (options.compaction_bytes_per_second != 0 && options.compaction_bytes_per_second < kRateMin) {
+    return Status::InvalidArgument("compaction_bytes_per_second is " +
+                                   std::to_string(options.compaction_bytes_per_second) + ", want 0 or at least " +
+                                   std::to_string(kRateMin));
+  }
+  if (options.max_disk_bytes != 0 && options.max_disk_bytes < kDiskMin) {
+    return Status::InvalidArgument("max_disk_bytes is " + std::to_string(options.max_disk_bytes) +
+                                   ", want 0 or at least " + std::to_string(kDiskMin));
+  }
   Environment environment;
   environment.options = options;
   environment.file_system = options.file_system != nullptr ? options.file_system : PosixFileSystem();
@@ -56,6 +70,10 @@ Result<Environment> ResolveOptions(const Options& options) {
   environment.memtable_bytes = options.memtable_size != 0
                                    ? options.memtable_size
                                    : std::clamp(options.memory_budget / 8, kMemTableMin, kMemTableMax);
+  if (options.memtable_size == 0 && options.max_disk_bytes != 0) {  // several of them lie in the log at a time
+    environment.memtable_bytes =
+        std::min<size_t>(environment.memtable_bytes, options.max_disk_bytes / kMemTablesPerDisk);
+  }
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   environment.compaction_threads =
       options.background_threads > 0 ? options.background_threads : std::clamp(cores / 2, 1, 8);
@@ -75,7 +93,12 @@ Result<ValueRules> ResolveRules(const Environment& environment, const std::strin
 }
 
 DbImpl::DbImpl(std::string dir, Environment environment)
-    : dir_(std::move(dir)), env_(std::move(environment)), wal_sync_(env_.options.wal_sync) {
+    : dir_(std::move(dir)),
+      env_(std::move(environment)),
+      settings_(env_),
+      memtable_bytes_(env_.memtable_bytes),
+      max_disk_bytes_(env_.options.max_disk_bytes),
+      wal_sync_(env_.options.wal_sync) {
   executor_ = env_.options.executor;
   if (executor_ == nullptr) {
     own_executor_ = NewThreadExecutor(env_.compaction_threads);
@@ -183,6 +206,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   {
     MutexLock manifest_lock(&manifest_mu_);
     manifest_ = std::move(manifest).value();
+    manifest_disk_bytes_ = manifest_->size();
   }
 
   Wal::Setup wal;
@@ -191,7 +215,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   wal.dir = dir_;
   wal.file_name = [this](uint64_t number) { return WalFileName(dir_, number); };
   wal.next_number = [this] { return NextNumber(); };
-  wal.write_ahead_bytes = kWriteAheadBytes;
+  wal.write_ahead_bytes = std::clamp(env_.memtable_bytes, kWriteAheadMin, kWriteAheadMax);
   auto created = Wal::Create(std::move(wal));
   if (!created.ok()) return created.status();
   wal_ = std::move(created).value();
@@ -206,8 +230,12 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   }
   for (uint64_t number : segments) {
     const bool cut = std::find(log->cut_segments.begin(), log->cut_segments.end(), number) != log->cut_segments.end();
-    if (!cut && number >= state.wal_number) replayed_wals_.push_back(number);
+    if (cut || number < state.wal_number) continue;
+    replayed_wals_.push_back(number);
+    replayed_disk_bytes_ += env_.file_system->FileSize(WalFileName(dir_, number)).value_or(0);
   }
+  for (int n = 0; n < kLevels; ++n) table_disk_bytes_ += state.version->level_bytes(n);
+  for (const ValueLogFileRef& file : state.version->value_logs()) table_disk_bytes_ += file->facts().file_size;
   for (const auto& job : state.jobs) next_job_ = std::max(next_job_, job->id + 1);
   for (const RecoveredLog::Segment& segment : log->replayed) {
     if (segment.number >= state.wal_number)

@@ -1,7 +1,8 @@
 // lsm/db_impl.h - the owner's database: write path, background work, administration.
 //
 // Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
-// compaction), db_impl_reclaim.cc (tables given up, rot), db_impl_jobs.cc (what runs and ran), db_impl_admin.cc (verify,
+// compaction), db_impl_reclaim.cc (tables given up, rot), db_impl_jobs.cc (what runs and ran, and how fast),
+// db_impl_space.cc (the cap on the disk), db_impl_settings.cc (options that change), db_impl_admin.cc (verify,
 // statistics), live_files.cc (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside),
 // db_impl_changes.cc (the log as a stream).
 //
@@ -22,6 +23,7 @@
 #include "lsm/compact/picker.h"
 #include "lsm/compact/table_output.h"
 #include "lsm/compact/tiers.h"
+#include "lsm/compact/token_bucket.h"
 #include "lsm/db.h"
 #include "lsm/event_listener.h"
 #include "lsm/io/clock.h"
@@ -52,7 +54,8 @@ Result<ValueRules> ResolveRules(const Environment& environment, const std::strin
 
 class DbImpl final : public Db {
  public:
-  static constexpr size_t kSealedMax = 2;  // full memtables that may wait for their flush
+  static constexpr size_t kSealedMax = 2;         // full memtables that may wait for their flush
+  static constexpr uint64_t kValueLogTables = 2;  // a value-log file is as large as so many tables
 
   static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
   ~DbImpl() override;
@@ -74,8 +77,11 @@ class DbImpl final : public Db {
   Status Ingest(std::span<const std::string> files, const IngestOptions& options) override;
   Result<std::unique_ptr<ChangeIterator>> ChangesSince(SequenceNumber sequence) override;
   Result<std::unique_ptr<ChangeHold>> HoldChanges(SequenceNumber sequence, uint64_t bytes_max) override;
+  Status SetOptions(const OptionChanges& changes) override;
+  Options GetOptions() const override;
   Status Flush() override;
   Status CompactRange(std::string_view begin, std::string_view end) override;
+  Status ReclaimSpace(std::string_view begin, std::string_view end) override;
   Status WaitForBackgroundWork() override;
   Status Checkpoint(const std::string& dir) override;
   Result<LiveFiles> GetLiveFiles() override;
@@ -137,7 +143,8 @@ class DbImpl final : public Db {
   void TakeTurn(Writer* turn);
   void EndTurn();
   Status CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since, SequenceNumber* until) const;
-  Status MakeRoom(bool may_wait, size_t bytes);
+  Status MakeRoom(bool may_wait, const WriteBatch& batch);
+  bool HoldsWritersBack() const;
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();
   Status LogAndApply(WriteBatch& batch);
@@ -198,8 +205,7 @@ class DbImpl final : public Db {
   void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
   void RetryWork();
   void ForgetErrorLocked() VARVE_REQUIRES(mu_);
-  bool Moves(const CompactionPlan& plan) const;
-  std::optional<CompactionPlan> PickLocked() const VARVE_REQUIRES(mu_);
+  std::optional<CompactionPlan> PickLocked(const PickerOptions& options) const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
   void NoteLoadLocked() VARVE_REQUIRES(mu_);
   void RunFlush();
@@ -207,10 +213,10 @@ class DbImpl final : public Db {
   void RunCompaction();
   Status WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job);
   void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
-  void StartLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
+  void StartLocked(CompactionPlan* plan) VARVE_REQUIRES(mu_);
   void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
   Status StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan);
-  Status DoCompaction(const CompactionPlan& plan);
+  Status DoCompaction(CompactionPlan* plan);
   Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);
   // Reclaiming (db_impl_reclaim.cc).
@@ -219,7 +225,7 @@ class DbImpl final : public Db {
   void WatchIdleLocked() VARVE_REQUIRES(mu_);
   void IdleTick();
   Status DropCovered();
-  Retention retention() const;
+  Retention retention() const VARVE_REQUIRES(mu_);
   // Tables whose time has come, and why.
   struct Expired {
     std::vector<VersionEdit::Added> tables;
@@ -236,6 +242,8 @@ class DbImpl final : public Db {
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
   Status WriteEdit(VersionEdit* edit, const Sealed* flushed);
+  void BuryUnplaced() VARVE_REQUIRES(manifest_mu_);
+  Status SettleManifest();
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
   void InstallViewLocked() VARVE_REQUIRES(mu_);
   void ReportLocked(const Status& status, Status* error) VARVE_REQUIRES(mu_);
@@ -243,11 +251,11 @@ class DbImpl final : public Db {
   Status BlockingErrorLocked() const VARVE_REQUIRES(mu_);
   void RemoveBuried();
   void RemoveReplayedWals(uint64_t below);
-  TableOutputSetup OutputSetup(int level, std::vector<TableFileRef> borders, ActiveJob* job);
+  TableOutputSetup OutputSetup(std::vector<TableFileRef> borders, ActiveJob* job);
   // Of the tables that take `keys` to level `to` from level `from` (-1: from a memtable).
   double FilterBitsFor(int from, int to, uint64_t keys) const VARVE_EXCLUDES(mu_);
   std::vector<SequenceNumber> SnapshotListLocked() const VARVE_REQUIRES(mu_);
-  PickerOptions picker_options() const;
+  PickerOptions picker_options() const VARVE_REQUIRES(mu_);
 
   // Jobs (db_impl_jobs.cc).
   void StartJob(ActiveJob* job);
@@ -255,6 +263,36 @@ class DbImpl final : public Db {
   std::shared_ptr<const Job> CompletedJob(const ActiveJob& job, const VersionEdit& edit) const;
   Status BeforeTableWrite(ActiveJob* job, size_t bytes);
   std::vector<RunningJob> RunningJobs() const;
+  void KeepRate(size_t bytes);
+
+  // Space (db_impl_space.cc).
+  struct Reserved {
+    uint64_t left = 0, written = 0;
+  };
+  struct WriteRoom {
+    uint64_t values = UINT64_MAX, deletes = UINT64_MAX;  // bytes
+    // For `batch` behind others of `bytes_before` in one record.
+    bool Has(size_t bytes_before, const WriteBatch& batch) const;
+  };
+  static bool OnlyDeletes(const WriteBatch& batch);
+  uint64_t DiskBytes() const;
+  uint64_t CompactionNeedLocked() const VARVE_REQUIRES(mu_);
+  Reserved ReservedLocked() const VARVE_REQUIRES(mu_);
+  uint64_t UnflushedBytesLocked() const VARVE_REQUIRES(mu_);
+  uint64_t SpokenForLocked() const VARVE_REQUIRES(mu_);
+  void SetSpaceLimitLocked(uint64_t max_disk_bytes) VARVE_REQUIRES(mu_);
+  void UpdateSpaceLocked() VARVE_REQUIRES(mu_);
+  uint64_t CompactionRoomLocked() const VARVE_REQUIRES(mu_);
+  PickerOptions RoomyOptionsLocked() const VARVE_REQUIRES(mu_);
+  Status SpaceErrorLocked() const VARVE_REQUIRES(mu_);
+  Status NoRoomFor(const CompactionPlan& plan, uint64_t limit) const;
+  WriteRoom FindWriteRoom() const;
+  Status NoRoomToWrite() const;
+  void LookForSpace();
+  void WatchSpaceLocked() VARVE_REQUIRES(mu_);
+  void SpaceTick();
+  Status TakeSpace(ActiveJob* job, size_t bytes);
+  void GiveBackSpace(const ActiveJob& job);
   // Calls the listener, if there is one, without the lock.
   template <typename Call>
   void TellLocked(Call&& call) VARVE_REQUIRES(mu_) {
@@ -265,7 +303,10 @@ class DbImpl final : public Db {
   }
 
   const std::string dir_;
-  const Environment env_;
+  const Environment env_;                       // as opened: what cannot change
+  Environment settings_ VARVE_GUARDED_BY(mu_);  // as SetOptions left them
+  std::atomic<size_t> memtable_bytes_;          // copies of settings_, stored under mu_, for readers without it
+  std::atomic<uint64_t> max_disk_bytes_;
   std::unique_ptr<Executor> own_executor_;
   Executor* executor_ = nullptr;
   std::shared_ptr<Lifeline> lifeline_ = std::make_shared<Lifeline>();
@@ -287,7 +328,9 @@ class DbImpl final : public Db {
   // The commit leader's.
   std::shared_ptr<MemTable> active_;  // replaced by the leader, under mu_
   SequenceNumber last_sequence_ = 0;
-  WriteBatch gathered_;  // several writers' batches as one record
+  uint64_t looked_for_space_us_ = 0;
+  WriteRoom write_room_;  // as of the group of writers now committed
+  WriteBatch gathered_;   // several writers' batches as one record
   Mutex commit_mu_;
   std::deque<Writer*> queue_ VARVE_GUARDED_BY(commit_mu_);
 
@@ -325,6 +368,14 @@ class DbImpl final : public Db {
   int jobs_ VARVE_GUARDED_BY(mu_) =
       0;  // what Close waits for: work of the executor (delayed work once it runs) and long calls
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
+  TokenBucket compaction_rate_ VARVE_GUARDED_BY(mu_);
+  std::atomic<uint64_t> table_disk_bytes_{0};     // of table and value-log files in the directory, whole or begun
+  std::atomic<uint64_t> manifest_disk_bytes_{0};  // stored under manifest_mu_
+  std::atomic<uint64_t> replayed_disk_bytes_{0};  // of replayed_wals_
+  // What deletes and compactions may take: the cap, or more as long as more is taken since the cap was set.
+  uint64_t disk_ceiling_ VARVE_GUARDED_BY(mu_) = UINT64_MAX;
+  uint64_t refused_room_ VARVE_GUARDED_BY(mu_) = 0;  // a compaction needed more: none begins before there is
+  bool space_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;
   uint64_t delay_debt_us_ VARVE_GUARDED_BY(mu_) = 0;  // admission delay owed but too short to wait for
   size_t level0_debt_ VARVE_GUARDED_BY(mu_) = 0;      // of state_.version

@@ -20,6 +20,7 @@ DbStats DbImpl::Stats() const {
     if (const Status error = BackgroundErrorLocked(); !error.ok()) stats.background_error = error.ToString();
   }
   stats.jobs = RunningJobs();
+  stats.disk_bytes = DiskBytes();
   stats.last_sequence = visible_.load(std::memory_order_acquire);
   stats.cache_bytes = cache_->block_bytes();
   stats.table_memory_bytes = cache_->table_memory_bytes();

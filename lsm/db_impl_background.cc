@@ -11,7 +11,6 @@ namespace varve::lsm {
 namespace {
 constexpr uint64_t kRetryDelayUs = 1'000'000;  // after an error of background work
 constexpr int kZstdLevel = 1;
-constexpr uint64_t kValueLogTables = 2;                   // a value-log file is as large as so many tables
 constexpr size_t kMemTableOvershoot = size_t{256} << 10;  // of the arena's last block
 constexpr size_t kCacheShareMin = 16;                     // the cache keeps this part of the budget, come what may
 constexpr uint64_t kUrgentPart = 4;                       // a tier merge lets pass what is at most this part of it
@@ -67,16 +66,16 @@ void DbImpl::EndJob() {
 }
 
 PickerOptions DbImpl::picker_options() const {
-  return {.memtable_bytes = env_.memtable_bytes,
-          .table_bytes = env_.options.table_size,
-          .compresses = env_.options.compression != Compression::kNone,
-          .style = env_.options.compaction,
+  return {.memtable_bytes = settings_.memtable_bytes,
+          .table_bytes = settings_.options.table_size,
+          .compresses = settings_.options.compression != Compression::kNone,
+          .moves = env_.options.compaction_filter == nullptr,  // with one every value is looked at on its way down
+          .style = settings_.options.compaction,
           .settled_sequence = settled_sequence_};
 }
 
-std::optional<CompactionPlan> DbImpl::PickLocked() const {
+std::optional<CompactionPlan> DbImpl::PickLocked(const PickerOptions& options) const {
   if (StoppedLocked() || manual_waiting_) return std::nullopt;
-  const PickerOptions options = picker_options();
   std::optional<CompactionPlan> plan;
   const bool urgent = garbage_share_ >= kGarbageUrgent;
   if (urgent) plan = PickCollection(*state_.version, options, running_plans_);
@@ -95,13 +94,14 @@ void DbImpl::ScheduleWorkLocked() {
     ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
   }
   if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (compactions_scheduled_ < env_.compaction_threads &&
-      (drop_due_ || !ExpiredLocked().tables.empty() || PickLocked())) {
+  if (compactions_scheduled_ < settings_.compaction_threads &&
+      (drop_due_ || !ExpiredLocked().tables.empty() || PickLocked(RoomyOptionsLocked()))) {
     ++compactions_scheduled_;
     ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
   }
   WatchIdleLocked();
   WatchExpiryLocked();
+  WatchSpaceLocked();
 }
 
 // Once for each change of the version, and when its tables or files turn out unreadable or come back: writers ask for
@@ -117,11 +117,12 @@ void DbImpl::NoteLoadLocked() {
 void DbImpl::AfterChangeLocked() {
   NoteLoadLocked();
   // What the memtables leave, as large as they are or may still become.
-  size_t memtables = std::max(active_->memory_bytes(), env_.memtable_bytes + kMemTableOvershoot);
+  size_t memtables = std::max(active_->memory_bytes(), settings_.memtable_bytes + kMemTableOvershoot);
   for (const Sealed& sealed : sealed_) memtables += sealed.table->memory_bytes();
-  const size_t budget = env_.options.memory_budget;
+  const size_t budget = settings_.options.memory_budget;
   const size_t least = budget / kCacheShareMin;
   cache_->SetCapacity(budget > memtables + least ? budget - memtables : least);
+  UpdateSpaceLocked();
   changed_.SignalAll();
 }
 
@@ -137,8 +138,10 @@ void DbImpl::ReportLocked(const Status& status, Status* error) {
 }
 
 Status DbImpl::BackgroundErrorLocked() const {
-  if (!flush_error_.ok()) return flush_error_;
-  return compaction_error_.ok() ? quarantine_error_ : compaction_error_;
+  for (const Status* error : {&flush_error_, &compaction_error_, &quarantine_error_}) {
+    if (!error->ok()) return *error;
+  }
+  return SpaceErrorLocked();
 }
 
 // What keeps writers from getting room: a compaction that fails is in nobody's way until level 0 or the
@@ -150,7 +153,7 @@ Status DbImpl::BlockingErrorLocked() const {
 
 // When what failed is not wanted any more: garbage has become a smaller share.
 void DbImpl::ForgetErrorLocked() {
-  if (compaction_error_.ok() || compactions_scheduled_ > 0 || drop_due_ || PickLocked()) return;
+  if (compaction_error_.ok() || compactions_scheduled_ > 0 || drop_due_ || PickLocked(RoomyOptionsLocked())) return;
   compaction_error_ = Status::Ok();
   changed_.SignalAll();
 }
@@ -177,20 +180,21 @@ std::vector<SequenceNumber> DbImpl::SnapshotListLocked() const {
   return list;
 }
 
-TableOutputSetup DbImpl::OutputSetup(int level, std::vector<TableFileRef> borders, ActiveJob* job) {
+TableOutputSetup DbImpl::OutputSetup(std::vector<TableFileRef> borders, ActiveJob* job) {
+  const Options options = GetOptions();
   TableOutputSetup setup;
   setup.file_system = env_.file_system;
   setup.random = env_.random;
   setup.clock = env_.clock;
   setup.context = context_;
-  setup.builder.block_size = env_.options.block_size;
-  // Level 0 lives for moments: compressing it would only slow the flush.
-  setup.builder.compression = level == 0 ? Compression::kNone : env_.options.compression;
+  setup.builder.block_size = options.block_size;
+  // What a flush makes lives for moments: compressing it would only slow the flush.
+  setup.builder.compression = job->plan == nullptr ? Compression::kNone : options.compression;
   setup.builder.zstd_level = kZstdLevel;
   setup.grandparents = std::move(borders);
-  setup.values.threshold = env_.options.value_log_threshold;
-  setup.values.file_bytes = kValueLogTables * env_.options.table_size;
-  setup.values.compression = env_.options.compression;  // values are written once: it pays in level 0 too
+  setup.values.threshold = options.value_log_threshold;
+  setup.values.file_bytes = kValueLogTables * options.table_size;
+  setup.values.compression = options.compression;  // values are written once: it pays in level 0 too
   setup.values.zstd_level = kZstdLevel;
   setup.values.bytes_moved = &counters_.value_log_moved_bytes;
   setup.next_number = [this] { return NextNumber(); };
@@ -207,7 +211,7 @@ double DbImpl::FilterBitsFor(int from, int to, uint64_t keys) const {
   for (int n = 0; n < kLevels; ++n) after[static_cast<size_t>(n)] = state_.version->level_entries(n);
   if (from >= 0) after[static_cast<size_t>(from)] -= keys;
   after[static_cast<size_t>(to)] += keys;
-  return FilterBits(after, to, env_.options.filter_bits_per_key);
+  return FilterBits(after, to, settings_.options.filter_bits_per_key);
 }
 
 void DbImpl::RunFlush() {
@@ -229,6 +233,7 @@ Status DbImpl::FlushOldest() {
     sealed = sealed_.front();
     snapshots = SnapshotListLocked();
   }
+  VARVE_TRY(SettleManifest());
   ActiveJob job;
   job.facts.kind = JobKind::kFlush;
   job.facts.from_level = -1;
@@ -245,25 +250,28 @@ Status DbImpl::FlushOldest() {
 }
 
 Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
-  RangeTombstones none;
-  auto range_tombstones = sealed.table->range_tombstones();
-  const RangeTombstones& tombstones = range_tombstones ? *range_tombstones : none;
+  const RangeTombstones tombstones = RangeTombstones::Fragmented(sealed.table->plain_range_tombstones(), &snapshots);
   std::vector<MergeSource> sources;
   sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
   VersionStream stream({.input = &input, .filter = &filter, .rules = rules_});
   std::vector<TableFileRef> guides;
+  uint64_t piece_bytes;
   {
     MutexLock lock(&mu_);
     guides = FlushGuides(*state_.version, picker_options());
+    piece_bytes = picker_options().FlushPieceBytes();
   }
-  TableOutputSetup setup = OutputSetup(0, std::move(guides), job);
-  setup.border_bytes = picker_options().FlushPieceBytes();
+  TableOutputSetup setup = OutputSetup(std::move(guides), job);
+  setup.border_bytes = piece_bytes;
   setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, sealed.table->count());
   TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&stream);
-  if (!files.ok()) return files.status();
+  if (!files.ok()) {
+    GiveBackSpace(*job);
+    return files.status();
+  }
 
   VersionEdit edit;
   edit.value_logs = output.TakeValueLogs();
@@ -308,8 +316,7 @@ Status DbImpl::WriteEdit(VersionEdit* edit, const Sealed* flushed) {
     unplaced_value_logs_.insert(unplaced_value_logs_.end(), edit->value_logs.begin(), edit->value_logs.end());
     return s;
   }
-  for (const TableFileRef& file : std::exchange(unplaced_tables_, {})) file->MarkObsolete();
-  for (const ValueLogFileRef& file : std::exchange(unplaced_value_logs_, {})) file->MarkObsolete();
+  BuryUnplaced();
   MutexLock lock(&mu_);
   for (const VersionEdit::Removed& removed : edit->removed) {
     if (moved.contains(removed.number)) continue;
@@ -331,6 +338,34 @@ Status DbImpl::WriteEdit(VersionEdit* edit, const Sealed* flushed) {
   }
   AfterChangeLocked();
   return Status::Ok();
+}
+
+// The manifest's end is known again.
+void DbImpl::BuryUnplaced() {
+  manifest_disk_bytes_.store(manifest_->size(), std::memory_order_relaxed);
+  for (const TableFileRef& file : std::exchange(unplaced_tables_, {})) file->MarkObsolete();
+  for (const ValueLogFileRef& file : std::exchange(unplaced_value_logs_, {})) file->MarkObsolete();
+}
+
+// Before a job writes anything: as long as the manifest has no space for its edit, each retry would leave its files behind
+// for the sake of an edit that may have reached the disk. An empty edit in its place, and they can go.
+Status DbImpl::SettleManifest() {
+  Status status;
+  {
+    MutexLock manifest_lock(&manifest_mu_);
+    if (unplaced_tables_.empty() && unplaced_value_logs_.empty()) return Status::Ok();
+    VersionEdit nothing;
+    nothing.names_format = true;
+    status = manifest_->Append(nothing);
+    if (status.ok()) {
+      BuryUnplaced();
+    } else if (!status.Is(StatusCode::kNoSpace) || manifest_->fenced()) {
+      SetFence(status);
+    }
+  }
+  if (!status.ok()) TellFence();
+  RemoveBuried();
+  return status;
 }
 
 // Begins a fresh manifest. Where a full disk has no place for one, the old one goes on.
@@ -360,13 +395,23 @@ Status DbImpl::RewriteManifest(ManifestState state) {
 }
 
 void DbImpl::RemoveBuried() {
-  for (const std::string& path : context_->graveyard->TakeAll()) {
+  bool any = false;
+  for (const auto& [path, size] : context_->graveyard->TakeAll()) {
     // What cannot be removed now goes at the next open.
     const bool removed = env_.file_system->Remove(path).ok();
-    if (!removed || env_.options.listener == nullptr) continue;
+    if (!removed) continue;
+    any = true;
+    table_disk_bytes_.fetch_sub(size, std::memory_order_relaxed);
+    if (env_.options.listener == nullptr) continue;
     const ParsedName parsed = ParseFileName(std::string_view(path).substr(dir_.size() + 1));
     if (parsed.kind == FileKind::kTable) env_.options.listener->OnTableDeleted(parsed.number, path);
   }
+  if (!any || max_disk_bytes_.load(std::memory_order_relaxed) == 0) return;
+  MutexLock lock(&mu_);
+  UpdateSpaceLocked();
+  work_epoch_.fetch_add(1, std::memory_order_relaxed);
+  ScheduleWorkLocked();  // what there was no room for
+  changed_.SignalAll();
 }
 
 void DbImpl::RemoveReplayedWals(uint64_t below) {
@@ -376,6 +421,7 @@ void DbImpl::RemoveReplayedWals(uint64_t below) {
     auto keep = std::partition(replayed_wals_.begin(), replayed_wals_.end(), [&](uint64_t n) { return n >= below; });
     removed.assign(keep, replayed_wals_.end());
     replayed_wals_.erase(keep, replayed_wals_.end());
+    if (replayed_wals_.empty()) replayed_disk_bytes_.store(0, std::memory_order_relaxed);
   }
   std::sort(removed.begin(), removed.end());  // oldest first: what is left after a crash is a suffix
   for (uint64_t number : removed) {
@@ -384,11 +430,25 @@ void DbImpl::RemoveReplayedWals(uint64_t below) {
   }
 }
 
-void DbImpl::StartLocked(const CompactionPlan& plan) {
-  for (const auto* files : {&plan.inputs, &plan.below}) {
-    for (const TableFileRef& file : *files) file->being_compacted = true;
+// Takes the tables, and the room for what the plan writes: its tables, and the values of files to be emptied.
+void DbImpl::StartLocked(CompactionPlan* plan) {
+  plan->room_bytes = CompactionRoomLocked();
+  plan->reserved_bytes = plan->OutputBytes();
+  if (!plan->trivial_move) {
+    PickerOptions beside = picker_options();
+    beside.room_bytes = plan->room_bytes - std::min(plan->room_bytes, plan->reserved_bytes);
+    plan->collected = FilesToCollect(*state_.version, beside);
   }
-  running_plans_.push_back(&plan);
+  for (const auto* files : {&plan->inputs, &plan->below}) {
+    for (const TableFileRef& file : *files) {
+      file->being_compacted = true;
+      for (const ValueLogReference& reference : file->facts().value_logs) {
+        const bool moved = std::binary_search(plan->collected.begin(), plan->collected.end(), reference.file_number);
+        if (moved) plan->reserved_bytes += reference.bytes;
+      }
+    }
+  }
+  running_plans_.push_back(plan);
   work_epoch_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -415,14 +475,14 @@ void DbImpl::RunCompaction() {
       drop_due_ = true;
       ReportLocked(dropped, &compaction_error_);
     } else {
-      plan = PickLocked();
+      plan = PickLocked(RoomyOptionsLocked());
     }
     if (plan) {
-      StartLocked(*plan);
+      StartLocked(&*plan);
       ScheduleWorkLocked();  // there may be work for another thread beside this
     }
   }
-  Status status = plan ? DoCompaction(*plan) : Status::Ok();
+  Status status = plan ? DoCompaction(&*plan) : Status::Ok();
   {
     MutexLock lock(&mu_);
     if (plan) EndCompactionLocked(*plan, status);
@@ -444,30 +504,28 @@ void DbImpl::RunUrgent(const CompactionPlan& outer, uint64_t* fruitless) {
   {
     MutexLock lock(&mu_);
     if (StoppedLocked() || manual_waiting_ || !compaction_error_.ok()) return;
-    if (compactions_scheduled_ < env_.compaction_threads) return;  // another thread does it
+    if (compactions_scheduled_ < settings_.compaction_threads) return;  // another thread does it
     const uint64_t bytes_max = outer.level > 0 ? UINT64_MAX : outer.input_bytes() / kUrgentPart;
-    plan = PickUrgent(*state_.version, picker_options(), running_plans_, bytes_max);
+    plan = PickUrgent(*state_.version, RoomyOptionsLocked(), running_plans_, bytes_max);
     if (!plan) {
       *fruitless = work_epoch_.load(std::memory_order_relaxed);
       return;
     }
     plan->urgent = true;
-    StartLocked(*plan);
+    StartLocked(&*plan);
   }
-  Status status = DoCompaction(*plan);
+  Status status = DoCompaction(&*plan);
   MutexLock lock(&mu_);
   EndCompactionLocked(*plan, status);
   ScheduleWorkLocked();  // what its tables kept from others
 }
 
-// With a filter every value is to be looked at on its way down.
-bool DbImpl::Moves(const CompactionPlan& plan) const {
-  return plan.trivial_move && env_.options.compaction_filter == nullptr;
-}
-
-Status DbImpl::DoCompaction(const CompactionPlan& plan) {
+Status DbImpl::DoCompaction(CompactionPlan* running) {
+  const CompactionPlan& plan = *running;
+  VARVE_TRY(SettleManifest());
   ActiveJob job;
-  job.facts.kind = Moves(plan) ? JobKind::kMove : JobKind::kCompaction;
+  job.plan = running;
+  job.facts.kind = plan.trivial_move ? JobKind::kMove : JobKind::kCompaction;
   job.facts.from_level = plan.level;
   job.facts.to_level = plan.output_level;
   job.facts.reason = plan.reason;
@@ -486,7 +544,7 @@ Status DbImpl::DoCompaction(const CompactionPlan& plan) {
 
 Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   VersionEdit edit;
-  if (Moves(plan)) {
+  if (plan.trivial_move) {
     for (const TableFileRef& file : plan.inputs) edit.added.push_back({plan.output_level, file});
   } else {
     auto merged = MergeTables(plan, job);
@@ -512,7 +570,6 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
       if ((*table)->range_tombstones() != nullptr) (*table)->range_tombstones()->AppendTo(&ranges);
     }
   }
-  const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges));
   std::vector<MergeSource> sources;
   std::vector<std::vector<TableFileRef>> runs;
   if (plan.level == 0) {
@@ -523,14 +580,15 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   if (!plan.below.empty()) sources.emplace_back(LevelIterator(plan.below, tier));
   std::vector<SequenceNumber> snapshots;
+  TableOutputSetup setup = OutputSetup(plan.grandparents, job);
   std::shared_ptr<const Version> version;  // holds the value-log files that pointers lead to
-  TableOutputSetup setup = OutputSetup(plan.output_level, plan.grandparents, job);
   {
     MutexLock lock(&mu_);
     snapshots = SnapshotListLocked();
     setup.values.version = version = state_.version;
-    setup.values.collected = FilesToCollect(*state_.version, picker_options());
+    setup.table_bytes = plan.TableBytes(picker_options());
   }
+  const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges), &snapshots);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, plan.bottommost);
   uint64_t keys = 0;
@@ -541,8 +599,7 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
                         .value_logs = &version->value_logs(),
                         .user_filter = env_.options.compaction_filter,
                         .level = plan.output_level});
-  setup.table_bytes = plan.TableBytes(picker_options());
-  setup.builder.compression = env_.options.compression;
+  setup.values.collected = plan.collected;
   // Nothing yields inside what is urgent, so no more than two compactions lie on one stack.
   if (!plan.urgent && (plan.level > 0 || env_.options.compaction == CompactionStyle::kSizeTiered)) {
     setup.yield = [this, &plan, fruitless = uint64_t{0}]() mutable { RunUrgent(plan, &fruitless); };
@@ -550,7 +607,10 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   setup.builder.filter_bits_per_key = FilterBitsFor(plan.level, plan.output_level, keys);
   TableOutput output(std::move(setup), &tombstones);
   auto files = output.Run(&stream);
-  if (!files.ok()) return files.status();
+  if (!files.ok()) {
+    GiveBackSpace(*job);
+    return files.status();
+  }
   VersionEdit edit;
   edit.value_logs = output.TakeValueLogs();
   for (TableFileRef& file : *files) edit.added.push_back({plan.output_level, std::move(file)});
@@ -600,16 +660,19 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
     std::optional<CompactionPlan> plan;  // stays where it is while it runs: running_plans_ points to it
     if (status.ok()) status = StartRangeStep(&progress, &plan);
     if (!plan) break;
-    status = DoCompaction(*plan);
-    MutexLock lock(&mu_);
-    EndLocked(*plan);
-    QuarantineLocked(*plan, status);
-    NoteLoadLocked();
-    ScheduleWorkLocked();
-    changed_.SignalAll();
+    status = DoCompaction(&*plan);
+    {
+      MutexLock lock(&mu_);
+      EndLocked(*plan);
+      QuarantineLocked(*plan, status);
+      NoteLoadLocked();
+      ScheduleWorkLocked();
+      changed_.SignalAll();
+    }
+    plan.reset();
+    view_->Reap();
+    RemoveBuried();  // after each step: the whole never takes more room than its largest step
   }
-  view_->Reap();
-  RemoveBuried();
   MutexLock lock(&mu_);
   manual_running_ = false;
   --jobs_;
@@ -622,20 +685,25 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
 // compactions go on beside it; only while it waits for their tables no new one begins.
 Status DbImpl::StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan) {
   MutexLock lock(&mu_);
-  bool busy = false;
+  bool busy = false, refused = false;
   Await([&]() VARVE_REQUIRES(mu_) {
     if (StoppedLocked()) return true;
     ReleaseQuarantineLocked(progress->begin, progress->end);
-    *plan = PickRange(*state_.version, picker_options(), running_plans_, progress, &busy);
+    PickerOptions options = picker_options();
+    options.room_bytes = CompactionRoomLocked();
+    *plan = PickRange(*state_.version, options, running_plans_, progress, &busy);
+    // Nothing runs that would let go of tables: it is the room that is missing.
+    refused = busy && running_plans_.empty() && max_disk_bytes_.load(std::memory_order_relaxed) != 0;
     manual_waiting_ = busy;
-    return !busy;
+    return !busy || refused;
   });
   manual_waiting_ = false;
   if (StoppedLocked()) {
     plan->reset();
     return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
   }
-  if (*plan) StartLocked(**plan);
+  if (refused) return NoRoomToWrite();
+  if (*plan) StartLocked(&**plan);
   return Status::Ok();
 }
 
@@ -645,7 +713,7 @@ Status DbImpl::WaitForBackgroundWork() {
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
            (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ &&
-            ExpiredLocked().tables.empty() && !PickLocked());
+            ExpiredLocked().tables.empty() && !PickLocked(RoomyOptionsLocked()));
   });
   return BackgroundErrorLocked();
 }

@@ -10,6 +10,10 @@
 namespace varve::lsm {
 
 namespace {
+// Segments so large are used again. In memtables, and bytes for what is written ahead.
+constexpr uint64_t kReuseMemTables = 2;
+constexpr uint64_t kReuseSlack = uint64_t{1} << 20;
+
 Status Gone(SequenceNumber wanted, const std::string& why) {
   return Status::OutOfRange("sequence " + std::to_string(wanted) + " is not in the log: " + why +
                             ". Take a Checkpoint and go on from its sequence");
@@ -108,7 +112,8 @@ void DbImpl::ReleaseLog() {
     }
     below = std::min(state_.wal_number, log_segments_.front().number);
   }
-  wal_->Release(below);
+  // One write larger than any memtable must not leave a segment of its size for ever.
+  wal_->Release(below, kReuseMemTables * memtable_bytes_.load(std::memory_order_relaxed) + kReuseSlack);
   RemoveReplayedWals(below);
 }
 

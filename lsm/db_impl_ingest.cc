@@ -43,6 +43,7 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
     if (in_manifest) break;
     Status ignored = env_.file_system->Remove(table.path);  // else at the next open
     (void)ignored.ok();
+    table_disk_bytes_.fetch_sub(table.facts.file_size, std::memory_order_relaxed);
   }
   for (const std::string& path : files) {
     if (!status.ok() || !options.move_files) break;
@@ -88,6 +89,7 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   Incoming incoming{
       .path = TableFileName(dir_, NextNumber()) + ".tmp", .table_id = (*table)->table_id(), .facts = (*table)->Facts()};
   incoming.facts.created_ms = env_.clock->WallMillis();
+  if (FindWriteRoom().values < *size) return NoRoomToWrite();
   const std::string& target = incoming.path;
   const ChunkVisitor stop_when_closing = [this](std::string_view) {
     return closing_.load(std::memory_order_relaxed) ? Status::Closed() : Status::Ok();
@@ -103,6 +105,7 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
     }
   }
   if (!s.ok()) return s;
+  table_disk_bytes_.fetch_add(incoming.facts.file_size, std::memory_order_relaxed);
   return incoming;
 }
 
@@ -134,7 +137,7 @@ Status DbImpl::FlushAllInTurn() {
 // the disk, so that the files are not to be removed.
 Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
   VARVE_TRY(CheckWritable());
-  VARVE_TRY(MakeRoom(/*may_wait=*/true, 0));  // they may all go to level 0
+  VARVE_TRY(MakeRoom(/*may_wait=*/true, WriteBatch()));  // they may all go to level 0
   VARVE_TRY(FlushAllInTurn());
   // Only now, so that all tables with smaller numbers are older: repair goes by that when the manifest is lost.
   for (Incoming& table : *incoming) {

@@ -7,6 +7,10 @@
 
 namespace varve::lsm {
 
+namespace {
+constexpr uint64_t kRateStepUs = 100'000;
+}  // namespace
+
 RunningJob DbImpl::ActiveJob::Now() const {
   RunningJob now{.job = facts, .bytes_done = 0, .bytes_total = bytes_total};
   now.job.entries_read = meter.entries_read.load(std::memory_order_relaxed);
@@ -50,10 +54,27 @@ void DbImpl::FinishJob(ActiveJob* job, const Status& status) {
 
 Status DbImpl::BeforeTableWrite(ActiveJob* job, size_t bytes) {
   const bool flush = job->facts.kind == JobKind::kFlush;
+  VARVE_TRY(TakeSpace(job, bytes));
   (flush ? counters_.flush_bytes : counters_.compaction_write_bytes).fetch_add(bytes, std::memory_order_relaxed);
-  job->meter.bytes_written.fetch_add(bytes, std::memory_order_relaxed);
   if (EventListener* listener = env_.options.listener) listener->OnJobProgress(job->Now());
+  if (!flush) KeepRate(bytes);
   return Status::Ok();
+}
+
+// Holds a compaction back until the rate allows its bytes; a change of options and Close end the wait.
+void DbImpl::KeepRate(size_t bytes) {
+  MutexLock lock(&mu_);
+  const uint64_t rate = settings_.options.compaction_bytes_per_second;
+  if (rate == 0) return;
+  const uint64_t start_us = env_.clock->MonotonicMicros();
+  const uint64_t wait_us = compaction_rate_.Take(bytes, rate, start_us);
+  // Short waits, counted: one against the wall clock would grow when that is set back, and a clock that only a test
+  // moves would never end one.
+  for (uint64_t slept_us = 0; slept_us < wait_us && env_.clock->MonotonicMicros() < start_us + wait_us;) {
+    if (StoppedLocked() || settings_.options.compaction_bytes_per_second != rate) return;
+    const uint64_t step_us = std::min(wait_us - slept_us, kRateStepUs);
+    if (changed_.WaitWithTimeout(&mu_, absl::Microseconds(step_us))) slept_us += step_us;
+  }
 }
 
 std::vector<RunningJob> DbImpl::RunningJobs() const {

@@ -11,6 +11,7 @@ struct DbImpl::ActiveJob {
   Job facts;  // fixed once started; what grows is in `meter`
   uint64_t bytes_total = 0;
   uint64_t entries_total = 0;
+  CompactionPlan* plan = nullptr;  // null: no compaction
   OutputMeter meter;
 
   RunningJob Now() const;

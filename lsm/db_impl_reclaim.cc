@@ -93,8 +93,8 @@ DbImpl::Expired DbImpl::ExpiredLocked() const {
 }
 
 Retention DbImpl::retention() const {
-  return {.bytes_max = env_.options.fifo_bytes_max,
-          .age_max_ms = static_cast<int64_t>(std::min(env_.options.fifo_age_max_s, kAgeMaxS) * 1000)};
+  return {.bytes_max = settings_.options.fifo_bytes_max,
+          .age_max_ms = static_cast<int64_t>(std::min(settings_.options.fifo_age_max_s, kAgeMaxS) * 1000)};
 }
 
 void DbImpl::WatchExpiryLocked() {
@@ -145,6 +145,24 @@ Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason
   MutexLock lock(&mu_);
   for (const VersionEdit::Added& table : tables) table.file->being_compacted = false;
   return status;
+}
+
+Status DbImpl::ReclaimSpace(std::string_view begin, std::string_view end) {
+  VARVE_TRY(Flush());
+  {
+    MutexLock lock(&mu_);
+    if (StoppedLocked()) return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
+    ++jobs_;
+  }
+  Status status = DropCovered();  // costs nothing, and makes room for the rest
+  view_->Reap();
+  RemoveBuried();
+  {
+    MutexLock lock(&mu_);
+    --jobs_;
+    changed_.SignalAll();
+  }
+  return status.ok() ? CompactRange(begin, end) : status;
 }
 
 // The tables that a compaction found rotten, or that could not be read too often, are left alone from now on, so that
@@ -201,8 +219,14 @@ void DbImpl::EndCompactionLocked(const CompactionPlan& plan, const Status& statu
   EndLocked(plan);
   const bool quarantined = QuarantineLocked(plan, status);
   NoteLoadLocked();  // it may have found values that cannot be read, too
-  if (!quarantined) return ReportLocked(status, &compaction_error_);
-  compaction_error_ = Status::Ok();  // of the same tables, as a rule
+  if (status.ok() && !plan.trivial_move) refused_room_ = 0;
+  if (plan.refused) {
+    refused_room_ = std::max(refused_room_, plan.room_bytes);
+  } else if (quarantined) {
+    compaction_error_ = Status::Ok();  // of the same tables, as a rule
+  } else {
+    return ReportLocked(status, &compaction_error_);
+  }
   changed_.SignalAll();
   TellLocked([&](EventListener* listener) { listener->OnBackgroundError(status); });
 }

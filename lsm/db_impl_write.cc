@@ -15,6 +15,7 @@ constexpr uint64_t kDelayMaxUs = 50'000;               // no single write is del
 constexpr uint64_t kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first sign of pressure ...
 constexpr uint64_t kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
 constexpr size_t kConflictKeyShown = 40;               // bytes of a key in a message
+constexpr uint64_t kRangeDeletesMax = 4096;            // in a memtable: reads look through all that overlap
 constexpr uint64_t kSyncPeriodUs = 1'000'000;
 constexpr uint64_t kSyncOverdueUs = 1'000'000;  // later than this, writers wait for it: at most 2 s are unsynced
 
@@ -81,8 +82,7 @@ Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_
   if (Status s = CheckWritable(); !s.ok()) return s;
   if (Status s = CheckBatch(batch); !s.ok()) return s;
   if (!batch.empty()) {
-    if (Pressure().level >= 2)
-      return Status::Busy("the write controller holds writers back until compaction catches up");
+    if (HoldsWritersBack()) return Status::Busy("the write controller holds writers back until compaction catches up");
     Writer writer(&batch);
     if (Status s = Commit(&writer, /*may_wait=*/false); !s.ok()) return s;
   }
@@ -159,7 +159,12 @@ Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
 // *group: how many writers of the queue, from its head, the status speaks for.
 Status DbImpl::CommitGroup(Writer* leader, bool may_wait, size_t* group) {
   VARVE_TRY(CheckWritable());  // once more: since the caller looked, Close may have had its turn
-  VARVE_TRY(MakeRoom(may_wait, leader->batch->size_bytes()));
+  VARVE_TRY(MakeRoom(may_wait, *leader->batch));
+  write_room_ = FindWriteRoom();
+  if (!write_room_.Has(0, *leader->batch)) {
+    LookForSpace();
+    return NoRoomToWrite();
+  }
   if (!leader->unchanged_keys.empty()) {
     SequenceNumber until = 0;
     VARVE_TRY(CheckUnchanged(leader->unchanged_keys, leader->unchanged_since, &until));
@@ -189,6 +194,7 @@ WriteBatch& DbImpl::Gather(Writer* leader) {
     if (writer != leader && !writer->unchanged_keys.empty()) break;  // its check sees us only once we are applied
     bytes += writer->batch->size_bytes();
     if (bytes > kGatherBytesMax) break;
+    if (writer != leader && !write_room_.Has(bytes - writer->batch->size_bytes(), *writer->batch)) break;
     gathered_.Append(*writer->batch);
   }
   return gathered_;
@@ -228,7 +234,8 @@ void DbImpl::Apply(const WriteBatch& batch) {
 
 // However small the limit is, a memtable takes one batch.
 bool DbImpl::ActiveIsFull() const {
-  return active_->memory_bytes() >= env_.memtable_bytes && !active_->empty();
+  if (active_->range_tombstone_count() >= kRangeDeletesMax) return true;
+  return active_->memory_bytes() >= memtable_bytes_.load(std::memory_order_relaxed) && !active_->empty();
 }
 
 DbImpl::Room DbImpl::RoomLocked() const {
@@ -247,7 +254,13 @@ WritePressure DbImpl::Pressure() const {
   return {};
 }
 
-Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
+// Whether somebody who may not wait would have to. Where an error is in the way instead, nobody waits for long.
+bool DbImpl::HoldsWritersBack() const {
+  MutexLock lock(&mu_);
+  return RoomLocked() == Room::kFull && BlockingErrorLocked().ok();
+}
+
+Status DbImpl::MakeRoom(bool may_wait, const WriteBatch& batch) {
   if (!ActiveIsFull() && room_.load(std::memory_order_relaxed) == Room::kFree) [[likely]] {
     return Status::Ok();
   }
@@ -259,7 +272,12 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
       while (RoomLocked() == Room::kFull) {
         if (fenced_.load(std::memory_order_relaxed)) return fence_;
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-        if (Status s = BlockingErrorLocked(); !s.ok()) return s;
+        if (Status s = BlockingErrorLocked(); !s.ok()) {
+          // Deletes are what helps where compactions lack space.
+          const bool helps = s.Is(StatusCode::kNoSpace) && flush_error_.ok() && OnlyDeletes(batch);
+          if (helps && sealed_.size() < kSealedMax) break;
+          return s;
+        }
         if (!may_wait) return Status::Busy("flushes and compactions are behind");
         const std::string why =
             level0_debt_ >= kLevel0Stop      ? "level 0 is " + std::to_string(level0_debt_) + " sublevels deep"
@@ -272,7 +290,7 @@ Status DbImpl::MakeRoom(bool may_wait, size_t bytes) {
         const uint64_t held_us = env_.clock->MonotonicMicros() - start_us;
         TellLocked([&](EventListener* listener) { listener->OnStallEnd(held_us); });
       }
-      if (RoomLocked() == Room::kSlow && may_wait && !delayed) DelayLocked(bytes);
+      if (RoomLocked() == Room::kSlow && may_wait && !delayed) DelayLocked(batch.size_bytes());
       delayed = true;
       counters_.stall_us.fetch_add(env_.clock->MonotonicMicros() - start_us, std::memory_order_relaxed);
     }

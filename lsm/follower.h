@@ -46,8 +46,11 @@ class Follower final : public Db {
   Status Ingest(std::span<const std::string>, const IngestOptions&) override { return Refuse(); }
   Result<std::unique_ptr<ChangeIterator>> ChangesSince(SequenceNumber) override { return Refuse(); }
   Result<std::unique_ptr<ChangeHold>> HoldChanges(SequenceNumber, uint64_t) override { return Refuse(); }
+  Status SetOptions(const OptionChanges&) override { return Refuse(); }
+  Options GetOptions() const override { return env_.options; }
   Status Flush() override { return Refuse(); }
   Status CompactRange(std::string_view, std::string_view) override { return Refuse(); }
+  Status ReclaimSpace(std::string_view, std::string_view) override { return Refuse(); }
   Status WaitForBackgroundWork() override { return Status::Ok(); }
   Status Checkpoint(const std::string&) override { return Refuse(); }
   Result<LiveFiles> GetLiveFiles() override { return Refuse(); }

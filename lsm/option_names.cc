@@ -102,12 +102,19 @@ struct Row {
   std::string_view want;
   bool (*parse)(std::string_view text, Options* options);
   std::string (*print)(const Options& options);
+  void (*change)(const Options& from, OptionChanges* changes) = nullptr;  // null: it does not change while running
 };
 
 template <auto field>
 constexpr Row MakeRow(std::string_view name, std::string_view want) {
   return {name, want, [](std::string_view text, Options* options) { return Parse(text, &(options->*field)); },
           [](const Options& options) { return Print(options.*field); }};
+}
+template <auto field, auto change>
+constexpr Row MakeRow(std::string_view name, std::string_view want) {
+  Row row = MakeRow<field>(name, want);
+  row.change = [](const Options& from, OptionChanges* changes) { changes->*change = from.*field; };
+  return row;
 }
 
 constexpr std::string_view kFlag = "true or false";
@@ -118,19 +125,23 @@ constexpr std::array kRows{
     MakeRow<&Options::mode>("mode", "owner, read-only or follow"),
     MakeRow<&Options::create_if_missing>("create_if_missing", kFlag),
     MakeRow<&Options::error_if_exists>("error_if_exists", kFlag),
-    MakeRow<&Options::memory_budget>("memory_budget", kSize),
-    MakeRow<&Options::background_threads>("background_threads", kCount),
-    MakeRow<&Options::wal_sync>("wal_sync", "never, every-second or always"),
-    MakeRow<&Options::compression>("compression", "none or zstd"),
-    MakeRow<&Options::filter_bits_per_key>("filter_bits_per_key", kCount),
-    MakeRow<&Options::block_size>("block_size", kSize),
-    MakeRow<&Options::table_size>("table_size", kSize),
-    MakeRow<&Options::value_log_threshold>("value_log_threshold", kSize),
-    MakeRow<&Options::memtable_size>("memtable_size", kSize),
+    MakeRow<&Options::memory_budget, &OptionChanges::memory_budget>("memory_budget", kSize),
+    MakeRow<&Options::background_threads, &OptionChanges::background_threads>("background_threads", kCount),
+    MakeRow<&Options::wal_sync, &OptionChanges::wal_sync>("wal_sync", "never, every-second or always"),
+    MakeRow<&Options::compression, &OptionChanges::compression>("compression", "none or zstd"),
+    MakeRow<&Options::filter_bits_per_key, &OptionChanges::filter_bits_per_key>("filter_bits_per_key", kCount),
+    MakeRow<&Options::block_size, &OptionChanges::block_size>("block_size", kSize),
+    MakeRow<&Options::table_size, &OptionChanges::table_size>("table_size", kSize),
+    MakeRow<&Options::value_log_threshold, &OptionChanges::value_log_threshold>("value_log_threshold", kSize),
+    MakeRow<&Options::memtable_size, &OptionChanges::memtable_size>("memtable_size", kSize),
+    MakeRow<&Options::compaction_bytes_per_second, &OptionChanges::compaction_bytes_per_second>(
+        "compaction_bytes_per_second", kSize),
+    MakeRow<&Options::max_disk_bytes, &OptionChanges::max_disk_bytes>("max_disk_bytes", kSize),
     MakeRow<&Options::compaction>("compaction", "leveled, size-tiered or fifo"),
-    MakeRow<&Options::fifo_bytes_max>("fifo_bytes_max", kSize),
+    MakeRow<&Options::fifo_bytes_max, &OptionChanges::fifo_bytes_max>("fifo_bytes_max", kSize),
     Row{"fifo_age_max_s", kCount, [](std::string_view t, Options* o) { return ParseNumber(t, &o->fifo_age_max_s); },
-        [](const Options& o) { return std::to_string(o.fifo_age_max_s); }},
+        [](const Options& o) { return std::to_string(o.fifo_age_max_s); },
+        [](const Options& o, OptionChanges* changes) { changes->fifo_age_max_s = o.fifo_age_max_s; }},
     MakeRow<&Options::merge_operator>("merge_operator", "none, varve.counter or varve.append"),
 };
 
@@ -155,6 +166,18 @@ Status SetOption(std::string_view name, std::string_view value, Options* options
   if (row->parse(value, options)) return Status::Ok();
   return Status::InvalidArgument("option " + std::string(name) + " is '" + std::string(value) + "', want " +
                                  std::string(row->want));
+}
+
+Status SetOptionChange(std::string_view name, std::string_view value, OptionChanges* changes) {
+  Options parsed;
+  VARVE_TRY(SetOption(name, value, &parsed));
+  const Row* row = FindRow(name);
+  if (row->change == nullptr) {
+    return Status::InvalidArgument("option " + std::string(name) +
+                                   " does not change while the database runs: give it to the next open");
+  }
+  row->change(parsed, changes);
+  return Status::Ok();
 }
 
 Result<std::string> GetOption(std::string_view name, const Options& options) {

@@ -25,6 +25,9 @@ namespace varve::lsm {
 
 // kInvalidArgument names the option, the value and what was expected; *options is then as it was.
 Status SetOption(std::string_view name, std::string_view value, Options* options);
+// The same for an option that Db::SetOptions changes while the database runs; kInvalidArgument too for one that it does
+// not.
+Status SetOptionChange(std::string_view name, std::string_view value, OptionChanges* changes);
 // The option as text that SetOption takes. kInvalidArgument for a name that is none.
 Result<std::string> GetOption(std::string_view name, const Options& options);
 // In the order of struct Options.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "lsm/format/internal_key.h"
@@ -69,6 +70,11 @@ struct Options {
   size_t value_log_threshold = 4 * 1024;
   // Memtable size; 0: memory_budget / 8, at least 1 MiB and at most 64 MiB.
   size_t memtable_size = 0;
+  // Bytes a second that compactions write, all together; flushes are never held. 0: no limit; else at least 64 KiB.
+  uint64_t compaction_bytes_per_second = 0;
+  // Bytes that tables, value log, log and manifest take at most, all together; 0: no limit, else at least 4 MiB. At the cap
+  // writes give kNoSpace, reads go on; see docs/engine.md, "Limits".
+  uint64_t max_disk_bytes = 0;
 
   CompactionStyle compaction = CompactionStyle::kLeveled;
   // kFifo only: bytes of all tables and of their values in value-log files, and seconds since a table was written,
@@ -86,6 +92,23 @@ struct Options {
   Executor* executor = nullptr;
   EventListener* listener = nullptr;              // null: nobody listens
   CompactionFilter* compaction_filter = nullptr;  // drops or changes values (lsm/compaction_filter.h); null: none does
+};
+
+// What Db::SetOptions changes while the database runs; each field means what it means in Options.
+struct OptionChanges {
+  std::optional<size_t> memory_budget = {};
+  std::optional<int> background_threads = {};
+  std::optional<WalSync> wal_sync = {};
+  std::optional<Compression> compression = {};
+  std::optional<int> filter_bits_per_key = {};
+  std::optional<size_t> block_size = {};
+  std::optional<size_t> table_size = {};
+  std::optional<size_t> value_log_threshold = {};
+  std::optional<size_t> memtable_size = {};
+  std::optional<uint64_t> compaction_bytes_per_second = {};
+  std::optional<uint64_t> max_disk_bytes = {};
+  std::optional<uint64_t> fifo_bytes_max = {};
+  std::optional<uint64_t> fifo_age_max_s = {};
 };
 
 struct ReadOptions {

@@ -34,6 +34,7 @@ constexpr Field kFields[] = {
     {"compaction_read_bytes", &DbStats::compaction_read_bytes},
     {"compaction_write_bytes", &DbStats::compaction_write_bytes},
     {"stall_us", &DbStats::stall_us},
+    {"disk_bytes", &DbStats::disk_bytes},
     {"wal_tail_cut_bytes", &DbStats::wal_tail_cut_bytes},
 };
 

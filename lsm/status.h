@@ -108,6 +108,7 @@ class [[nodiscard]] Result {
     assert(ok());
     return std::move(*value_);
   }
+  T value_or(T otherwise) const& { return ok() ? *value_ : std::move(otherwise); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }

@@ -77,8 +77,11 @@ std::vector<uint64_t> FilesToCollect(const Version& version, const PickerOptions
                    [&](size_t a, size_t b) { return ShareOf(version, a) > ShareOf(version, b); });
   uint64_t bytes = sum.all, garbage = sum.garbage - SlackOf(options);
   std::vector<uint64_t> numbers;
+  uint64_t room = options.room_bytes;
   for (const size_t i : order) {
     if (static_cast<double>(garbage) <= kGarbageAim * static_cast<double>(bytes)) break;
+    if (version.value_log_live(i) > room) break;
+    room -= version.value_log_live(i);
     const uint64_t freed = std::min(garbage, GarbageOf(version, i));
     garbage -= freed;
     bytes -= freed;
@@ -90,7 +93,14 @@ std::vector<uint64_t> FilesToCollect(const Version& version, const PickerOptions
 
 std::optional<CompactionPlan> PickCollection(const Version& version, const PickerOptions& options,
                                              RunningPlans running) {
-  const std::vector<uint64_t> collected = FilesToCollect(version, options);
+  if (GarbageShare(version, options) <= kGarbageDue) return std::nullopt;
+  uint64_t largest = 0;  // a table is rewritten beside the values
+  for (int n = 0; n < kLevels; ++n) {
+    for (const TableFileRef& file : version.level(n)) largest = std::max(largest, file->facts().file_size);
+  }
+  PickerOptions beside = options;
+  beside.room_bytes -= std::min(beside.room_bytes, largest);
+  const std::vector<uint64_t> collected = FilesToCollect(version, beside);
   if (collected.empty()) return std::nullopt;
   struct Candidate {
     int level;

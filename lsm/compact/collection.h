@@ -34,7 +34,8 @@ inline constexpr uint64_t kCollectionSlack = kLevel0Compact;
 
 // Garbage beyond the slack as a share of all records: 0 to 1.
 double GarbageShare(const Version& version, const PickerOptions& options);
-// Numbers of the files to be emptied, ascending; none while the share is below kGarbageDue.
+// Numbers of the files to be emptied, ascending; none while the share is below kGarbageDue, and no more than there is
+// room for their live values.
 std::vector<uint64_t> FilesToCollect(const Version& version, const PickerOptions& options);
 // Rewrites the free table that refers to most of FilesToCollect; none when there is none.
 std::optional<CompactionPlan> PickCollection(const Version& version, const PickerOptions& options,

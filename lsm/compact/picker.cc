@@ -382,12 +382,11 @@ std::optional<CompactionPlan> PickRange(const Version& version, const PickerOpti
   };
   const auto finish = [&](CompactionPlan plan) -> std::optional<CompactionPlan> {
     plan.reason = "asked for";
-    if (!Complete(version, options, running, &plan)) {
-      *busy = true;
-      return std::nullopt;
-    }
+    const bool complete = Complete(version, options, running, &plan);
     plan.trivial_move = false;
-    return plan;
+    if (complete && plan.OutputBytes() <= options.room_bytes) return plan;
+    *busy = true;
+    return std::nullopt;
   };
   const LevelTargets targets = ComputeTargets(version, options);
   const int deepest = std::max(version.deepest_level(), targets.base_level);

@@ -65,7 +65,8 @@ struct RangeProgress {
   std::string after;                    // levels >= 1: tables up to this key were done
   bool passed_any = false;              // `after` holds
 };
-// The next step; none when all is done, or (*busy) when its tables are taken. Quarantined ones are tried again.
+// The next step; none when all is done, or (*busy) when its tables are taken or there is no room for what it writes.
+// Quarantined ones are tried again.
 std::optional<CompactionPlan> PickRange(const Version& version, const PickerOptions& options, RunningPlans running,
                                         RangeProgress* progress, bool* busy);
 

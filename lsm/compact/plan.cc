@@ -29,7 +29,7 @@ bool Collides(const CompactionPlan& plan, RunningPlans running) {
 }
 
 bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
-  if (!plan.below.empty() || plan.level == plan.output_level) return false;
+  if (!options.moves || !plan.below.empty() || plan.level == plan.output_level) return false;
   if (plan.level == 0 && options.compresses) return false;
   for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
     const KeyRange range(*plan.inputs[i]);
@@ -115,7 +115,7 @@ bool Complete(const Version& version, const PickerOptions& options, RunningPlans
     if (plan->grandparents.empty()) plan->grandparents = std::move(beneath);
   }
   plan->trivial_move = CanMove(*plan, options);
-  return true;
+  return plan->OutputBytes() <= options.room_bytes;
 }
 
 uint64_t PickerOptions::TableBytes(int level) const {
@@ -124,7 +124,7 @@ uint64_t PickerOptions::TableBytes(int level) const {
 }
 
 uint64_t PickerOptions::JobBytes() const {
-  return kJobTables * std::max(table_bytes, memtable_bytes);
+  return std::min(kJobTables * std::max(table_bytes, memtable_bytes), room_bytes / 2);  // half: for what lies below
 }
 
 uint64_t PickerOptions::FlushPieceBytes() const {
@@ -133,6 +133,21 @@ uint64_t PickerOptions::FlushPieceBytes() const {
 
 uint64_t CompactionPlan::input_bytes() const {
   return TotalBytes(inputs) + TotalBytes(below);
+}
+
+uint64_t CompactionPlan::OutputBytes() const {
+  if (trivial_move) return 0;
+  if (!bottommost) return input_bytes();
+  uint64_t entries = 0, deletes = 0;
+  for (const auto* files : {&inputs, &below}) {
+    for (const TableFileRef& file : *files) {
+      entries += file->facts().entries;
+      deletes += file->facts().deletes;
+    }
+  }
+  if (2 * deletes >= entries) return 1;
+  return static_cast<uint64_t>(static_cast<double>(input_bytes()) * static_cast<double>(entries - 2 * deletes) /
+                               static_cast<double>(entries));
 }
 
 uint64_t CompactionPlan::TableBytes(const PickerOptions& options) const {

@@ -16,13 +16,15 @@ struct PickerOptions {
   uint64_t memtable_bytes = 0;
   uint64_t table_bytes = 0;  // of the last level
   bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
+  bool moves = true;         // a table with nothing beneath it may go down as it is
   CompactionStyle style = CompactionStyle::kLeveled;
   SequenceNumber settled_sequence = 0;  // what level 0 holds up to it is no debt of the writers (Level0Debt)
   bool tries_unreadable = false;        // takes quarantined tables too: somebody waits to be told what is wrong
+  uint64_t room_bytes = UINT64_MAX;     // on the disk for what a plan writes: no larger one is made
 
   // Target of a table that a compaction writes to this level. Upper levels have smaller ones, so that they are compacted in small steps.
   uint64_t TableBytes(int level) const;
-  // What a job may read, unless the smallest step is larger.
+  // What a job may read, unless the smallest step is larger. Less where there is little room.
   uint64_t JobBytes() const;
   // A flush is cut into tables of at least this size.
   uint64_t FlushPieceBytes() const;
@@ -39,8 +41,15 @@ struct CompactionPlan {
   bool trivial_move = false;               // the inputs can become tables of the output level as they are
   bool urgent = false;                     // runs inside another compaction, which waits for it
   std::string reason;
+  // Set when it starts: the value-log files whose values it moves to new ones (collection.h), ascending; bytes that the
+  // disk had room for, and how many of them are kept free for what it writes.
+  std::vector<uint64_t> collected;
+  uint64_t room_bytes = 0, reserved_bytes = 0;
+  bool refused = false;  // it came to need more than there was room for
 
   uint64_t input_bytes() const;
+  // About what its tables will take: a delete that goes to the bottom takes along what it deletes. 0: nothing is written.
+  uint64_t OutputBytes() const;
   // Of an output table: near the level's target, but so that the last one is no crumb.
   uint64_t TableBytes(const PickerOptions& options) const;
 };

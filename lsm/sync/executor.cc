@@ -42,7 +42,7 @@ class ThreadExecutor final : public Executor {
   explicit ThreadExecutor(int compaction_threads) {
     Start(Lane::kLogSync, "varve-logsync");
     Start(Lane::kFlush, "varve-flush");
-    for (int i = 0; i < std::max(compaction_threads, 1); ++i) Start(Lane::kCompact, "varve-comp-" + std::to_string(i));
+    WantThreads(Lane::kCompact, std::max(compaction_threads, 1));
   }
 
   ~ThreadExecutor() override {
@@ -88,6 +88,14 @@ class ThreadExecutor final : public Executor {
   }
 
   bool RunPending() override { return false; }
+
+  void WantThreads(Lane lane, int count) override {
+    if (lane != Lane::kCompact) return;
+    std::lock_guard lock(mu_);
+    while (!closing_ && compaction_threads_ < count) {
+      Start(Lane::kCompact, "varve-comp-" + std::to_string(compaction_threads_++));
+    }
+  }
 
  private:
   struct Delayed {
@@ -180,7 +188,8 @@ class ThreadExecutor final : public Executor {
   size_t running_ = 0;
   size_t readers_ = 0;  // threads of Lane::kRead
   bool closing_ = false;
-  std::vector<std::thread> threads_;
+  int compaction_threads_ = 0;
+  std::vector<std::thread> threads_;  // grows under mu_; the destructor reads it once closing_ is set
 };
 
 }  // namespace

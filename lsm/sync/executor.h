@@ -25,6 +25,8 @@ class Executor {
   // Runs one piece of due work in the caller if this executor has no threads; false when it has (or nothing is due):
   // then the caller waits on its condition variable instead. Called with no lock held.
   virtual bool RunPending() = 0;
+  // Asks for at least so many threads on `lane`. What has no threads, or all it wants, need not care.
+  virtual void WantThreads(Lane /*lane*/, int /*count*/) {}
 };
 
 // One thread for log syncs, one for flushes, `compaction_threads` (>= 1) for compactions, up to 8 for reads (each begun

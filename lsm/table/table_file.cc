@@ -5,14 +5,14 @@
 
 namespace varve::lsm {
 
-void Graveyard::Bury(std::string path) {
+void Graveyard::Bury(std::string path, uint64_t size) {
   MutexLock lock(&mu_);
-  paths_.push_back(std::move(path));
+  files_.push_back({std::move(path), size});
 }
 
-std::vector<std::string> Graveyard::TakeAll() {
+std::vector<Graveyard::Buried> Graveyard::TakeAll() {
   MutexLock lock(&mu_);
-  return std::exchange(paths_, {});
+  return std::exchange(files_, {});
 }
 
 std::string TableFileName(const std::string& dir, uint64_t number) {
@@ -30,7 +30,7 @@ TableFile::TableFile(uint64_t number, uint64_t table_id, TableFacts facts, std::
       context_(std::move(context)) {}
 
 TableFile::~TableFile() {
-  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path());
+  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path(), facts_.file_size);
 }
 
 Result<const Table*> TableFile::OpenSlow() const {

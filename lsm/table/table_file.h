@@ -17,15 +17,19 @@
 
 namespace varve::lsm {
 
-// Paths of files that may be removed from the disk. Outlives every file that may be buried (shared_ptr).
+// Files that may be removed from the disk. Outlives every file that may be buried (shared_ptr).
 class Graveyard {
  public:
-  void Bury(std::string path);
-  std::vector<std::string> TakeAll();
+  struct Buried {
+    std::string path;
+    uint64_t size;  // bytes
+  };
+  void Bury(std::string path, uint64_t size);
+  std::vector<Buried> TakeAll();
 
  private:
   Mutex mu_;
-  std::vector<std::string> paths_ VARVE_GUARDED_BY(mu_);
+  std::vector<Buried> files_ VARVE_GUARDED_BY(mu_);
 };
 
 // What every file of one database needs to open its reader. Outlives the files (shared_ptr).

@@ -76,6 +76,7 @@ class ManifestWriter {
   Status Append(const VersionEdit& edit);
   bool fenced() const { return log_->fenced(); }
   const std::string& path() const { return log_->path(); }
+  uint64_t size() const { return log_->size(); }
   bool WantsRewrite() const { return log_->size() > 2 * snapshot_bytes_ + kRewriteSlack; }
 
  private:

@@ -35,7 +35,7 @@ ValueLogFile::~ValueLogFile() {
     context_->cache->EraseSlots(slots_.get(), facts_.records);
     context_->cache->ChargeTableMemory(-static_cast<int64_t>(facts_.records * sizeof(BlockCache::Slot)));
   }
-  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path());
+  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path(), facts_.file_size);
 }
 
 Status ValueLogFile::Open() const {

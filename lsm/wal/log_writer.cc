@@ -107,7 +107,7 @@ Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
     static_cast<void>(erased.ok());
     return status;
   }
-  ahead_end_ = std::max(ahead_end_, end);
+  ahead_end_ = std::max<uint64_t>(ahead_end_, end);
   size_.store(end, std::memory_order_release);
   return Status::Ok();
 }
@@ -127,7 +127,7 @@ Status LogWriter::WriteRecord(uint64_t offset, std::string_view header, std::str
 // that follows says what is wrong, or finds room where the zeros did not.
 void LogWriter::WriteAhead(uint64_t end) {
   if (write_ahead_bytes_ == 0 || end <= ahead_end_ || !synced_once_.load(std::memory_order_relaxed)) return;
-  const uint64_t begin = std::max(end, ahead_end_);  // the record itself fills what lies before
+  const uint64_t begin = std::max<uint64_t>(end, ahead_end_);  // the record itself fills what lies before
   const std::string zeros(std::min<size_t>(write_ahead_bytes_, kOneWriteMax), '\0');
   ahead_end_ = end + write_ahead_bytes_;
   for (uint64_t at = begin; at < ahead_end_;) {

@@ -9,6 +9,7 @@
 // them; size and synced_size by any.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -48,6 +49,8 @@ class LogWriter {
 
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
   uint64_t synced_size() const { return synced_size_.load(std::memory_order_acquire); }
+  // Of the file: records, and zeros or stale bytes behind them.
+  uint64_t file_size() const { return std::max(size(), ahead_end_.load(std::memory_order_relaxed)); }
   bool fenced() const { return fenced_.load(std::memory_order_acquire); }
   uint64_t number() const { return number_; }
   const std::string& path() const { return file_->path(); }
@@ -64,10 +67,10 @@ class LogWriter {
   const uint64_t number_;
   const uint32_t salt_;
   const size_t write_ahead_bytes_;
-  uint64_t ahead_end_;         // appender's: zeros or stale bytes exist up to here
-  uint64_t prepared_end_ = 0;  // appender's: the file expects small writes up to here
-  bool sealed_ = false;        // appender's
-  std::string buffer_;         // appender's: header and payload go out in one write
+  std::atomic<uint64_t> ahead_end_;  // stored by the appender: zeros or stale bytes exist up to here
+  uint64_t prepared_end_ = 0;        // appender's: the file expects small writes up to here
+  bool sealed_ = false;              // appender's
+  std::string buffer_;               // appender's: header and payload go out in one write
   std::atomic<bool> earlier_durable_;
   std::atomic<bool> synced_once_{false};  // Sync() was called: writing ahead pays
   std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender

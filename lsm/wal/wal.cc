@@ -28,7 +28,7 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
   {
     MutexLock lock(&mu_);
     if (!recycled_.empty()) {
-      old_number = recycled_.back();
+      old_number = recycled_.back().number;
       recycled_.pop_back();
     }
   }
@@ -103,23 +103,23 @@ Status Wal::SyncSegments() {
   return Status::Ok();
 }
 
-void Wal::Release(uint64_t number) {
-  std::vector<uint64_t> released;
+void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
+  std::vector<Recycled> released;
   {
     MutexLock lock(&mu_);
     while (segments_.size() > 1 && segments_.front()->number() < number) {
-      released.push_back(segments_.front()->number());
+      released.push_back({segments_.front()->number(), segments_.front()->file_size()});
       segments_.pop_front();
     }
   }
-  for (uint64_t old_number : released) {
+  for (const Recycled& old : released) {
     MutexLock lock(&mu_);
-    if (recycled_.size() < kRecycledMax) {
-      recycled_.push_back(old_number);
+    if (recycled_.size() < kRecycledMax && old.bytes <= reuse_bytes_max) {
+      recycled_.push_back(old);
       continue;
     }
     // One that cannot be removed is below the manifest's wal number and goes at the next open.
-    Status ignored = setup_.file_system->Remove(setup_.file_name(old_number));
+    Status ignored = setup_.file_system->Remove(setup_.file_name(old.number));
     (void)ignored.ok();
   }
 }
@@ -127,6 +127,14 @@ void Wal::Release(uint64_t number) {
 uint64_t Wal::current_number() const {
   MutexLock lock(&mu_);
   return segments_.back()->number();
+}
+
+uint64_t Wal::disk_bytes() const {
+  uint64_t bytes = 0;
+  MutexLock lock(&mu_);
+  for (const auto& segment : segments_) bytes += segment->file_size();
+  for (const Recycled& segment : recycled_) bytes += segment.bytes;
+  return bytes;
 }
 
 bool Wal::NeedsSync() const {

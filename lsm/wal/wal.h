@@ -41,12 +41,14 @@ class Wal {
   // Everything appended before the call is durable on return. After a failure nothing may be acknowledged any more (rule
   // R5): the segment that failed refuses everything, and the database stops writing.
   Status Sync();
-  // Segments below `number` are not needed any more: kept for reuse, a few, or removed.
-  void Release(uint64_t number);
+  // Segments below `number` are not needed any more: kept for reuse, a few of at most `reuse_bytes_max` each, or removed.
+  void Release(uint64_t number, uint64_t reuse_bytes_max);
 
   uint64_t current_number() const;
   uint64_t appended_bytes() const { return appended_bytes_.load(std::memory_order_relaxed); }
   uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
+  // Of all files of the log, those kept for reuse included.
+  uint64_t disk_bytes() const;
   // False when everything appended is known to be durable.
   bool NeedsSync() const;
 
@@ -67,7 +69,11 @@ class Wal {
   uint64_t durable_bytes_ VARVE_GUARDED_BY(sync_mu_) = 0;  // of appended_bytes_
   mutable Mutex mu_;                                       // held for moments only
   std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
-  std::vector<uint64_t> recycled_ VARVE_GUARDED_BY(mu_);
+  struct Recycled {
+    uint64_t number;
+    uint64_t bytes;
+  };
+  std::vector<Recycled> recycled_ VARVE_GUARDED_BY(mu_);
   std::shared_ptr<LogWriter> current_;  // the appender's copy of segments_.back()
 };
 

@@ -120,6 +120,41 @@ static void test_options(void) {
   varve_options_destroy(options);
 }
 
+static void test_changing_options(void) {
+  static const char* const names[] = {"memory_budget", "max_disk_bytes", "compaction_bytes_per_second"};
+  static const char* const values[] = {"16MiB", "4MiB", "1GiB"};
+  static const char* const bad_values[] = {"32MiB", "1", "0"};
+  static const char* const fixed[] = {"mode"};
+  static const char* const owner[] = {"owner"};
+  static char large[1 << 20];
+  varve_db* db = open_db("changing");
+  char* text = NULL;
+  int i;
+  OK(varve_set_options(db, 3, names, values, &error));
+  for (i = 0; i < 3; ++i) {
+    OK(varve_get_option(db, names[i], &text, &error));
+    CHECK(text != NULL && strcmp(text, values[i]) == 0);
+    varve_free(text);
+  }
+  FAILS(varve_set_options(db, 3, names, bad_values, &error), VARVE_INVALID_ARGUMENT, "max_disk_bytes is 1, want");
+  OK(varve_get_option(db, "memory_budget", &text, &error));
+  CHECK(text != NULL && strcmp(text, "16MiB") == 0); /* all or none */
+  varve_free(text);
+  FAILS(varve_set_options(db, 1, fixed, owner, &error), VARVE_INVALID_ARGUMENT, "does not change while");
+  FAILS(varve_set_options(db, 1, NULL, owner, &error), VARVE_INVALID_ARGUMENT, "names is NULL");
+  FAILS(varve_get_option(db, "colour", &text, &error), VARVE_INVALID_ARGUMENT, "no option 'colour'");
+  OK(varve_set_options(db, 0, NULL, NULL, &error));
+  /* At the cap writes are refused, deletes are not, and make room. */
+  OK(varve_put(db, NULL, "a", 1, large, sizeof large / 2, &error));
+  FAILS(varve_put(db, NULL, "b", 1, large, sizeof large, &error), VARVE_NO_SPACE, "ReclaimSpace");
+  OK(varve_delete_range(db, NULL, "a", 1, "z", 1, &error));
+  OK(varve_reclaim_space(db, NULL, 0, NULL, 0, &error));
+  OK(varve_put(db, NULL, "b", 1, large, sizeof large / 2, &error));
+  CHECK(varve_reclaim_space(NULL, NULL, 0, NULL, 0, NULL) == VARVE_INVALID_ARGUMENT);
+  CHECK(varve_set_options(NULL, 0, NULL, NULL, NULL) == VARVE_INVALID_ARGUMENT);
+  OK(varve_close(db, &error));
+}
+
 static void test_rows(void) {
   varve_db* db = open_db("rows");
   varve_db* second = NULL;
@@ -605,6 +640,7 @@ int main(void) {
   CHECK(strcmp(varve_code_name((varve_code)77), "unknown") == 0);
   CHECK(strchr(varve_version(), '.') != NULL);
   test_options();
+  test_changing_options();
   test_rows();
   test_batches();
   test_reading();

@@ -577,6 +577,26 @@ TEST_F(DbTest, TablesOfAFailedEditGoWithTheNextOne) {
   EXPECT_EQ(tables, 2);
 }
 
+// As long as the manifest has no space, retries of a flush do not leave one table after another behind.
+TEST_F(DbTest, RetriesLeaveNoTablesBehind) {
+  Open();
+  Put("k", "v");
+  FaultRule rule;
+  rule.path_classes = {PathClass::kManifest};
+  rule.ops = {FileOp::kWriteAt};
+  rule.code = StatusCode::kNoSpace;
+  machine_.fs.AddRule(rule);
+  EXPECT_TRUE(db_->Flush().Is(StatusCode::kNoSpace));
+  for (int i = 0; i < 20; ++i) machine_.Rest();
+  EXPECT_LE(FilesEnding(machine_.disk.get(), kDir, ".sst").size(), 1u);
+  machine_.fs.ClearRules();
+  machine_.Rest();
+  machine_.Rest();
+  EXPECT_EQ(FilesEnding(machine_.disk.get(), kDir, ".sst").size(), 1u);
+  EXPECT_EQ(db_->Stats().background_error, "");
+  EXPECT_EQ(Compare(db_.get(), {{"k", "v"}}), "");
+}
+
 // No space at a sync is a failed sync as any other: what the kernel dropped is not asked for again.
 TEST_F(DbTest, NoSpaceAtASyncOfTheManifestFences) {
   Open();

@@ -272,14 +272,19 @@ inline Changes RandomChanges(Dice* dice, size_t count, uint64_t space = 400, siz
   return changes;
 }
 
+// Values that do not compress.
+inline std::string Noise(Dice* dice, size_t size) {
+  std::string value(size, '\0');
+  for (char& c : value) c = static_cast<char>(dice->Below(256));
+  return value;
+}
+
 // Step `i` of a workload that leaves value-log files half empty: one value stays, another is overwritten soon.
 inline Changes StayAndChurn(int i) {
   Dice noise(static_cast<uint64_t>(i));  // it does not compress
-  std::string stays(300, '\0'), churns(900, '\0');
-  for (char& c : stays) c = static_cast<char>(noise.Below(256));
-  for (char& c : churns) c = static_cast<char>(noise.Below(256));
-  return {{ValueKind::kPut, "stays" + std::to_string(i), stays},
-          {ValueKind::kPut, "churns" + std::to_string(i % 2), churns}};
+  std::string stays = Noise(&noise, 300), churns = Noise(&noise, 900);
+  return {{ValueKind::kPut, "stays" + std::to_string(i), std::move(stays)},
+          {ValueKind::kPut, "churns" + std::to_string(i % 2), std::move(churns)}};
 }
 
 inline std::string Printable(std::string_view bytes) {

@@ -38,6 +38,24 @@ TEST(OptionNames, WhatIsPrintedCanBeSet) {
   }
 }
 
+// Everything that OptionChanges has, by name; the rest says that it does not change.
+TEST(OptionNames, ChangesByName) {
+  OptionChanges changes;
+  for (std::string_view name : OptionNames()) {
+    auto text = GetOption(name, Options());
+    ASSERT_TRUE(text.ok()) << name;
+    const Status s = SetOptionChange(name, *text, &changes);
+    EXPECT_TRUE(s.ok() || Message(s).find("does not change while the database runs") != std::string::npos) << name;
+  }
+  EXPECT_TRUE(changes.memory_budget && changes.background_threads && changes.wal_sync && changes.compression);
+  EXPECT_TRUE(changes.filter_bits_per_key && changes.block_size && changes.table_size && changes.value_log_threshold);
+  EXPECT_TRUE(changes.memtable_size && changes.compaction_bytes_per_second && changes.max_disk_bytes);
+  EXPECT_TRUE(changes.fifo_bytes_max && changes.fifo_age_max_s);
+  OptionChanges none;
+  EXPECT_FALSE(SetOptionChange("block_size", "large", &none).ok());
+  EXPECT_FALSE(none.block_size);
+}
+
 TEST(OptionNames, RefusalsSayWhatWasExpectedAndChangeNothing) {
   Options options;
   EXPECT_EQ(Message(SetOption("wal_sync", "sometimes", &options)),

@@ -117,6 +117,18 @@ std::vector<OptionSet> OptionSets() {
        true, 300},
       {"Fifo", SmallWith([](Options* o) { o->compaction = CompactionStyle::kFifo; })},
       {"ChangingStyle", SmallWith([](Options* o) { o->memtable_size = 8 * 1024; }), false, 200, true},
+      {"DiskCap", SmallWith([](Options* o) { o->max_disk_bytes = 4 << 20; }), false, 10'000},
+      {"DiskCapInTables", SmallWith([](Options* o) {
+         o->max_disk_bytes = 4 << 20;
+         o->value_log_threshold = 0;
+         o->wal_sync = WalSync::kAlways;
+       }),
+       false, 10'000},
+      {"DiskCapTiered", SmallWith([](Options* o) {
+         o->max_disk_bytes = 4 << 20;
+         o->compaction = CompactionStyle::kSizeTiered;
+       }),
+       false, 10'000},
       {"OneThread", Small(), true},
       {"ThreeThreads", SmallWith([](Options* o) {
          o->background_threads = 3;
@@ -137,7 +149,12 @@ class ModelRun {
 
   void Run(uint64_t steps) {
     Open();
-    for (step_ = 1; step_ <= steps && !::testing::Test::HasFailure(); ++step_) Step();
+    for (step_ = 1; step_ <= steps && !::testing::Test::HasFailure(); ++step_) {
+      Step();
+      if (options_.max_disk_bytes != 0) {
+        ASSERT_LE(DirectoryBytes(), options_.max_disk_bytes);
+      }
+    }
     if (::testing::Test::HasFailure()) return;
     CheckEverything();
     EXPECT_EQ(Problems(db_.get()), "");
@@ -212,6 +229,14 @@ class ModelRun {
     return changes;
   }
 
+  // Backups and files to be taken in lie elsewhere.
+  uint64_t DirectoryBytes() const {
+    uint64_t bytes = 0;
+    for (const std::string& path : FilesEnding(machine_->disk.get(), kDir, "")) {
+      bytes += *machine_->disk->FileSize(path);
+    }
+    return bytes;
+  }
   void CollectTrace() {
     for (std::string& line : machine_->fs.Trace()) trace_.push_back(std::move(line));
   }
@@ -273,6 +298,8 @@ class ModelRun {
       ASSERT_TRUE(s.ok()) << s.ToString();
     } else if (n < 965) {
       CompactRange();
+    } else if (n < 968) {
+      SetOptions();
     } else if (n < 985) {
       Follow();
     } else if (n < 990) {
@@ -287,18 +314,25 @@ class ModelRun {
   void Write(const Changes& changes) {
     WriteBatch batch;
     AddTo(changes, &batch);
-    model_.Apply(Settled(changes), NowMillis());
+    const int64_t now_ms = NowMillis();
     if (dice_.OneIn(4)) {
       Result<SequenceNumber> sequence = db_->WriteAsync(batch, nullptr);
       if (sequence.ok()) {
         ASSERT_EQ(*sequence, batch.sequence() + batch.count() - 1);
+        model_.Apply(Settled(changes), now_ms);
         return;
       }
-      ASSERT_TRUE(sequence.status().Is(StatusCode::kBusy)) << sequence.status().ToString();
+      ASSERT_TRUE(sequence.status().Is(StatusCode::kBusy) || Refused(sequence.status()))
+          << sequence.status().ToString();
     }
     const Status s = db_->Write({.sync = dice_.OneIn(10)}, batch);
+    if (Refused(s)) return;
     ASSERT_TRUE(s.ok()) << s.ToString();
+    model_.Apply(Settled(changes), now_ms);
   }
+
+  // There is no more room below the cap.
+  bool Refused(const Status& s) const { return options_.max_disk_bytes != 0 && s.Is(StatusCode::kNoSpace); }
 
   void DeleteRange() {
     std::string begin = RandomKey(&dice_), end = RandomKey(&dice_);
@@ -463,9 +497,11 @@ class ModelRun {
       WalkOver(rows, options, db_.get());
     }
     if (dice_.OneIn(2)) return;
-    model_.Apply(Settled(all), NowMillis());
+    const int64_t now_ms = NowMillis();
     const Status s = db_->Write({}, batch.batch());
+    if (Refused(s)) return;
     ASSERT_TRUE(s.ok()) << s.ToString();
+    model_.Apply(Settled(all), now_ms);
   }
 
   // An optimistic transaction, with foreign writes between its beginning and its commit.
@@ -490,8 +526,10 @@ class ModelRun {
     bool possible = false, certain = false;
     for (uint64_t writes = dice_.Below(3); writes > 0; --writes) {
       const Changes foreign = SomeChanges(1 + dice_.Below(3));
+      const SequenceNumber before = db_->Stats().last_sequence;
       Write(foreign);
       if (::testing::Test::HasFatalFailure()) return;
+      if (db_->Stats().last_sequence == before) continue;  // refused
       for (const Change& change : foreign) {
         for (const std::string& key : watched) {
           const bool range = change.kind == ValueKind::kRangeDelete;
@@ -505,7 +543,7 @@ class ModelRun {
       if (dice_.OneIn(16)) CompactRange();
     }
     const Status s = txn.Commit();
-    ASSERT_TRUE(s.ok() || (possible && s.Is(StatusCode::kConflict))) << s.ToString();
+    ASSERT_TRUE(s.ok() || Refused(s) || (possible && s.Is(StatusCode::kConflict))) << s.ToString();
     ASSERT_FALSE(s.ok() && certain) << "a conflict was missed";
     if (s.ok()) model_.Apply(Settled(changes), NowMillis());
   }
@@ -518,8 +556,24 @@ class ModelRun {
 
   void CompactRange() {
     std::string begin = dice_.OneIn(2) ? RandomKey(&dice_) : "", end = dice_.OneIn(2) ? RandomKey(&dice_) : "";
-    const Status s = db_->CompactRange(begin, end);
+    const Status s = dice_.OneIn(2) ? db_->ReclaimSpace(begin, end) : db_->CompactRange(begin, end);
+    ASSERT_TRUE(s.ok() || Refused(s)) << s.ToString();
+  }
+
+  // Another set of options while it runs; the other operations go on under it.
+  void SetOptions() {
+    OptionChanges changes;
+    if (dice_.OneIn(2)) changes.memory_budget = (size_t{4} + dice_.Below(8)) << 20;
+    if (dice_.OneIn(2)) changes.filter_bits_per_key = static_cast<int>(dice_.Below(20));
+    if (dice_.OneIn(2)) changes.block_size = 256 << dice_.Below(6);
+    if (dice_.OneIn(2)) changes.compression = dice_.OneIn(2) ? Compression::kNone : Compression::kZstd;
+    if (dice_.OneIn(2)) changes.background_threads = 1 + static_cast<int>(dice_.Below(3));
+    if (dice_.OneIn(2)) changes.value_log_threshold = dice_.OneIn(3) ? 0 : size_t{16} << dice_.Below(10);
+    if (dice_.OneIn(2)) changes.compaction_bytes_per_second = dice_.OneIn(2) ? 0 : uint64_t{1} << 30;
+    const Status s = db_->SetOptions(changes);
     ASSERT_TRUE(s.ok()) << s.ToString();
+    ASSERT_TRUE(db_->SetOptions({.block_size = 1, .table_size = 1 << 30}).Is(StatusCode::kInvalidArgument));
+    ASSERT_NE(db_->GetOptions().table_size, size_t{1} << 30);
   }
 
   // The follower sees everything written before CatchUp; its snapshots stay as they were.
@@ -568,6 +622,7 @@ class ModelRun {
   // One or two files, which may meet in keys: the later one wins.
   void Ingest() {
     std::vector<std::string> paths;
+    Model next = model_;
     for (uint64_t file = 0; file < 1 + dice_.Below(2); ++file) {
       paths.push_back("/load" + std::to_string(step_) + "." + std::to_string(file));
       auto writer = TableWriter::Create(paths.back(), Setup());
@@ -588,16 +643,18 @@ class ModelRun {
         ASSERT_TRUE((value ? (*writer)->Put(key, *value) : (*writer)->Delete(key)).ok());
         changes.push_back({value ? ValueKind::kPut : ValueKind::kDelete, key, value.value_or("")});
       }
-      model_.Apply(Settled(changes), NowMillis());
+      next.Apply(Settled(changes), NowMillis());
       auto facts = (*writer)->Finish();
       ASSERT_TRUE(facts.ok()) << facts.status().ToString();
     }
     const bool move = dice_.OneIn(2);
     const Status s = db_->Ingest(paths, {.move_files = move});
-    ASSERT_TRUE(s.ok()) << s.ToString();
+    ASSERT_TRUE(s.ok() || Refused(s)) << s.ToString();
+    if (s.ok()) model_ = std::move(next);
     for (const std::string& path : paths) {
-      ASSERT_EQ(*machine_->fs.Exists(path), !move);
-      if (!move) {
+      const bool moved = move && s.ok();
+      ASSERT_EQ(*machine_->fs.Exists(path), !moved);
+      if (!moved) {
         ASSERT_TRUE(machine_->fs.Remove(path).ok());
       }
     }

@@ -93,6 +93,11 @@ class GatedDb final : public lsm::Db {
   lsm::Status Checkpoint(const std::string& dir) override { return db_->Checkpoint(dir); }
   lsm::Result<lsm::VerifyReport> Verify(const lsm::VerifyProgress& p) override { return db_->Verify(p); }
   lsm::DbStats Stats() const override { return db_->Stats(); }
+  lsm::Status ReclaimSpace(std::string_view begin, std::string_view end) override {
+    return db_->ReclaimSpace(begin, end);
+  }
+  lsm::Status SetOptions(const lsm::OptionChanges& changes) override { return db_->SetOptions(changes); }
+  lsm::Options GetOptions() const override { return db_->GetOptions(); }
   std::vector<lsm::Job> JobHistory() const override { return db_->JobHistory(); }
   std::vector<lsm::TableFileFacts> TableFiles() const override { return db_->TableFiles(); }
   uint64_t ApproximateSize(std::string_view b, std::string_view e) const override { return db_->ApproximateSize(b, e); }

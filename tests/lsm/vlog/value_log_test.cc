@@ -264,7 +264,10 @@ TEST_F(ValueLogTest, AnObsoleteFileIsBuriedWhenTheLastHolderGoes) {
   file.reset();
   EXPECT_TRUE(context_->graveyard->TakeAll().empty());
   other.reset();
-  EXPECT_EQ(context_->graveyard->TakeAll(), std::vector<std::string>{path_});
+  const auto buried = context_->graveyard->TakeAll();
+  ASSERT_EQ(buried.size(), 1u);
+  EXPECT_EQ(buried[0].path, path_);
+  EXPECT_EQ(buried[0].size, *fs_.FileSize(path_));
 }
 
 }  // namespace
