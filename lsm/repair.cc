@@ -36,8 +36,10 @@ class BlockScan {
       crc = Crc32c(crc, bytes_.substr(at, 1));
       if (MaskCrc(crc) != DecodeFixed32(bytes_.data() + at + 1)) continue;
       const size_t end = at + kBlockTrailerSize;
-      auto decoded = DecodeBlock(bytes_.substr(offset_, end - offset_), offset_, table_id_, path_);
+      const std::string_view dictionary = dictionary_.size() == kDictionarySize ? dictionary_ : std::string_view();
+      auto decoded = DecodeBlock(bytes_.substr(offset_, end - offset_), offset_, table_id_, path_, dictionary);
       if (!decoded.ok() || !BlockView::Check(decoded->view()).ok()) continue;  // chance
+      dictionary_.append(decoded->view().substr(0, kDictionarySize - dictionary_.size()));
       *block = std::move(decoded).value();
       offset_ = end;
       return true;
@@ -51,6 +53,7 @@ class BlockScan {
   const uint64_t table_id_;
   const std::string& path_;
   size_t offset_ = 0;
+  std::string dictionary_;  // what the first blocks hold: the tail's copy may be lost
 };
 
 // Calls `keep` for what can be read without an index of the data blocks before `data_end`; returns where that ends.

@@ -53,7 +53,7 @@ Status ValueOutput::Move(uint64_t* trailer, std::string_view* value) {
   if (source == nullptr)
     return Status::Corruption("W4: the input points into value-log file " + std::to_string(pointer.file_number) +
                               ", which is not there");
-  Compression compression = Compression::kNone;
+  BlockCompression compression = BlockCompression::kNone;
   auto stored = source->ReadStored(pointer, &compression);
   if (!stored.ok()) {
     // One that cannot be read holds up nothing: it stays where it is, for its reader and Verify to report.

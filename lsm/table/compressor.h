@@ -1,5 +1,5 @@
-// lsm/table/compressor.h - makes the stored contents of compression 1 (zstd) as format.h draws them: for data blocks and
-// for the values of value-log files. Threads: one thread at a time.
+// lsm/table/compressor.h - makes the stored contents of compressions 1 and 2 (zstd) as format.h draws them: for data blocks
+// and for the values of value-log files. Threads: one thread at a time.
 #pragma once
 
 #include <zstd.h>
@@ -18,7 +18,15 @@ class Compressor {
     ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context_, ZSTD_c_contentSizeFlag, 0);  // we store the size ourselves
   }
-  ~Compressor() { ZSTD_freeCCtx(context_); }
+  // With a dictionary of raw content: not for bytes that zstd would take for a trained one. What it needs is copied.
+  Compressor(int level, std::string_view dictionary) : Compressor(level) {
+    dictionary_ = ZSTD_createCDict(dictionary.data(), dictionary.size(), level);
+    ZSTD_CCtx_refCDict(context_, dictionary_);
+  }
+  ~Compressor() {
+    ZSTD_freeCCtx(context_);
+    ZSTD_freeCDict(dictionary_);
+  }
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
@@ -36,6 +44,7 @@ class Compressor {
 
  private:
   ZSTD_CCtx* const context_;
+  ZSTD_CDict* dictionary_ = nullptr;
   std::string buffer_;
 };
 

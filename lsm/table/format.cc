@@ -7,6 +7,7 @@
 
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
+#include "lsm/options.h"
 
 namespace varve::lsm {
 namespace {
@@ -32,21 +33,24 @@ uint32_t StoredCrc(std::string_view contents_and_type, uint64_t table_id, uint64
 }
 
 // The compression of a stored block whose checksum holds.
-Result<Compression> CheckStored(std::string_view stored, uint64_t offset, uint64_t table_id, const std::string& path) {
+Result<BlockCompression> CheckStored(std::string_view stored, uint64_t offset, uint64_t table_id,
+                                     const std::string& path) {
   if (stored.size() < kBlockTrailerSize) return BlockCorruption(path, offset, "shorter than its trailer");
   const uint32_t want = DecodeFixed32(stored.data() + stored.size() - 4);
   const uint32_t have = StoredCrc(stored.substr(0, stored.size() - 4), table_id, offset);
   if (want != have) return BlockCorruption(path, offset, "checksum mismatch");
   const auto type = static_cast<unsigned char>(stored[stored.size() - kBlockTrailerSize]);
-  switch (static_cast<Compression>(type)) {
-    case Compression::kNone:
-    case Compression::kZstd: return static_cast<Compression>(type);
+  switch (static_cast<BlockCompression>(type)) {
+    case BlockCompression::kNone:
+    case BlockCompression::kZstd:
+    case BlockCompression::kZstdDictionary: return static_cast<BlockCompression>(type);
   }
   return Status::Unsupported(path + ": block at offset " + std::to_string(offset) + ": unknown compression " +
                              std::to_string(type));
 }
 
-Result<BlockBytes> Uncompress(std::string_view contents, uint64_t offset, const std::string& path) {
+Result<BlockBytes> ReadFrame(std::string_view contents, uint64_t offset, const std::string& path,
+                             std::string_view dictionary) {
   if (contents.size() < kSizePrefix) return BlockCorruption(path, offset, "no uncompressed size");
   const uint32_t size = DecodeFixed32(contents.data());
   contents.remove_prefix(kSizePrefix);
@@ -55,11 +59,19 @@ Result<BlockBytes> Uncompress(std::string_view contents, uint64_t offset, const 
   }
   BlockBytes out{std::make_unique_for_overwrite<char[]>(size), size};
   thread_local DContext decompressor;
-  const size_t done =
-      ZSTD_decompressDCtx(decompressor.context, out.bytes.get(), size, contents.data(), contents.size());
+  const size_t done = ZSTD_decompress_usingDict(decompressor.context, out.bytes.get(), size, contents.data(),
+                                                contents.size(), dictionary.data(), dictionary.size());
   if (ZSTD_isError(done)) return BlockCorruption(path, offset, std::string("zstd: ") + ZSTD_getErrorName(done));
   if (done != size) return BlockCorruption(path, offset, "uncompressed to another size than stored");
   return out;
+}
+
+// A compressed block's.
+Result<BlockBytes> Uncompress(std::string_view contents, BlockCompression compression, uint64_t offset,
+                              const std::string& path, std::string_view dictionary) {
+  if (compression == BlockCompression::kZstd) return ReadFrame(contents, offset, path, {});
+  if (!dictionary.empty()) return ReadFrame(contents, offset, path, dictionary);
+  return BlockCorruption(path, offset, "compressed with a dictionary, and there is none");
 }
 
 void PutHandle(std::string* out, const BlockHandle& handle) {
@@ -122,39 +134,41 @@ uint32_t BlockSeed(uint64_t table_id, uint64_t offset) {
   return static_cast<uint32_t>(x >> 32);
 }
 
-std::string BlockTrailer(std::string_view contents, Compression compression, uint64_t table_id, uint64_t offset) {
+std::string BlockTrailer(std::string_view contents, BlockCompression compression, uint64_t table_id, uint64_t offset) {
   std::string trailer(1, static_cast<char>(compression));
   const uint32_t crc = Crc32c(Crc32c(BlockSeed(table_id, offset), contents), trailer);
   PutFixed32(&trailer, MaskCrc(crc));
   return trailer;
 }
 
-Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_t table_id, const std::string& path) {
-  Result<Compression> compression = CheckStored(stored, offset, table_id, path);
+Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_t table_id, const std::string& path,
+                               std::string_view dictionary) {
+  Result<BlockCompression> compression = CheckStored(stored, offset, table_id, path);
   if (!compression.ok()) return compression.status();
   const std::string_view contents = stored.substr(0, stored.size() - kBlockTrailerSize);
-  if (*compression == Compression::kZstd) return Uncompress(contents, offset, path);
+  if (*compression != BlockCompression::kNone) return Uncompress(contents, *compression, offset, path, dictionary);
   BlockBytes out{std::make_unique_for_overwrite<char[]>(contents.size()), static_cast<uint32_t>(contents.size())};
   std::memcpy(out.bytes.get(), contents.data(), contents.size());
   return out;
 }
 
 Result<BlockBytes> ReadStoredBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id,
-                                   Compression* compression) {
+                                   BlockCompression* compression) {
   const size_t stored_size = size_t{handle.size} + kBlockTrailerSize;
   auto buffer = std::make_unique_for_overwrite<char[]>(stored_size);
   VARVE_TRY(ReadExactly(file, handle.offset, stored_size, buffer.get()));
-  Result<Compression> checked = CheckStored({buffer.get(), stored_size}, handle.offset, table_id, file.path());
+  Result<BlockCompression> checked = CheckStored({buffer.get(), stored_size}, handle.offset, table_id, file.path());
   if (!checked.ok()) return checked.status();
   *compression = *checked;
   return BlockBytes{std::move(buffer), handle.size};
 }
 
-Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id) {
-  Compression compression = Compression::kNone;
+Result<BlockBytes> ReadBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id,
+                             std::string_view dictionary) {
+  BlockCompression compression = BlockCompression::kNone;
   Result<BlockBytes> stored = ReadStoredBlock(file, handle, table_id, &compression);
-  if (!stored.ok() || compression == Compression::kNone) return stored;
-  return Uncompress(stored->view(), handle.offset, file.path());
+  if (!stored.ok() || compression == BlockCompression::kNone) return stored;
+  return Uncompress(stored->view(), compression, handle.offset, file.path(), dictionary);
 }
 
 Status ReadExactly(const ReadableFile& file, uint64_t offset, size_t size, char* buffer) {

@@ -47,7 +47,16 @@ constexpr FlagField kFlags[] = {
     {"external", &TableProperties::external},
 };
 
-constexpr std::string_view kRangeTombstones = "range_tombstones";
+// Size 0: absent.
+struct HandleField {
+  std::string_view name;
+  BlockHandle TableProperties::*member;
+};
+constexpr HandleField kHandles[] = {
+    {"range_tombstones", &TableProperties::range_tombstones},
+    {"dictionary", &TableProperties::dictionary},
+};
+
 constexpr std::string_view kValueLogs = "value_logs";
 constexpr std::string_view kExpires = "expires_ms";
 
@@ -94,7 +103,9 @@ bool SetProperty(std::string_view name, std::string_view value, TableProperties*
     out->*field.member = number != 0;
     return true;
   }
-  if (name == kRangeTombstones) return ParseHandle(value, &out->range_tombstones);
+  for (const HandleField& field : kHandles) {
+    if (name == field.name) return ParseHandle(value, &(out->*field.member));
+  }
   if (name == kValueLogs) return DecodeReferences(value, &out->value_logs);
   if (name == kExpires) return ParseVarint(value, &out->expires_ms);
   return true;  // from a later writer
@@ -117,7 +128,10 @@ std::string TableProperties::Encode() const {
   for (const FlagField& field : kFlags) {
     if (this->*field.member) put(field.name, Varints({1}));
   }
-  if (range_tombstones.size != 0) put(kRangeTombstones, Varints({range_tombstones.offset, range_tombstones.size}));
+  for (const HandleField& field : kHandles) {
+    const BlockHandle& handle = this->*field.member;
+    if (handle.size != 0) put(field.name, Varints({handle.offset, handle.size}));
+  }
   if (!value_logs.empty()) put(kValueLogs, EncodeReferences(value_logs));
   if (expires_ms != 0) put(kExpires, Varints({expires_ms}));
   return out;

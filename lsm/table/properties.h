@@ -10,7 +10,7 @@
 //   raw_key_bytes  raw_value_bytes                                                                    varint64
 //   smallest*  largest*                                                                               bytes
 //   largest_exclusive (1: `largest` is the end of a range tombstone, not a key of the table)          varint64
-//   range_tombstones (absent: there are none)                                                         handle
+//   range_tombstones, dictionary (absent: there are none)                                             handles
 //   value_logs (absent: no value pointers)                               references, lsm/format/value_pointer.h
 //   expires_ms (wall clock; absent: not every value of the table expires)                             varint64
 //   compression  filter (what the writer was asked for; for people)                                   bytes
@@ -38,8 +38,8 @@ struct TableProperties {
   std::string smallest, largest;  // user keys; with range tombstones included
   bool largest_exclusive = false;
   bool external = false;
-  BlockHandle range_tombstones;  // size 0: none
-  uint64_t expires_ms = 0;       // when the last value expires; 0: never
+  BlockHandle range_tombstones, dictionary;  // size 0: none
+  uint64_t expires_ms = 0;                   // when the last value expires; 0: never
   std::string compression, filter;
   ValueLogReferences value_logs;
 

@@ -24,6 +24,7 @@ struct Tail {
   BlockBytes index_bytes;
   BlockView index;
   std::shared_ptr<const RangeTombstones> range_tombstones;
+  BlockBytes dictionary;
 
   size_t block_count() const { return index.count(); }
   uint64_t BlockEnd(size_t i) const {
@@ -38,7 +39,7 @@ struct Tail {
     return {.offset = start, .size = static_cast<uint32_t>(BlockEnd(i) - start - kBlockTrailerSize)};
   }
   size_t memory_bytes() const {
-    return index_bytes.size + filter.memory_bytes() + block_count() * sizeof(BlockCache::Slot);
+    return index_bytes.size + filter.memory_bytes() + dictionary.size + block_count() * sizeof(BlockCache::Slot);
   }
 };
 
@@ -57,6 +58,7 @@ class TailLoader {
   Status LoadProperties(uint64_t table_id, TableProperties* properties) const;
   Status LoadIndex(Tail* tail) const;
   Status LoadRangeTombstones(Tail* tail) const;
+  Status LoadDictionary(Tail* tail) const;
   Status Damaged(const std::string& problem) const { return Status::Corruption(file_.path() + ": " + problem); }
 
   const ReadableFile& file_;
@@ -148,11 +150,26 @@ Status TailLoader::LoadRangeTombstones(Tail* tail) const {
   return Status::Ok();
 }
 
+Status TailLoader::LoadDictionary(Tail* tail) const {
+  const BlockHandle handle = tail->properties.dictionary;
+  if (handle.size == 0) return Status::Ok();
+  Result<BlockBytes> block = Block(handle, tail->properties.table_id);
+  if (!block.ok()) return block.status();
+  if (block->size != kDictionarySize) {
+    return BlockCorruption(
+        file_.path(), handle.offset,
+        "a dictionary of " + std::to_string(block->size) + " bytes, want " + std::to_string(kDictionarySize));
+  }
+  tail->dictionary = std::move(block).value();
+  return Status::Ok();
+}
+
 Status TailLoader::Load(uint64_t tail_offset, uint64_t table_id, Tail* tail) {
   VARVE_TRY(ReadFooter(tail_offset));
   VARVE_TRY(LoadProperties(table_id, &tail->properties));
   VARVE_TRY(LoadIndex(tail));
   VARVE_TRY(LoadRangeTombstones(tail));
+  VARVE_TRY(LoadDictionary(tail));
   if (footer_.filter.size != 0) {
     Result<BlockBytes> block = Block(footer_.filter, tail->properties.table_id);
     if (!block.ok()) return block.status();
@@ -191,7 +208,7 @@ struct Table::Rep {
   Result<BlockRef> Adopt(size_t index, Result<BlockBytes> bytes, const ReadTier& tier) const;
   Result<BlockRef> ReadDataBlock(size_t index, const ReadTier& tier) const {
     if (tier.memory_only) return Status::WouldBlock();
-    return Adopt(index, ReadBlock(*file, tail.Block(index), tail.properties.table_id), tier);
+    return Adopt(index, ReadBlock(*file, tail.Block(index), tail.properties.table_id, tail.dictionary.view()), tier);
   }
   bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const;
 };
@@ -501,9 +518,9 @@ Result<BlockBytes> TableIterator::ReadBlockAhead(size_t index) {
   };
   if (is_ahead() || (std::abs(sequential_) >= kReadaheadAfter && FillReadahead(index))) {
     return DecodeBlock({readahead_.get() + (handle.offset - readahead_offset_), stored_size}, handle.offset,
-                       r.tail.properties.table_id, table_->path());
+                       r.tail.properties.table_id, table_->path(), r.tail.dictionary.view());
   }
-  return ReadBlock(*r.file, handle, r.tail.properties.table_id);
+  return ReadBlock(*r.file, handle, r.tail.properties.table_id, r.tail.dictionary.view());
 }
 
 // Reads block `index` and those that follow it in the direction of travel, as many as fit the window. False: nothing

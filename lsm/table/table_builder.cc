@@ -9,7 +9,7 @@
 
 #include "lsm/format/coding.h"
 #include "lsm/table/block.h"
-#include "lsm/table/compressor.h"
+#include "lsm/table/block_compressor.h"
 #include "lsm/table/filter.h"
 #include "lsm/table/format.h"
 #include "lsm/table/properties.h"
@@ -61,12 +61,12 @@ std::string_view Separator(std::string_view last, std::string_view next, std::st
 struct TableBuilder::Rep {
   Rep(std::unique_ptr<WritableFile> f, const TableBuilderOptions& o) : file(std::move(f)), options(o) {
     options.block_size = std::clamp(options.block_size, kBlockSizeMin, kBlockSizeMax);
-    if (options.compression == Compression::kZstd) compressor = std::make_unique<Compressor>(options.zstd_level);
+    if (options.compression == Compression::kZstd) compressor = std::make_unique<BlockCompressor>(options.zstd_level);
   }
 
   uint64_t offset() const { return written + pending.size(); }
-  Status AppendStored(std::string_view contents, Compression compression, uint64_t seed_id, BlockHandle* handle);
-  Status AppendBlock(std::string_view contents, uint64_t seed_id, BlockHandle* handle);
+  Status AppendStored(std::string_view contents, BlockCompression compression, uint64_t seed_id, BlockHandle* handle);
+  Status AppendAlone(std::string_view contents, BlockHandle* handle);
   Status WritePending();
   Status CountPointer(std::string_view bytes);
   Status FinishBlock();
@@ -76,7 +76,7 @@ struct TableBuilder::Rep {
 
   std::unique_ptr<WritableFile> file;
   TableBuilderOptions options;
-  std::unique_ptr<Compressor> compressor;
+  std::unique_ptr<BlockCompressor> compressor;  // null: everything is stored plain
   Status status;
   bool finished = false;
 
@@ -105,7 +105,7 @@ Status TableBuilder::Rep::WritePending() {
   return Status::Ok();
 }
 
-Status TableBuilder::Rep::AppendStored(std::string_view contents, Compression compression, uint64_t seed_id,
+Status TableBuilder::Rep::AppendStored(std::string_view contents, BlockCompression compression, uint64_t seed_id,
                                        BlockHandle* handle) {
   *handle = {.offset = offset(), .size = static_cast<uint32_t>(contents.size())};
   if (handle->offset + contents.size() + kBlockTrailerSize > kTableSizeMax) {
@@ -116,12 +116,11 @@ Status TableBuilder::Rep::AppendStored(std::string_view contents, Compression co
   return pending.size() >= kWriteSize ? WritePending() : Status::Ok();
 }
 
-Status TableBuilder::Rep::AppendBlock(std::string_view contents, uint64_t seed_id, BlockHandle* handle) {
-  if (compressor != nullptr) {
-    const std::string_view compressed = compressor->Compress(contents);
-    if (!compressed.empty()) return AppendStored(compressed, Compression::kZstd, seed_id, handle);
-  }
-  return AppendStored(contents, Compression::kNone, seed_id, handle);
+// A block of the tail.
+Status TableBuilder::Rep::AppendAlone(std::string_view contents, BlockHandle* handle) {
+  BlockCompressor::Contents stored{contents, BlockCompression::kNone};
+  if (compressor != nullptr) stored = compressor->CompressAlone(contents);
+  return AppendStored(stored.bytes, stored.compression, options.table_id, handle);
 }
 
 Status TableBuilder::Rep::CountPointer(std::string_view bytes) {
@@ -135,7 +134,9 @@ Status TableBuilder::Rep::CountPointer(std::string_view bytes) {
 
 Status TableBuilder::Rep::FinishBlock() {
   BlockHandle handle;
-  VARVE_TRY(AppendBlock(block.Finish(), options.table_id, &handle));
+  BlockCompressor::Contents stored{block.Finish(), BlockCompression::kNone};
+  if (compressor != nullptr) stored = compressor->CompressData(stored.bytes);
+  VARVE_TRY(AppendStored(stored.bytes, stored.compression, options.table_id, &handle));
   block.Reset();
   ++properties.data_blocks;
   indexed_end = offset();
@@ -188,20 +189,23 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
   properties.compression = compressor != nullptr ? "zstd " + std::to_string(options.zstd_level) : "none";
 
   Footer footer;
+  if (compressor != nullptr && !compressor->dictionary().empty()) {
+    VARVE_TRY(AppendAlone(compressor->dictionary(), &properties.dictionary));
+  }
   if (!tombstones.empty()) {
     const std::string encoded = RangeTombstones::Fragmented(std::move(tombstones)).Encode();
-    VARVE_TRY(AppendBlock(encoded, options.table_id, &properties.range_tombstones));
+    VARVE_TRY(AppendAlone(encoded, &properties.range_tombstones));
   }
   if (const std::string filter = BuildFilter(hashes, options.filter_bits_per_key); !filter.empty()) {
     // Random bits do not compress, and neither does an index that is searched where it lies.
-    VARVE_TRY(AppendStored(filter, Compression::kNone, options.table_id, &footer.filter));
+    VARVE_TRY(AppendStored(filter, BlockCompression::kNone, options.table_id, &footer.filter));
     facts->filter_size = filter.size();
     char name[32];
     std::snprintf(name, sizeof(name), "bloom %.3g", options.filter_bits_per_key);
     properties.filter = name;
   }
-  VARVE_TRY(AppendStored(index.Finish(), Compression::kNone, options.table_id, &footer.index));
-  VARVE_TRY(AppendStored(properties.Encode(), Compression::kNone, /*seed_id=*/0, &footer.properties));
+  VARVE_TRY(AppendStored(index.Finish(), BlockCompression::kNone, options.table_id, &footer.index));
+  VARVE_TRY(AppendStored(properties.Encode(), BlockCompression::kNone, /*seed_id=*/0, &footer.properties));
   pending.append(footer.Encode());
   VARVE_TRY(WritePending());
   facts->file_size = written;

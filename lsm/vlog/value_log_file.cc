@@ -103,7 +103,7 @@ Status ValueLogFile::Get(const ValuePointer& pointer, ReadTier tier, PinnedValue
   return Status::Ok();
 }
 
-Result<BlockBytes> ValueLogFile::ReadStored(const ValuePointer& pointer, Compression* compression) const {
+Result<BlockBytes> ValueLogFile::ReadStored(const ValuePointer& pointer, BlockCompression* compression) const {
   const auto read = [&]() -> Result<BlockBytes> {
     VARVE_TRY(Open());
     VARVE_TRY(CheckBounds(pointer));

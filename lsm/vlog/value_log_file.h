@@ -38,7 +38,7 @@ class ValueLogFile {
   Status Get(const ValuePointer& pointer, ReadTier tier, PinnedValue* value) const;
   // Its contents as stored, checked; past the cache. For whoever moves values: after kCorruption, or kReadErrorsMax times
   // kIoError in a row, damaged() from now on.
-  Result<BlockBytes> ReadStored(const ValuePointer& pointer, Compression* compression) const;
+  Result<BlockBytes> ReadStored(const ValuePointer& pointer, BlockCompression* compression) const;
   // Reads the whole record afresh from the file and checks it.
   Status Verify(const ValuePointer& pointer) const;
 

@@ -102,12 +102,12 @@ Status ValueLogWriter::Append(std::string_view bytes) {
 Status ValueLogWriter::Add(std::string_view value, ValuePointer* pointer) {
   if (compressor_ != nullptr) {
     const std::string_view compressed = compressor_->Compress(value);
-    if (!compressed.empty()) return AddStored(compressed, Compression::kZstd, pointer);
+    if (!compressed.empty()) return AddStored(compressed, BlockCompression::kZstd, pointer);
   }
-  return AddStored(value, Compression::kNone, pointer);
+  return AddStored(value, BlockCompression::kNone, pointer);
 }
 
-Status ValueLogWriter::AddStored(std::string_view contents, Compression compression, ValuePointer* pointer) {
+Status ValueLogWriter::AddStored(std::string_view contents, BlockCompression compression, ValuePointer* pointer) {
   *pointer = {.file_number = number_,
               .ordinal = facts_.records,
               .offset = size() + 4,

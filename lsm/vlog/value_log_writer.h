@@ -25,6 +25,7 @@
 
 #include "lsm/format/value_pointer.h"
 #include "lsm/io/file_system.h"
+#include "lsm/options.h"
 #include "lsm/table/compressor.h"
 #include "lsm/table/format.h"
 
@@ -57,7 +58,7 @@ class ValueLogWriter {
 
   Status Add(std::string_view value, ValuePointer* pointer);
   // Contents as another file stores them.
-  Status AddStored(std::string_view contents, Compression compression, ValuePointer* pointer);
+  Status AddStored(std::string_view contents, BlockCompression compression, ValuePointer* pointer);
   uint64_t size() const { return written_ + pending_.size(); }
   // Writes what is missing and syncs. The caller syncs the directory before it names the file in the manifest.
   Result<ValueLogFacts> Finish();

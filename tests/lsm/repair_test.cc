@@ -345,6 +345,25 @@ TEST_F(RepairTest, ATableDamagedAnywhere) {
   }
 }
 
+// What its first blocks hold takes the place of the dictionary in the tail.
+TEST_F(RepairTest, ATableWithADictionaryThatHasLostItsTail) {
+  auto opened = Db::Open(kDir, Small());
+  ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+  const std::string text = R"({"maintainer":"Debian Developers <devel@lists.debian.org>","section":"libdevel","id":")";
+  for (int i = 0; i < 2000; ++i) Put(opened->get(), i, text);
+  ASSERT_TRUE((*opened)->CompactRange({}, {}).ok());
+  tables_ = (*opened)->TableFiles();
+  ASSERT_TRUE((*opened)->Close().ok());
+  opened->reset();
+  const TableFileFacts& table = tables_.front();
+  const std::string bytes = FileBytes(machine_->disk.get(), table.path);
+  ASSERT_NE(bytes.find("dictionary"), std::string::npos) << "among its properties";
+  FlipByte(machine_->disk.get(), table.path, table.size - 20);
+  const RepairReport report = Repaired();
+  EXPECT_EQ(report.tables_rewritten, 1u);
+  ExpectRows(rows_);
+}
+
 TEST_F(RepairTest, TheLogDamagedAnywhere) {
   Make();
   std::string log;

@@ -39,8 +39,8 @@ TEST(FrameFormat, BlockSeedAndTrailer) {
   EXPECT_EQ(BlockSeed(1, 0), 0xd6e8feb8u);
   EXPECT_EQ(BlockSeed(0, 1), 0x17fb89eeu);
   EXPECT_EQ(BlockSeed(0x0123456789abcdef, 4096), 0x1e797501u);
-  EXPECT_EQ(Hex(BlockTrailer("abc", Compression::kNone, 1, 0)), "0071fd65e8");
-  EXPECT_EQ(Hex(BlockTrailer("abc", Compression::kZstd, 0x0123456789abcdef, 4096)), "01b7e12c64");
+  EXPECT_EQ(Hex(BlockTrailer("abc", BlockCompression::kNone, 1, 0)), "0071fd65e8");
+  EXPECT_EQ(Hex(BlockTrailer("abc", BlockCompression::kZstd, 0x0123456789abcdef, 4096)), "01b7e12c64");
 }
 
 TEST(Footer, IsReadBack) {
@@ -78,7 +78,7 @@ TEST(Footer, HandlesOutsideTheFileAreRefused) {
   EXPECT_FALSE(Footer::Decode(wrapping.Encode(), 0x10000, "t.sst").ok());
 }
 
-std::string Stored(std::string contents, Compression compression, uint64_t table_id, uint64_t offset) {
+std::string Stored(std::string contents, BlockCompression compression, uint64_t table_id, uint64_t offset) {
   return contents + BlockTrailer(contents, compression, table_id, offset);
 }
 
@@ -91,7 +91,7 @@ std::string Zstd(std::string_view contents, uint32_t claimed_size) {
 }
 
 TEST(StoredBlock, IsBoundToItsTableAndPlace) {
-  const std::string stored = Stored("contents", Compression::kNone, 7, 100);
+  const std::string stored = Stored("contents", BlockCompression::kNone, 7, 100);
   EXPECT_EQ(DecodeBlock(stored, 100, 7, "t.sst")->view(), "contents");
   EXPECT_EQ(DecodeBlock(stored, 101, 7, "t.sst").status().message(), "t.sst: block at offset 101: checksum mismatch");
   EXPECT_FALSE(DecodeBlock(stored, 100, 8, "t.sst").ok());
@@ -101,17 +101,17 @@ TEST(StoredBlock, IsBoundToItsTableAndPlace) {
 
 TEST(StoredBlock, UncompressedSizeIsCheckedBeforeMemoryIsTaken) {
   const std::string text(100'000, 'a');
-  const std::string good = Stored(Zstd(text, 100'000), Compression::kZstd, 7, 0);
+  const std::string good = Stored(Zstd(text, 100'000), BlockCompression::kZstd, 7, 0);
   EXPECT_EQ(DecodeBlock(good, 0, 7, "t.sst")->view(), text);
   for (uint32_t claimed : {0u, 99'999u, 100'001u, 0x3fffffffu, 0x40000001u, 0xffffffffu}) {
-    const std::string bad = Stored(Zstd(text, claimed), Compression::kZstd, 7, 0);
+    const std::string bad = Stored(Zstd(text, claimed), BlockCompression::kZstd, 7, 0);
     EXPECT_TRUE(DecodeBlock(bad, 0, 7, "t.sst").status().Is(StatusCode::kCorruption)) << claimed;
   }
-  EXPECT_FALSE(DecodeBlock(Stored("abc", Compression::kZstd, 7, 0), 0, 7, "t.sst").ok());
+  EXPECT_FALSE(DecodeBlock(Stored("abc", BlockCompression::kZstd, 7, 0), 0, 7, "t.sst").ok());
 }
 
 TEST(StoredBlock, UnknownCompressionIsUnsupported) {
-  const std::string stored = Stored("contents", static_cast<Compression>(9), 7, 0);
+  const std::string stored = Stored("contents", static_cast<BlockCompression>(9), 7, 0);
   EXPECT_EQ(DecodeBlock(stored, 0, 7, "t.sst").status().ToString(),
             Status::Unsupported("t.sst: block at offset 0: unknown compression 9").ToString());
 }

@@ -331,6 +331,67 @@ TEST(Table, HugeValueAndLongestKeys) {
   }
 }
 
+std::vector<Row> JsonRows(size_t count) {
+  std::mt19937_64 random(5);
+  std::vector<Row> rows;
+  for (size_t i = 0; i < count; ++i) {
+    std::string value =
+        R"({"maintainer":"Debian Developers <devel@lists.debian.org>","architecture":"amd64","priority":"optional",)"
+        R"("section":"libdevel","depends":"libc6 (>= 2.34), libstdc++6 (>= 12), zlib1g","sha256":")";
+    for (int n = 0; n < 4; ++n) value += std::to_string(random());
+    rows.push_back({"package:" + std::to_string(1'000'000 + i), PackTrailer(3, ValueKind::kPut), value + "\"}"});
+  }
+  return rows;
+}
+
+void ExpectAllRows(const std::shared_ptr<Table>& table, const std::vector<Row>& rows) {
+  PinnedValue value;
+  uint64_t trailer;
+  for (const Row& row : rows) {
+    const auto found = table->Get(row.key, FilterHash(row.key), 3, kSweep, &trailer, &value);
+    ASSERT_TRUE(found.ok() && *found) << found.status().ToString();
+    EXPECT_EQ(value.view(), row.value);
+  }
+  TableIterator it(table, kSweep);
+  size_t i = 0;
+  for (it.SeekToFirst(); it.Valid(); it.Next()) EXPECT_EQ(it.value(), rows[i++].value);
+  EXPECT_EQ(i, rows.size()) << it.status().ToString();
+  for (it.SeekToLast(); it.Valid(); it.Prev()) EXPECT_EQ(it.key(), rows[--i].key);
+  EXPECT_EQ(i, 0u) << it.status().ToString();
+}
+
+TEST(Table, ADictionaryIsUsedWhereItPays) {
+  const TableBuilderOptions options{.block_size = 4096, .compression = Compression::kZstd, .table_id = kTableId};
+  const std::vector<Row> json = JsonRows(4000);
+  const BuiltTable with = MustBuild(json, options);
+  BlockCache cache(1 << 20);
+  const auto table = MustOpen(with, &cache);
+  ASSERT_NE(table->properties().dictionary.size, 0u);
+  EXPECT_GT(cache.table_memory_bytes(), kDictionarySize);
+  ExpectAllRows(table, json);
+  std::vector<std::string> problems;
+  uint64_t blocks = 0, entries = 0;
+  table->Verify(&blocks, &entries, &problems);
+  EXPECT_TRUE(problems.empty()) << problems.front();
+
+  // Until the dictionary is there and tried, 4 + 8 blocks do without; the rest takes a tenth less.
+  const BuiltTable start = MustBuild({json.begin(), json.begin() + 100}, options);
+  EXPECT_EQ(MustOpen(start, &cache)->properties().dictionary.size, 0u);
+  const double row_without = static_cast<double>(start.facts.tail_offset) / 100;
+  EXPECT_LT(static_cast<double>(with.facts.tail_offset), 0.9 * row_without * 4000);
+
+  std::mt19937_64 random(7);
+  std::vector<Row> noise = json;
+  for (Row& row : noise) {
+    std::string half(50, 0);
+    for (char& c : half) c = static_cast<char>(random());
+    row.value = half + half;
+  }
+  const BuiltTable without = MustBuild(noise, options);
+  EXPECT_EQ(MustOpen(without, &cache)->properties().dictionary.size, 0u);
+  ExpectAllRows(MustOpen(without, &cache), noise);
+}
+
 TEST(Table, PinnedValueOutlivesItsTableAndTheCache) {
   auto cache = std::make_unique<BlockCache>(1 << 20);
   const std::string large(5000, 'v');
@@ -446,7 +507,7 @@ BuiltTable WithProperties(const BuiltTable& built, const std::function<void(Tabl
   change(&properties);
   const std::string encoded = properties.Encode();
   bytes.resize(footer.properties.offset);
-  bytes += encoded + BlockTrailer(encoded, Compression::kNone, 0, footer.properties.offset);
+  bytes += encoded + BlockTrailer(encoded, BlockCompression::kNone, 0, footer.properties.offset);
   footer.properties.size = static_cast<uint32_t>(encoded.size());
   bytes += footer.Encode();
   BuiltTable changed;
@@ -454,6 +515,25 @@ BuiltTable WithProperties(const BuiltTable& built, const std::function<void(Tabl
   changed.facts = built.facts;
   changed.facts.file_size = bytes.size();
   return changed;
+}
+
+TEST(Table, ADictionaryThatIsMissingOrOfAnotherSizeIsDamage) {
+  const std::vector<Row> json = JsonRows(4000);
+  const BuiltTable built =
+      MustBuild(json, {.block_size = 4096, .compression = Compression::kZstd, .table_id = kTableId});
+  BlockCache cache(1 << 20);
+  const auto without = MustOpen(WithProperties(built, [](TableProperties* p) { p->dictionary = {}; }), &cache);
+  PinnedValue value;
+  uint64_t trailer;
+  EXPECT_TRUE(*without->Get(json[0].key, FilterHash(json[0].key), 3, kRead, &trailer, &value));
+  const auto read = without->Get(json.back().key, FilterHash(json.back().key), 3, kRead, &trailer, &value);
+  EXPECT_NE(read.status().message().find("compressed with a dictionary, and there is none"), std::string::npos)
+      << read.status().ToString();
+  const auto other = WithProperties(built, [&](TableProperties* p) {
+    p->dictionary = {.offset = 0, .size = 0};
+    p->dictionary.size = 1;
+  });
+  EXPECT_TRUE(other.Open(&cache, kTableId).status().Is(StatusCode::kCorruption));
 }
 
 // Whoever counts range deletes and does not find them would let what they hide reappear.

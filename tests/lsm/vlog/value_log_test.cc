@@ -136,13 +136,13 @@ TEST_F(ValueLogTest, ValuesOfAllSizesComeBack) {
 TEST_F(ValueLogTest, StoredContentsMove) {
   const std::string text(10'000, 'x');
   Build({text}, Compression::kZstd);
-  Compression compression = Compression::kNone;
+  BlockCompression compression = BlockCompression::kNone;
   auto stored = File()->ReadStored(pointers_[0], &compression);
   ASSERT_TRUE(stored.ok());
-  EXPECT_EQ(compression, Compression::kZstd);
+  EXPECT_EQ(compression, BlockCompression::kZstd);
   ValueLogWriter writer(std::move(fs_.Create("/db/000020.vlog")).value(), 20, 99, Compression::kNone, 1);
   ValuePointer moved;
-  ASSERT_TRUE(writer.AddStored("first", Compression::kNone, &moved).ok());
+  ASSERT_TRUE(writer.AddStored("first", BlockCompression::kNone, &moved).ok());
   ASSERT_TRUE(writer.AddStored(stored->view(), compression, &moved).ok());
   auto facts = writer.Finish();
   ASSERT_TRUE(facts.ok());
