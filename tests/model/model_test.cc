@@ -609,6 +609,7 @@ class ModelRun {
     const Status s = db_->Checkpoint(dir);
     ASSERT_TRUE(s.ok()) << s.ToString();
     Options options = Setup();
+    options.max_disk_bytes = 0;  // what it copies may be full
     if (dice_.OneIn(2)) options.mode = OpenMode::kReadOnly;
     {
       auto copy = Db::Open(dir, options);
