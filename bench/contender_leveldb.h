@@ -23,6 +23,7 @@ class LevelContender {
     options.filter_policy = filter_.get();
     options.block_cache = cache_.get();
     options.write_buffer_size = setup.memtable_size();
+    if (!setup.compression) options.compression = leveldb::kNoCompression;
     leveldb::DB* db = nullptr;
     Check(leveldb::DB::Open(options, setup.dir, &db));
     db_.reset(db);
@@ -102,8 +103,23 @@ class LevelContender {
     std::unique_ptr<leveldb::Iterator> it_;
   };
 
-  // Neither a flush nor a wait in its interface. The memtable is flushed by the next open.
-  uint64_t Settle() { return WaitUntilIdle(); }
+  // Compacting a range without keys flushes the memtable and does nothing else. There is no call that waits.
+  uint64_t Settle() {
+    const leveldb::Slice nothing;
+    db_->CompactRange(&nothing, &nothing);
+    return WaitUntilIdle();
+  }
+  void CompactAll() { db_->CompactRange(nullptr, nullptr); }
+  void Verify() {
+    leveldb::ReadOptions options;
+    options.verify_checksums = true;
+    options.fill_cache = false;
+    std::unique_ptr<leveldb::Iterator> it(db_->NewIterator(options));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    }
+    Check(it->status());
+  }
+  std::optional<FilterUse> Filters() const { return std::nullopt; }  // it does not tell
 
  private:
   static leveldb::Slice Slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }

@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
+#include <rocksdb/perf_context.h>
 #include <rocksdb/table.h>
 #include <rocksdb/version.h>
 #include <rocksdb/write_batch.h>
@@ -26,6 +27,7 @@ class RocksContender {
     rocksdb::Options options;
     options.create_if_missing = true;
     if (kTuned) Tune(setup, &options);
+    if (!setup.compression) Uncompress(&options);
     rocksdb::DB* db = nullptr;
     Check(rocksdb::DB::Open(options, setup.dir, &db));
     db_.reset(db);
@@ -134,6 +136,13 @@ class RocksContender {
     }
     return settled;
   }
+  void CompactAll() { Check(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr)); }
+  void Verify() { Check(db_->VerifyChecksum()); }
+  // Its counters are the calling thread's, and always on.
+  std::optional<FilterUse> Filters() const {
+    if (!kTuned) return std::nullopt;
+    return FilterUse{rocksdb::get_perf_context()->bloom_sst_hit_count, kFilterBitsPerKey};
+  }
 
  private:
   static rocksdb::Slice Slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -158,6 +167,11 @@ class RocksContender {
     options->compression_opts.level = 1;
     options->compression_per_level.assign(static_cast<size_t>(options->num_levels), rocksdb::kZSTD);
     options->compression_per_level[0] = rocksdb::kNoCompression;
+  }
+
+  static void Uncompress(rocksdb::Options* options) {
+    options->compression = rocksdb::kNoCompression;
+    options->compression_per_level.clear();
   }
 
   std::unique_ptr<rocksdb::DB> db_;

@@ -16,6 +16,8 @@ class VarveContender {
   explicit VarveContender(const Setup& setup) {
     lsm::Options options;
     options.memory_budget = setup.memory_budget;
+    options.memtable_size = setup.memtable;
+    if (!setup.compression) options.compression = lsm::Compression::kNone;
     options.wal_sync = lsm::WalSync::kNever;
     options.filter_bits_per_key = kFilterBitsPerKey;
     lsm::Result<std::unique_ptr<lsm::Db>> opened = lsm::Db::Open(setup.dir, options);
@@ -94,6 +96,20 @@ class VarveContender {
     Check(db_->Flush());
     Check(db_->WaitForBackgroundWork());
     return NowNanos();
+  }
+  void CompactAll() { Check(db_->CompactRange({}, {})); }
+  void Verify() {
+    lsm::Result<lsm::VerifyReport> report = db_->Verify();
+    Check(report.status());
+    if (!report->problems.empty()) Fatal("varve: " + report->problems.front());
+  }
+  std::optional<FilterUse> Filters() const {
+    double bits = 0, entries = 0;
+    for (const lsm::TableFileFacts& table : db_->TableFiles()) {
+      bits += table.filter_bits_per_key * static_cast<double>(table.entries);
+      entries += static_cast<double>(table.entries);
+    }
+    return FilterUse{db_->Stats().filter_false_positives, entries > 0 ? bits / entries : 0};
   }
 
  private:

@@ -9,10 +9,15 @@
 //   Batch: PutMany(count, entries)      one batch, used again and again
 //   Reader: Get -> found, MultiGet -> how many were found
 //   Cursor: First, Last, Seek, Valid, Next, Prev, key, value
-//   Settle() -> NowNanos() of its end   memtable flushed where the engine offers it, no background work left
+//   Settle() -> NowNanos() of its end   memtable flushed, no background work left
+//   CompactAll()                        everything down to the lowest level; waits
+//   Verify()                            reads all that is stored and checks it, as far as the engine offers that
+//   Filters()                           what its filters have done for this thread so far, if the engine tells
 //   Describe(Setup)                     the settings, for the reader of the numbers
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,9 +27,11 @@ namespace varve::bench {
 struct Setup {
   std::string dir;
   size_t memory_budget = 0;
+  size_t memtable = 0;      // 0: what Varve makes of the budget by default; the tuned peers get the same
+  bool compression = true;  // false: none, in any of them
 
-  // What Varve makes of the budget by default; the tuned peers get the same.
   size_t memtable_size() const {
+    if (memtable != 0) return memtable;
     size_t size = memory_budget / 8;
     size_t least = size_t{1} << 20, most = size_t{64} << 20;
     return size < least ? least : size > most ? most : size;
@@ -34,6 +41,12 @@ struct Setup {
 };
 
 inline constexpr int kFilterBitsPerKey = 10;
+
+struct FilterUse {
+  uint64_t false_reads =
+      0;  // blocks looked into in vain because a filter said "maybe", when only missing keys were asked for
+  double bits_per_key = 0;  // on average, in all tables
+};
 
 // Waits until this process has done nothing for a while, for engines that do not tell when their compactions are done;
 // when that while began, as NowNanos() tells it.

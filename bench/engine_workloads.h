@@ -1,63 +1,31 @@
-// bench/engine_workloads.h - what bench_engine makes an engine do. Names follow LevelDB's db_bench.
+// bench/engine_workloads.h - fills, reads, and both at once. Names follow LevelDB's db_bench.
 //
-// Keys are 16 decimal digits; only even numbers are ever written, so an odd one is missing and still lies in the range
-// of every table. Each random fill writes every key once, in an order without pattern.
+// Each random fill writes every key once, in an order without pattern.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <set>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "bench/contenders.h"
-#include "bench/harness.h"
+#include "bench/plan.h"
 
 namespace varve::bench {
 
-inline constexpr size_t kKeySize = 16;
-inline constexpr size_t kValueSize = 100;
-inline constexpr size_t kEntrySize = kKeySize + kValueSize;
 inline constexpr size_t kMultiGetKeys = 32;
 inline constexpr size_t kSeekNexts = 10;
-inline constexpr size_t kBatchEntries = 100;
-
-struct Plan {
-  uint64_t num = 0;          // entries
-  uint64_t reads = 0;        // operations of each random-read workload
-  uint64_t syncs = 0;        // operations of fillsync
-  double mixed_seconds = 0;  // of readwhilewriting
-  uint64_t seed = 0;         // differs from round to round, not from engine to engine
-  std::set<std::string> workloads;
-  bool Wants(const std::string& workload) const { return workloads.count(workload) > 0; }
-};
-
-// A key in a buffer of its own; valid until the next call.
-class KeyBuffer {
- public:
-  std::string_view operator()(uint64_t number) {
-    for (size_t i = kKeySize; i-- > 0; number /= 10) bytes_[i] = static_cast<char>('0' + number % 10);
-    return {bytes_, kKeySize};
-  }
-
- private:
-  char bytes_[kKeySize];
-};
-
-inline uint64_t Present(uint64_t index) {
-  return 2 * index;
-}
-inline uint64_t Missing(uint64_t index) {
-  return 2 * index + 1;
-}
 
 template <class Engine>
 class Workloads {
  public:
-  Workloads(const Setup& setup, const Plan& plan, Sink* sink) : setup_(setup), plan_(plan), sink_(*sink) {}
+  Workloads(const Setup& setup, const Plan& plan, Sink* sink)
+      : setup_(setup), plan_(plan), sink_(*sink), engine_(setup) {}
+  Engine* engine() { return &engine_; }
 
   void FillSeq() {
     Fill("fillseq", [](uint64_t i) { return i; });
@@ -67,13 +35,12 @@ class Workloads {
 
   // The same in batches.
   void FillBatch() {
-    Engine engine(setup_);
-    typename Engine::Batch batch(&engine);
+    typename Engine::Batch batch(&engine_);
     Permutation order(plan_.num, plan_.seed);
     Values values(kValueSize);
     KeyBuffer key;
     uint64_t next = 0;
-    Timed("fillrandom, batches of 100", &engine, plan_.num / kBatchEntries * kBatchEntries, [&](Histogram* latencies) {
+    Timed("fillrandom, batches of 100", plan_.num / kBatchEntries * kBatchEntries, [&](Histogram* latencies) {
       uint64_t before = NowNanos();
       while (next + kBatchEntries <= plan_.num) {
         batch.PutMany(kBatchEntries, [&] { return std::pair(key(Present(order(next++))), values.Next()); });
@@ -85,12 +52,11 @@ class Workloads {
   // Several threads, each with its own part of the numbers.
   void FillThreads() {
     constexpr uint64_t kThreads = 4;
-    Engine engine(setup_);
     const Permutation order(plan_.num, plan_.seed);
     const uint64_t part = plan_.num / kThreads / kBatchEntries * kBatchEntries;
-    Timed("fillrandom, batches of 100, 4 threads", &engine, part * kThreads, [&](Histogram* latencies) {
+    Timed("fillrandom, batches of 100, 4 threads", part * kThreads, [&](Histogram* latencies) {
       InThreads(kThreads, latencies, [&](uint64_t thread, Histogram* mine) {
-        typename Engine::Batch batch(&engine);
+        typename Engine::Batch batch(&engine_);
         Values values(kValueSize);
         KeyBuffer key;
         uint64_t next = thread * part, before = NowNanos();
@@ -106,63 +72,24 @@ class Workloads {
   void FillSync() { FillSync("fillsync", 1); }
   void FillSyncThreads() { FillSync("fillsync, 16 threads", 16); }
 
-  // Peak, then writes at 70 % of it, each due at its own moment: what a write waits then is the engine's doing.
-  void PacedWrites() {
-    constexpr const char* kName = "writes at 70 % of peak";
-    Engine engine(setup_);
-    Values values(kValueSize);
-    KeyBuffer key;
-    Random random(plan_.seed + 9);
-    const auto put = [&] { engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false); };
-    uint64_t count = 0, start = NowNanos();
-    const uint64_t span = static_cast<uint64_t>(plan_.mixed_seconds * 1e9);
-    while (NowNanos() - start < span) {
-      for (int i = 0; i < 16; ++i, ++count) put();
-    }
-    const double interval = static_cast<double>(NowNanos() - start) / static_cast<double>(count) / 0.7;
-    Histogram latencies;
-    start = NowNanos();
-    for (uint64_t i = 0; i < static_cast<uint64_t>(static_cast<double>(span) / interval); ++i) {
-      const uint64_t due = start + static_cast<uint64_t>(static_cast<double>(i) * interval);
-      while (NowNanos() < due) {
-      }
-      put();
-      latencies.Add(NowNanos() - due);
-    }
-    sink_.Add(kName, "ops/s", Better::kHigher, 1e9 / interval);
-    sink_.AddLatencies(kName, latencies);
-  }
-
   void Reads() {
-    Engine engine(setup_);
-    engine.Settle();
+    engine_.Settle();
     // One sweep that nobody times, so that every engine has what its cache can hold.
-    if (Sweep(&engine, /*forward=*/true) != plan_.num) Fatal("rows are missing");
-    if (plan_.Wants("readseq")) TimedSweep("readseq", &engine, true);
-    if (plan_.Wants("readreverse")) TimedSweep("readreverse", &engine, false);
-    if (plan_.Wants("readrandom")) ReadRandom(&engine);
-    if (plan_.Wants("readmissing")) ReadMissing(&engine);
-    if (plan_.Wants("multiget32")) ReadMulti(&engine);
-    if (plan_.Wants("seekrandom10")) SeekRandom(&engine);
-    sink_.Add("reads", "RSS MiB", Better::kLower, MiB(ResidentBytes()));
+    if (Sweep(/*forward=*/true) != plan_.num) Fatal("rows are missing");
+    if (plan_.Wants("readseq")) TimedSweep("readseq", true);
+    if (plan_.Wants("readreverse")) TimedSweep("readreverse", false);
+    if (plan_.Wants("readrandom")) ReadRandom();
+    if (plan_.Wants("readmissing")) ReadMissing();
+    if (plan_.Wants("multiget32")) ReadMulti();
+    if (plan_.Wants("seekrandom10")) SeekRandom();
   }
 
   void Mutate() {
-    Engine engine(setup_);
-    if (plan_.Wants("overwrite")) Overwrite(&engine);
-    if (plan_.Wants("readwhilewriting")) ReadWhileWriting(&engine);
+    if (plan_.Wants("overwrite")) Overwrite();
+    if (plan_.Wants("readwhilewriting")) ReadWhileWriting();
   }
 
  private:
-  static double MiB(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
-
-  // Ends one operation and begins the next with a single look at the clock.
-  static uint64_t Lap(uint64_t before, Histogram* latencies) {
-    uint64_t now = NowNanos();
-    latencies->Add(now - before);
-    return now;
-  }
-
   template <class Body>
   static void InThreads(uint64_t count, Histogram* latencies, Body body) {
     std::vector<Histogram> each(count);
@@ -173,7 +100,6 @@ class Workloads {
   }
 
   void FillSync(const std::string& workload, uint64_t threads) {
-    Engine engine(setup_);
     Histogram latencies;
     const uint64_t start = NowNanos();
     InThreads(threads, &latencies, [&](uint64_t thread, Histogram* mine) {
@@ -182,7 +108,7 @@ class Workloads {
       Random random(plan_.seed + thread);
       uint64_t before = NowNanos();
       for (uint64_t i = 0; i < plan_.syncs; ++i) {
-        engine.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/true);
+        engine_.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/true);
         before = Lap(before, mine);
       }
     });
@@ -197,13 +123,13 @@ class Workloads {
 
   // A write workload: the rate of the writes themselves; CPU and bytes until the last compaction they cause is done.
   template <class Body>
-  void Timed(const std::string& workload, Engine* engine, uint64_t entries, Body body) {
+  void Timed(const std::string& workload, uint64_t entries, Body body) {
     Histogram latencies;
     Usage before = ReadUsage();
     uint64_t start = NowNanos();
     body(&latencies);
     uint64_t end = NowNanos();
-    uint64_t settled = engine->Settle();
+    uint64_t settled = engine_.Settle();
     Usage used = ReadUsage() - before;
     if (!plan_.Wants(workload)) return;
     double count = static_cast<double>(entries);
@@ -215,39 +141,37 @@ class Workloads {
     sink_.Add(workload, "device MiB read", Better::kLower, std::floor(MiB(used.device_read_bytes)));
     sink_.AddLatencies(workload, latencies);
     sink_.Add(workload, "disk MiB", Better::kLower, MiB(DirectoryBytes(setup_.dir)));
-    sink_.Add(workload, "peak RSS MiB", Better::kLower, MiB(PeakResidentBytes()));
   }
 
   template <class Order>
   void Fill(const std::string& workload, Order order) {
-    Engine engine(setup_);
     Values values(kValueSize);
     KeyBuffer key;
-    Timed(workload, &engine, plan_.num, [&](Histogram* latencies) {
+    Timed(workload, plan_.num, [&](Histogram* latencies) {
       uint64_t before = NowNanos();
       for (uint64_t i = 0; i < plan_.num; ++i) {
-        engine.Put(key(Present(order(i))), values.Next(), /*sync=*/false);
+        engine_.Put(key(Present(order(i))), values.Next(), /*sync=*/false);
         before = Lap(before, latencies);
       }
     });
   }
 
-  void Overwrite(Engine* engine) {
+  void Overwrite() {
     Values values(kValueSize);
     KeyBuffer key;
     Random random(plan_.seed + 1);
-    Timed("overwrite", engine, plan_.num, [&](Histogram* latencies) {
+    Timed("overwrite", plan_.num, [&](Histogram* latencies) {
       uint64_t before = NowNanos();
       for (uint64_t i = 0; i < plan_.num; ++i) {
-        engine->Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
+        engine_.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
         before = Lap(before, latencies);
       }
     });
   }
 
   // Every row's key and value is touched. Returns the number of rows.
-  uint64_t Sweep(Engine* engine, bool forward) {
-    typename Engine::Cursor cursor(engine);
+  uint64_t Sweep(bool forward) {
+    typename Engine::Cursor cursor(&engine_);
     uint64_t rows = 0, bytes = 0;
     if (forward) {
       for (cursor.First(); cursor.Valid(); cursor.Next(), ++rows) bytes += cursor.key().size() + cursor.value().size();
@@ -258,18 +182,18 @@ class Workloads {
     return rows;
   }
 
-  void TimedSweep(const std::string& workload, Engine* engine, bool forward) {
+  void TimedSweep(const std::string& workload, bool forward) {
     // Small data sets are swept several times, so that the clock has something to measure.
     uint64_t sweeps = std::max<uint64_t>(1, 2'000'000 / plan_.num);
     uint64_t start = NowNanos(), rows = 0;
-    for (uint64_t i = 0; i < sweeps; ++i) rows += Sweep(engine, forward);
+    for (uint64_t i = 0; i < sweeps; ++i) rows += Sweep(forward);
     double seconds = static_cast<double>(NowNanos() - start) / 1e9;
     sink_.Add(workload, "ops/s", Better::kHigher, static_cast<double>(rows) / seconds);
     sink_.Add(workload, "GB/s", Better::kHigher, static_cast<double>(rows * kEntrySize) / seconds / 1e9);
   }
 
-  void ReadRandom(Engine* engine) {
-    typename Engine::Reader reader(engine);
+  void ReadRandom() {
+    typename Engine::Reader reader(&engine_);
     KeyBuffer key;
     Random random(plan_.seed + 2);
     Histogram latencies;
@@ -294,18 +218,24 @@ class Workloads {
     sink_.AddLatencies("readrandom", latencies);
   }
 
-  void ReadMissing(Engine* engine) {
-    typename Engine::Reader reader(engine);
+  void ReadMissing() {
+    typename Engine::Reader reader(&engine_);
     KeyBuffer key;
     Random random(plan_.seed + 3);
+    const std::optional<FilterUse> before = engine_.Filters();
     uint64_t found = 0, start = NowNanos();
     for (uint64_t i = 0; i < plan_.reads; ++i) found += reader.Get(key(Missing(random.Below(plan_.num))));
     AddRate("readmissing", plan_.reads, start);
     if (found != 0) Fatal("readmissing found a key");
+    const std::optional<FilterUse> after = engine_.Filters();
+    if (!after.has_value()) return;
+    sink_.Add("readmissing", "false block reads per key", Better::kLower,
+              static_cast<double>(after->false_reads - before->false_reads) / static_cast<double>(plan_.reads));
+    sink_.Add("readmissing", "filter bits per key", Better::kLower, after->bits_per_key);
   }
 
-  void ReadMulti(Engine* engine) {
-    typename Engine::Reader reader(engine);
+  void ReadMulti() {
+    typename Engine::Reader reader(&engine_);
     std::vector<KeyBuffer> buffers(kMultiGetKeys);
     std::vector<std::string_view> keys(kMultiGetKeys);
     Random random(plan_.seed + 4);
@@ -318,8 +248,8 @@ class Workloads {
     if (found != rounds * kMultiGetKeys) Fatal("multiget32 missed a key");
   }
 
-  void SeekRandom(Engine* engine) {
-    typename Engine::Cursor cursor(engine);
+  void SeekRandom() {
+    typename Engine::Cursor cursor(&engine_);
     KeyBuffer key;
     Random random(plan_.seed + 5);
     uint64_t bytes = 0, seeks = plan_.reads / 4, start = NowNanos();
@@ -332,7 +262,7 @@ class Workloads {
   }
 
   // One thread reads for a fixed time while another writes as fast as it can.
-  void ReadWhileWriting(Engine* engine) {
+  void ReadWhileWriting() {
     std::atomic<bool> stop{false};
     std::atomic<uint64_t> writes{0};
     Usage before = ReadUsage();
@@ -343,11 +273,11 @@ class Workloads {
       Random random(plan_.seed + 6);
       uint64_t count = 0;
       for (; !stop.load(std::memory_order_relaxed); ++count) {
-        engine->Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
+        engine_.Put(key(Present(random.Below(plan_.num))), values.Next(), /*sync=*/false);
       }
       writes = count;
     });
-    typename Engine::Reader reader(engine);
+    typename Engine::Reader reader(&engine_);
     KeyBuffer key;
     Random random(plan_.seed + 7);
     Histogram latencies;
@@ -367,12 +297,12 @@ class Workloads {
     sink_.Add("readwhilewriting", "writes/s", Better::kHigher, static_cast<double>(writes) / seconds);
     sink_.Add("readwhilewriting", "CPU us/op", Better::kLower, used.cpu_s * 1e6 / operations);
     sink_.AddLatencies("readwhilewriting", latencies);
-    sink_.Add("readwhilewriting", "peak RSS MiB", Better::kLower, MiB(PeakResidentBytes()));
   }
 
   const Setup setup_;
   const Plan plan_;
   Sink& sink_;
+  Engine engine_;
 };
 
 }  // namespace varve::bench

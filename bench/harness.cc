@@ -2,15 +2,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -48,13 +52,15 @@ uint64_t Permutation::operator()(uint64_t index) const {
   return index;
 }
 
-Values::Values(size_t size) : size_(size) {
+Values::Values(size_t size, size_t copies) : size_(size) {
   constexpr size_t kPoolSize = size_t{1} << 20;  // beyond the 32 KiB to 1 MiB that a block compressor looks back
   Random random(301);
   while (bytes_.size() < kPoolSize) {
-    std::string half((size + 1) / 2, '\0');
-    for (char& byte : half) byte = static_cast<char>(random.Next());
-    bytes_ += (half + half).substr(0, size);
+    std::string part((size + copies - 1) / copies, '\0');
+    for (char& byte : part) byte = static_cast<char>(random.Next());
+    std::string value;
+    for (size_t i = 0; i < copies; ++i) value += part;
+    bytes_ += value.substr(0, size);
   }
 }
 
@@ -89,13 +95,6 @@ Usage ReadUsage() {
 Usage operator-(const Usage& after, const Usage& before) {
   return {after.wall_s - before.wall_s, after.cpu_s - before.cpu_s, after.written_bytes - before.written_bytes,
           after.device_read_bytes - before.device_read_bytes};
-}
-
-uint64_t ResidentBytes() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t total_pages = 0, resident_pages = 0;
-  file >> total_pages >> resident_pages;
-  return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 uint64_t PeakResidentBytes() {
@@ -182,6 +181,59 @@ std::vector<Measurement> Decode(const std::string& text) {
 
 }  // namespace
 
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+// Removes the directory when the process that made it ends; not when a child of it does.
+class ScratchDirectory {
+ public:
+  explicit ScratchDirectory(const std::string& parent) : path_(parent + "/varve_bench_XXXXXX"), owner_(getpid()) {
+    if (mkdtemp(path_.data()) == nullptr) Fatal("cannot create " + path_);
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    if (getpid() == owner_) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  const pid_t owner_;
+};
+
+void InterruptWith(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;  // no SA_RESTART: read() in RunInChild must notice
+  for (int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
+}
+
+// In the child: runs `work` and sends what it measured.
+[[noreturn]] void RunAndSend(const std::function<void(Sink&)>& work, int fd) {
+  constexpr unsigned kSecondsMax = 2 * 3600;
+  InterruptWith(SIG_DFL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  alarm(kSecondsMax);
+  Sink sink;
+  work(sink);
+  std::string text = Encode(sink.measurements());
+  for (size_t at = 0; at < text.size();) {
+    ssize_t n = write(fd, text.data() + at, text.size() - at);
+    if (n <= 0) _exit(1);
+    at += static_cast<size_t>(n);
+  }
+  std::fflush(nullptr);
+  _exit(0);
+}
+
+}  // namespace
+
+std::string MakeScratchDirectory(const std::string& parent) {
+  static const ScratchDirectory scratch(parent);
+  InterruptWith([](int) { interrupted = 1; });
+  return scratch.path();
+}
+
 std::vector<Measurement> RunInChild(const std::function<void(Sink&)>& work) {
   int ends[2];
   if (pipe(ends) != 0) Fatal("pipe: " + std::string(std::strerror(errno)));
@@ -190,24 +242,18 @@ std::vector<Measurement> RunInChild(const std::function<void(Sink&)>& work) {
   if (child < 0) Fatal("fork: " + std::string(std::strerror(errno)));
   if (child == 0) {
     close(ends[0]);
-    Sink sink;
-    work(sink);
-    std::string text = Encode(sink.measurements());
-    for (size_t at = 0; at < text.size();) {
-      ssize_t n = write(ends[1], text.data() + at, text.size() - at);
-      if (n <= 0) _exit(1);
-      at += static_cast<size_t>(n);
-    }
-    std::fflush(nullptr);
-    _exit(0);
+    RunAndSend(work, ends[1]);
   }
   close(ends[1]);
   std::string text;
   char buffer[4096];
   for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(n));
   close(ends[0]);
+  if (interrupted != 0) kill(child, SIGKILL);
   int status = 0;
-  waitpid(child, &status, 0);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (interrupted != 0) Fatal("interrupted");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) Fatal("a child failed with status " + std::to_string(status));
   return Decode(text);
 }
@@ -267,6 +313,23 @@ double Report::Median(const std::string& contender, const std::string& workload,
     if (values != row.values.end()) return MedianOf(values->second);
   }
   return std::nan("");
+}
+
+double Report::PeerRatio(const std::string& peer, const std::string& workload, const std::string& metric) const {
+  for (const Row& row : rows_) {
+    if (row.workload != workload || row.metric != metric) continue;
+    return Ratio(row.better, Median(contenders_[0], workload, metric), Median(peer, workload, metric));
+  }
+  return std::nan("");
+}
+
+std::vector<std::string> Report::Workloads(const std::string& metric) const {
+  std::vector<std::string> names;
+  for (const Row& row : rows_) {
+    if (!metric.empty() && row.metric != metric) continue;
+    if (std::find(names.begin(), names.end(), row.workload) == names.end()) names.push_back(row.workload);
+  }
+  return names;
 }
 
 void Report::PrintMarkdown(FILE* out) const {
@@ -349,6 +412,21 @@ double MemcpyGbPerSecond() {
   return static_cast<double>(from.size()) / static_cast<double>(best);
 }
 
+// One word in each line of 256 MiB, linked in a cycle by a generator of full period, which no prefetcher follows.
+double MemoryAccessNanos() {
+  constexpr size_t kLines = size_t{1} << 22;
+  constexpr size_t kLineWords = 8;
+  constexpr size_t kSteps = 2'000'000;
+  std::vector<uint64_t> words(kLines * kLineWords);
+  for (uint64_t i = 0; i < kLines; ++i) words[i * kLineWords] = (i * 1664525 + 1013904223) % kLines * kLineWords;
+  uint64_t at = 0;
+  const uint64_t start = NowNanos();
+  for (size_t i = 0; i < kSteps; ++i) at = words[at];
+  const double nanos = static_cast<double>(NowNanos() - start) / kSteps;
+  if (at % kLineWords != 0) Fatal("memory");
+  return nanos;
+}
+
 double Crc32cGbPerSecond() {
   std::string block(8192, 'a');
   constexpr int kRepeats = 20000;
@@ -366,6 +444,7 @@ double Crc32cGbPerSecond() {
 Floors MeasureFloors(const std::string& dir) {
   Floors floors;
   floors.memcpy_gb_s = MemcpyGbPerSecond();
+  floors.memory_access_ns = MemoryAccessNanos();
   floors.crc32c_gb_s = Crc32cGbPerSecond();
 
   constexpr size_t kFilePages = 4096;
@@ -403,9 +482,9 @@ Floors MeasureFloors(const std::string& dir) {
 void PrintFloors(FILE* out, const Floors& floors) {
   std::fprintf(
       out,
-      "Floors of this machine, same run: memcpy %.1f GB/s, crc32c %.1f GB/s, fdatasync of 4 KiB %.0f us, 4 KiB "
-      "pread from the page cache %.2f us.\n",
-      floors.memcpy_gb_s, floors.crc32c_gb_s, floors.fdatasync_us, floors.cached_pread_us);
+      "Floors of this machine, same run: memcpy %.1f GB/s, a random access to memory %.0f ns, crc32c %.1f GB/s, "
+      "fdatasync of 4 KiB %.0f us, 4 KiB pread from the page cache %.2f us.\n",
+      floors.memcpy_gb_s, floors.memory_access_ns, floors.crc32c_gb_s, floors.fdatasync_us, floors.cached_pread_us);
 }
 
 }  // namespace varve::bench

@@ -58,10 +58,10 @@ class Permutation {
   uint64_t keys_[4];
 };
 
-// Values of one size of which zstd and snappy save about half: each is random bytes, twice.
+// Values of one size, each of random bytes so many times over: of two copies zstd and snappy save about half.
 class Values {
  public:
-  explicit Values(size_t size);
+  explicit Values(size_t size, size_t copies = 2);
   std::string_view Next() {
     if (at_ + size_ > bytes_.size()) at_ = 0;
     std::string_view value(bytes_.data() + at_, size_);
@@ -89,7 +89,6 @@ struct Usage {
 Usage ReadUsage();
 Usage operator-(const Usage& after, const Usage& before);
 
-uint64_t ResidentBytes();      // now
 uint64_t PeakResidentBytes();  // since this process began
 uint64_t DirectoryBytes(const std::string& dir);
 
@@ -147,7 +146,11 @@ class Sink {
   std::vector<Measurement> measurements_;
 };
 
-// Runs `work` in a forked child and returns what it measured. Fatal when the child fails.
+// A fresh directory below `parent`, removed when this process ends, after Fatal, Ctrl-C and SIGTERM, too. Once.
+std::string MakeScratchDirectory(const std::string& parent);
+
+// Runs `work` in a forked child and returns what it measured. Fatal when the child fails, or takes more than two hours:
+// something hangs then.
 std::vector<Measurement> RunInChild(const std::function<void(Sink&)>& work);
 
 class Report {
@@ -157,6 +160,10 @@ class Report {
   void Add(const std::string& contender, const std::vector<Measurement>& measurements);
   // The median over the rounds; NaN when there is none.
   double Median(const std::string& contender, const std::string& workload, const std::string& metric) const;
+  // Our median against the peer's, above 1 when ours is better; NaN when one is missing.
+  double PeerRatio(const std::string& peer, const std::string& workload, const std::string& metric) const;
+  // Those that have this metric; empty: all. In the order of first sight.
+  std::vector<std::string> Workloads(const std::string& metric) const;
   // One row for each workload and metric: our median and spread, each peer's, and the ratio (above 1: we are better).
   void PrintMarkdown(FILE* out) const;
   // The same as a list of {"workload", "peer", "metric", "ours", "theirs", "ratio"}.
@@ -183,10 +190,11 @@ std::string Short(double value);
 // -------------------------------------------------------------------------------------------
 
 struct Floors {
-  double memcpy_gb_s = 0;      // 64 MiB at a time, one thread
-  double crc32c_gb_s = 0;      // ours, 8 KiB at a time
-  double fdatasync_us = 0;     // of 4 KiB written over a preallocated file, median
-  double cached_pread_us = 0;  // 4 KiB from the page cache, mean
+  double memcpy_gb_s = 0;       // 64 MiB at a time, one thread
+  double memory_access_ns = 0;  // at random in 256 MiB, each waiting for the one before, mean
+  double crc32c_gb_s = 0;       // ours, 8 KiB at a time
+  double fdatasync_us = 0;      // of 4 KiB written over a preallocated file, median
+  double cached_pread_us = 0;   // 4 KiB from the page cache, mean
 };
 // In a file of its own below `dir`, removed afterwards.
 Floors MeasureFloors(const std::string& dir);

@@ -7,10 +7,12 @@
 //   D  95 % reads of new records, inserts     E  95 % scans of 1 to 100 rows, inserts     F  half reads, half read-modify-write
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
-#include "bench/engine_workloads.h"
+#include "bench/group_end.h"
+#include "bench/plan.h"
 
 namespace varve::bench {
 
@@ -42,7 +44,11 @@ class Ycsb {
   static constexpr size_t kRecordSize = 1000;
 
   Ycsb(const Setup& setup, const Plan& plan, Sink* sink)
-      : plan_(plan), sink_(*sink), engine_(setup), records_(std::max<uint64_t>(plan.num / 10, 1000)) {
+      : setup_(setup),
+        plan_(plan),
+        sink_(*sink),
+        engine_(setup),
+        records_(std::max<uint64_t>(plan.EntriesOf(kKeySize + kRecordSize), 1000)) {
     for (uint64_t i = 0; i < records_; ++i) engine_.Put(key_(scatter_(i)), values_.Next(), false);
     engine_.Settle();
     typename Engine::Cursor cursor(&engine_);  // so that every engine has what its cache can hold
@@ -69,6 +75,7 @@ class Ycsb {
       sink_.AddLatencies(name, latencies);
     }
     if (missing_ > 0) Fatal("ycsb: " + std::to_string(missing_) + " records are missing");
+    EndGroup("ycsb", setup_, &engine_, &sink_);
   }
 
  private:
@@ -103,6 +110,7 @@ class Ycsb {
     }
   }
 
+  const Setup setup_;
   const Plan& plan_;
   Sink& sink_;
   Engine engine_;

@@ -381,8 +381,7 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   settings.Complete();
 
-  std::string scratch = settings.dir + "/varve_bench_XXXXXX";
-  if (mkdtemp(scratch.data()) == nullptr) Fatal("cannot create " + scratch);
+  const std::string scratch = MakeScratchDirectory(settings.dir);
   std::vector<Contender> contenders = Contenders();
   Report report({contenders[0].name, contenders[1].name});
   for (int round = 0; round < settings.rounds; ++round) {
@@ -397,7 +396,6 @@ int Main(int argc, char** argv) {
       std::filesystem::remove_all(dir + ".company");
     }
   }
-  std::filesystem::remove_all(scratch);
   PrintSettings(settings, contenders);
   report.PrintMarkdown(stdout);
   if (!settings.json.empty()) report.WriteJson(settings.json);
