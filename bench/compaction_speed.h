@@ -1,8 +1,9 @@
 // bench/compaction_speed.h - how many bytes compaction writes for each second of one core.
 //
-// A settled tree of random entries, nothing compressed, half of them written again; then everything is compacted into the
-// lowest level. Counted are the bytes written to files meanwhile and the CPU time of the whole process, the kernel's part
-// included; the main thread only waits.
+// A compacted tree of random entries, nothing compressed; above it some three tables of level 0 with newer versions of keys
+// from everywhere, too few for an engine to compact them by itself; then everything is merged into the lowest level. Counted
+// are the bytes written to files meanwhile and the CPU time of the whole process, the kernel's part included; the main
+// thread only waits.
 #pragma once
 
 #include <string>
@@ -18,8 +19,9 @@ template <class Engine>
 class CompactionSpeed {
  public:
   CompactionSpeed(const Setup& setup, const Plan& plan, size_t value_size, Sink* sink)
-      : setup_(Uncompressed(setup)),
-        count_(plan.EntriesOf(kKeySize + value_size)),
+      : setup_(Adjusted(setup, plan)),
+        entry_size_(kKeySize + value_size),
+        count_(plan.EntriesOf(entry_size_)),
         seed_(plan.seed),
         sink_(*sink),
         engine_(setup_),
@@ -27,7 +29,8 @@ class CompactionSpeed {
 
   void Run(const std::string& group, const std::string& workload) {
     Load(&engine_, count_, seed_, &values_);
-    Load(&engine_, count_ / 2, seed_ + 1, &values_);
+    engine_.CompactAll();
+    PutNewer();
     const Usage before = ReadUsage();
     engine_.CompactAll();
     const Usage used = ReadUsage() - before;
@@ -38,12 +41,28 @@ class CompactionSpeed {
   }
 
  private:
-  static Setup Uncompressed(Setup setup) {
+  // Memtables of a twentieth of the data, so that two or three are a sixth or less of it, as between two levels.
+  static constexpr size_t kMemtableShare = 20;
+
+  static Setup Adjusted(Setup setup, const Plan& plan) {
     setup.compression = false;
+    setup.memtable = plan.num * kEntrySize / kMemtableShare;
+    setup.memory_budget = 8 * setup.memtable;
     return setup;
   }
 
+  // Fills two memtables, or somewhat less than three where the engine needs more memory for an entry; and flushes.
+  void PutNewer() {
+    const uint64_t newer = 2 * setup_.memtable / (entry_size_ + 64);
+    KeyBuffer key;
+    Random random(seed_ + 13);
+    for (uint64_t i = 0; i < newer; ++i)
+      engine_.Put(key(Present(random.Below(count_))), values_.Next(), /*sync=*/false);
+    engine_.Settle();
+  }
+
   const Setup setup_;
+  const size_t entry_size_;
   const uint64_t count_;
   const uint64_t seed_;
   Sink& sink_;

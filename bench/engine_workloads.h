@@ -140,7 +140,7 @@ class Workloads {
               static_cast<double>(used.written_bytes) / (count * kEntrySize));
     sink_.Add(workload, "device MiB read", Better::kLower, std::floor(MiB(used.device_read_bytes)));
     sink_.AddLatencies(workload, latencies);
-    sink_.Add(workload, "disk MiB", Better::kLower, MiB(DirectoryBytes(setup_.dir)));
+    sink_.Add(workload, "disk MiB", Better::kLower, MiB(RestingDirectoryBytes(setup_.dir)));
   }
 
   template <class Order>

@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "lsm/format/crc32c.h"
@@ -114,6 +115,16 @@ uint64_t DirectoryBytes(const std::string& dir) {
   }
   closedir(handle);
   return total;
+}
+
+uint64_t RestingDirectoryBytes(const std::string& dir) {
+  uint64_t before = DirectoryBytes(dir);
+  for (;;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // nothing tells when files are removed
+    const uint64_t now = DirectoryBytes(dir);
+    if (now == before) return now;
+    before = now;
+  }
 }
 
 void Histogram::Merge(const Histogram& other) {

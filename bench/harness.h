@@ -91,6 +91,8 @@ Usage operator-(const Usage& after, const Usage& before);
 
 uint64_t PeakResidentBytes();  // since this process began
 uint64_t DirectoryBytes(const std::string& dir);
+// The same once it does not change any more: engines remove what a compaction has replaced a moment after it.
+uint64_t RestingDirectoryBytes(const std::string& dir);
 
 // Counts of nanoseconds in buckets 1.6 % wide. Merge() joins the histograms of several threads.
 class Histogram {

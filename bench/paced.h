@@ -1,8 +1,8 @@
 // bench/paced.h - how long writes wait at 70 % of the rate that an engine can hold.
 //
-// First the peak: random writes as fast as they go, for a fifth of the time, so that compactions are part of it. Then
-// each write is due at its own moment; latencies count from that moment, so a write that stands behind a slow one waits
-// as well. "longest single wait" is that of one call, from its start. An engine that falls behind is not waited for: the
+// All keys are loaded. Then the peak: overwriting at random as fast as it goes, for a fifth of the time, so that compactions
+// are part of it. Then, from a settled tree, each write is due at its own moment; latencies count from that moment, so a
+// write that stands behind a slow one waits as well. "longest single wait" is that of one call, from its start. An engine that falls behind is not waited for: the
 // time is fixed, and "ops/s" says what was held.
 #pragma once
 
@@ -10,6 +10,7 @@
 
 #include "bench/contenders.h"
 #include "bench/group_end.h"
+#include "bench/load.h"
 #include "bench/plan.h"
 
 namespace varve::bench {
@@ -22,7 +23,9 @@ class PacedWrites {
 
   void Run() {
     constexpr const char* kName = "writes at 70 % of peak";
+    Load(&engine_, plan_.num, plan_.seed, &values_);
     const double interval_nanos = NanosPerWriteAtPeak() / 0.7;
+    engine_.Settle();
     Histogram latencies;
     uint64_t longest_nanos = 0, count = 0;
     const uint64_t start = NowNanos(), end = start + Span(plan_.paced_seconds);

@@ -80,9 +80,9 @@ class Steady {
     engine_.Settle();
     const Usage used = ReadUsage() - before;
     const uint64_t worst = watch.Stop();
-    const uint64_t settled = DirectoryBytes(setup_.dir);
+    const uint64_t settled = RestingDirectoryBytes(setup_.dir);
     engine_.CompactAll();
-    const double compacted = static_cast<double>(DirectoryBytes(setup_.dir));
+    const double compacted = static_cast<double>(RestingDirectoryBytes(setup_.dir));
 
     const double writes = static_cast<double>(count_ * kPasses);
     sink_.Add(workload, "ops/s", Better::kHigher, rate);

