@@ -61,7 +61,7 @@ inline const std::vector<std::string> kCachedGroups = {
 // The data of 10x is ten times the budget: 116 bytes an entry.
 inline const std::vector<Part> kParts = {
     {"1m", "all of the data cached", kCachedGroups, 1'000'000, 1024, 500'000, 256, "15 minutes"},
-    {"10m", "all of the data cached", kCachedGroups, 10'000'000, 2048, 1'000'000, 256, "2 hours"},
+    {"10m", "all of the data cached", kCachedGroups, 10'000'000, 2048, 1'000'000, 256, "1.5 hours"},
     {"10x", "data of ten times the budget", {"steady", "steady4k", "ycsb"}, 11'570'000, 128, 1'446'000, 16, "2 hours"},
     {"waits", "writes at a given rate", {"paced", "sustained"}, 10'000'000, 1024, 500'000, 256, "3 hours"},
     {"upkeep",
@@ -71,7 +71,7 @@ inline const std::vector<Part> kParts = {
      128,
      1'000'000,
      16,
-     "1 hour"},
+     "2 hours"},
 };
 
 template <class Engine>

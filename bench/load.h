@@ -17,7 +17,8 @@ void Load(Engine* engine, uint64_t count, uint64_t seed, Values* values) {
   const Permutation order(count, seed);
   typename Engine::Batch batch(engine);
   KeyBuffer key;
-  for (uint64_t next = 0; next < count;) {
+  uint64_t next = 0;
+  while (next < count) {
     batch.PutMany(std::min<uint64_t>(kBatchEntries, count - next),
                   [&] { return std::pair(key(Present(order(next++))), values->Next()); });
   }

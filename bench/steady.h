@@ -7,10 +7,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <thread>
 
@@ -18,6 +14,7 @@
 #include "bench/group_end.h"
 #include "bench/load.h"
 #include "bench/plan.h"
+#include "lsm/sync/mutex.h"
 
 namespace varve::bench {
 
@@ -28,27 +25,29 @@ class DirectoryWatch {
   // The largest size seen. Once.
   uint64_t Stop() {
     {
-      std::lock_guard lock(mu_);
+      lsm::MutexLock lock(&mu_);
       stopped_ = true;
     }
-    wake_.notify_one();
+    wake_.Signal();
     thread_.join();
     return largest_;
   }
 
  private:
   void Watch() {
-    std::unique_lock lock(mu_);
-    do {
+    for (bool stopped = false; !stopped;) {
       largest_ = std::max(largest_, DirectoryBytes(dir_));
-    } while (!wake_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopped_; }));
+      lsm::MutexLock lock(&mu_);
+      if (!stopped_) wake_.WaitWithTimeout(&mu_, absl::Milliseconds(100));
+      stopped = stopped_;
+    }
   }
 
   const std::string dir_;
-  std::mutex mu_;
-  std::condition_variable wake_;
-  bool stopped_ = false;  // under mu_
-  uint64_t largest_ = 0;  // of the thread; read when it has ended
+  lsm::Mutex mu_;
+  lsm::CondVar wake_;
+  bool stopped_ VARVE_GUARDED_BY(mu_) = false;
+  uint64_t largest_ = 0;  // the thread's; read when it has ended
   std::thread thread_;    // last: it uses all of the above
 };
 
