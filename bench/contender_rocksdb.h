@@ -130,7 +130,8 @@ class RocksContender {
                   pending(rocksdb::DB::Properties::kMemTableFlushPending) ||
                   pending(rocksdb::DB::Properties::kNumRunningFlushes);
       quiet = busy ? 0 : quiet + 1;
-      // Between two looks; RocksDB 7.8 offers nothing to wait on, and a busy loop would take a core from what it waits for.
+      // Between two looks; RocksDB 7.8 offers nothing to wait on, and a busy loop would take a core from what it waits
+      // for.
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       if (quiet == 0) settled = NowNanos();
     }

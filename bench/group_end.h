@@ -1,5 +1,5 @@
-// bench/group_end.h - what every group of workloads reports of itself at its end, and the check without which none of its
-// figures count.
+// bench/group_end.h - what every group of workloads reports of itself at its end, and the check without which none of
+// its figures count.
 //
 // Rows carry the group's name. "peak RSS over the budget" is (peak - 32 MiB) / budget: the allowance is for what a
 // process needs before it opens anything. The check reads all that is stored; one that fails ends the benchmark.

@@ -1,7 +1,7 @@
 // bench/load.h - puts data into an engine that a workload needs and nobody times.
 //
-// Every key once, in an order without pattern, in batches, and then the engine settles: the tree has the shape that writes
-// leave it in, and no work is pending.
+// Every key once, in an order without pattern, in batches, and then the engine settles: the tree has the shape that
+// writes leave it in, and no work is pending.
 #pragma once
 
 #include <algorithm>

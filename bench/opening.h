@@ -1,4 +1,5 @@
-// bench/opening.h - how long it takes to open a database: a large one that was closed in order, and one with a long log.
+// bench/opening.h - how long it takes to open a database: a large one that was closed in order, and one with a long
+// log.
 //
 // Both are opened with their files in the page cache. "to the first read" ends when one entry has been read: an engine
 // that puts work off until then does not get it for nothing.

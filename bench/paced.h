@@ -1,9 +1,9 @@
 // bench/paced.h - how long writes wait at 70 % of the rate that an engine can hold.
 //
-// All keys are loaded. Then the peak: overwriting at random as fast as it goes, for a fifth of the time, so that compactions
-// are part of it. Then, from a settled tree, each write is due at its own moment; latencies count from that moment, so a
-// write that stands behind a slow one waits as well. "longest single wait" is that of one call, from its start. An engine that falls behind is not waited for: the
-// time is fixed, and "ops/s" says what was held.
+// All keys are loaded. Then the peak: overwriting at random as fast as it goes, for a fifth of the time, so that
+// compactions are part of it. Then, from a settled tree, each write is due at its own moment; latencies count from that
+// moment, so a write that stands behind a slow one waits as well. "longest single wait" is that of one call, from its
+// start. An engine that falls behind is not waited for: the time is fixed, and "ops/s" says what was held.
 #pragma once
 
 #include <algorithm>

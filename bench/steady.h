@@ -1,9 +1,10 @@
 // bench/steady.h - overwriting until the tree is in its steady state: rate, bytes written per byte, space.
 //
 // Every key is loaded once; then as many random overwrites as there are keys, three times over. Rate and latencies are
-// those of the last pass, and its rate over that of the pass before says how steady it was. CPU and bytes are those of all
-// passes, from one settled tree to the next, so that work put off is counted. Space amplification is what the directory
-// takes over what it takes once everything has been compacted: at the end, settled, and at the worst moment of the passes.
+// those of the last pass, and its rate over that of the pass before says how steady it was. CPU and bytes are those of
+// all passes, from one settled tree to the next, so that work put off is counted. Space amplification is what the
+// directory takes over what it takes once everything has been compacted: at the end, settled, and at the worst moment
+// of the passes.
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 // bench/sustained.h - whether an engine takes 50,000 new entries a second for minutes, and what reads beside it wait.
 //
-// Entries of 256 + 768 bytes, each key once, in an order without pattern: 51 MB a second, 31 GB in ten minutes. Beside the
-// writer another thread asks for 5,000 random entries a second among those written. Each write and each read is due at its
-// own moment, and its latency counts from there; both threads sleep until something is due. The time is fixed: an engine
-// that falls behind shows it in "writes/s".
+// Entries of 256 + 768 bytes, each key once, in an order without pattern: 51 MB a second, 31 GB in ten minutes. Beside
+// the writer another thread asks for 5,000 random entries a second among those written. Each write and each read is due
+// at its own moment, and its latency counts from there; both threads sleep until something is due. The time is fixed:
+// an engine that falls behind shows it in "writes/s".
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,8 @@
 
 namespace varve::bench {
 
-// The digits of the number, then bytes that compress as values do and that the number decides. Valid until the next call.
+// The digits of the number, then bytes that compress as values do and that the number decides. Valid until the next
+// call.
 class LongKeys {
  public:
   static constexpr size_t kSize = 256;
