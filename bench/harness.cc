@@ -190,10 +190,6 @@ std::vector<Measurement> Decode(const std::string& text) {
   return measurements;
 }
 
-}  // namespace
-
-namespace {
-
 volatile std::sig_atomic_t interrupted = 0;
 
 // Removes the directory when the process that made it ends; not when a child of it does.
