@@ -71,7 +71,7 @@ inline const std::vector<Part> kParts = {
      128,
      1'000'000,
      16,
-     "2 hours"},
+     "3 hours"},
 };
 
 template <class Engine>
