@@ -1,5 +1,6 @@
 // The commit path: queue, room, log, memtable, visibility, durability. See lsm/README.md, "The life of a write".
 #include <algorithm>
+#include <cmath>
 #include <new>
 
 #include "lsm/conflict_check.h"
@@ -9,13 +10,13 @@ namespace varve::lsm {
 
 namespace {
 
-constexpr size_t kGatherBytesMax = size_t{1} << 20;    // one log record of several writers' batches
-constexpr uint64_t kDelayStepUs = 1000;                // shorter admission delays add up until they are worth a wait
-constexpr uint64_t kDelayMaxUs = 50'000;               // no single write is delayed longer
-constexpr uint64_t kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first sign of pressure ...
-constexpr uint64_t kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
-constexpr size_t kConflictKeyShown = 40;               // bytes of a key in a message
-constexpr uint64_t kRangeDeletesMax = 4096;            // in a memtable: reads look through all that overlap
+constexpr size_t kGatherBytesMax = size_t{1} << 20;  // one log record of several writers' batches
+constexpr uint64_t kDelayStepUs = 1000;              // shorter admission delays add up until they are worth a wait
+constexpr uint64_t kDelayMaxUs = 50'000;             // no single write is delayed longer
+constexpr double kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first sign of pressure ...
+constexpr double kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
+constexpr size_t kConflictKeyShown = 40;             // bytes of a key in a message
+constexpr uint64_t kRangeDeletesMax = 4096;          // in a memtable: reads look through all that overlap
 constexpr uint64_t kSyncPeriodUs = 1'000'000;
 constexpr uint64_t kSyncOverdueUs = 1'000'000;  // later than this, writers wait for it: at most 2 s are unsynced
 
@@ -299,12 +300,14 @@ Status DbImpl::MakeRoom(bool may_wait, const WriteBatch& batch) {
   }
 }
 
-// Admits bytes at a rate that falls evenly from the first sign of pressure to the point where writers wait.
+// Admits bytes at a rate that falls by equal factors from the first sign of pressure to the point where writers wait: so
+// it meets what compactions can do well before that point, whatever the machine can do.
 void DbImpl::DelayLocked(size_t bytes) {
   const double level0 = (static_cast<double>(level0_debt_) - kLevel0Slow) / (kLevel0Stop - kLevel0Slow);
   const double garbage = (garbage_share_ - kGarbageUrgent) / (kGarbageStop - kGarbageUrgent);
-  const double left = 1 - std::clamp(std::max(level0, garbage), 0.0, 1.0);
-  const uint64_t rate = std::max(kSlowBytesPerSecondMin, static_cast<uint64_t>(kSlowBytesPerSecondMax * left));
+  const double near = std::clamp(std::max(level0, garbage), 0.0, 1.0);
+  const auto rate =
+      static_cast<uint64_t>(kSlowBytesPerSecondMax * std::pow(kSlowBytesPerSecondMin / kSlowBytesPerSecondMax, near));
   delay_debt_us_ = std::min(delay_debt_us_ + bytes * 1'000'000 / rate, kDelayMaxUs);
   if (delay_debt_us_ < kDelayStepUs) return;
   const uint64_t until_us = env_.clock->MonotonicMicros() + std::exchange(delay_debt_us_, 0);
