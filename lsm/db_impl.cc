@@ -250,6 +250,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   }
   view_ = std::make_unique<CurrentView>(std::make_shared<ReadView>());
   InstallViewLocked();
+  SetSpaceLimitLocked(env_.options.max_disk_bytes);
   AfterChangeLocked();
   drop_due_ = !state_.version->with_range_tombstones().empty();
   ScheduleWorkLocked();

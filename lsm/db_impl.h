@@ -287,10 +287,13 @@ class DbImpl final : public Db {
   Status SpaceErrorLocked() const VARVE_REQUIRES(mu_);
   Status NoRoomFor(const CompactionPlan& plan, uint64_t limit) const;
   WriteRoom FindWriteRoom() const;
+  WriteRoom WriteRoomLocked() const VARVE_REQUIRES(mu_);
   Status NoRoomToWrite() const;
   void LookForSpace();
   void WatchSpaceLocked() VARVE_REQUIRES(mu_);
   void SpaceTick();
+  Status AdmitFile(uint64_t bytes);
+  void ReleaseFile(uint64_t bytes, bool removed);
   Status TakeSpace(ActiveJob* job, size_t bytes);
   void GiveBackSpace(const ActiveJob& job);
   // Calls the listener, if there is one, without the lock.
@@ -369,11 +372,14 @@ class DbImpl final : public Db {
       0;  // what Close waits for: work of the executor (delayed work once it runs) and long calls
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);
   TokenBucket compaction_rate_ VARVE_GUARDED_BY(mu_);
-  std::atomic<uint64_t> table_disk_bytes_{0};     // of table and value-log files in the directory, whole or begun
-  std::atomic<uint64_t> manifest_disk_bytes_{0};  // stored under manifest_mu_
-  std::atomic<uint64_t> replayed_disk_bytes_{0};  // of replayed_wals_
-  // What deletes and compactions may take: the cap, or more as long as more is taken since the cap was set.
+  std::atomic<uint64_t> table_disk_bytes_{0};          // of table and value-log files in the directory, whole or begun
+  std::atomic<uint64_t> manifest_disk_bytes_{0};       // stored under manifest_mu_
+  std::atomic<uint64_t> replayed_disk_bytes_{0};       // of replayed_wals_
+  uint64_t incoming_bytes_ VARVE_GUARDED_BY(mu_) = 0;  // of Ingest's files that no version names yet
+  // What the disk may come to hold: the cap, or more as long as more is taken since the cap was set.
   uint64_t disk_ceiling_ VARVE_GUARDED_BY(mu_) = UINT64_MAX;
+  // What deletes may have spoken for: the cap, or more as long as more was when the largest compaction ahead grew.
+  uint64_t delete_ceiling_ VARVE_GUARDED_BY(mu_) = UINT64_MAX;
   uint64_t refused_room_ VARVE_GUARDED_BY(mu_) = 0;  // a compaction needed more: none begins before there is
   bool space_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   uint64_t next_job_ VARVE_GUARDED_BY(mu_) = 1;

@@ -43,8 +43,8 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
     if (in_manifest) break;
     Status ignored = env_.file_system->Remove(table.path);  // else at the next open
     (void)ignored.ok();
-    table_disk_bytes_.fetch_sub(table.facts.file_size, std::memory_order_relaxed);
   }
+  for (const Incoming& table : incoming) ReleaseFile(table.facts.file_size, /*removed=*/!in_manifest);
   for (const std::string& path : files) {
     if (!status.ok() || !options.move_files) break;
     Status ignored = env_.file_system->Remove(path);
@@ -89,7 +89,7 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   Incoming incoming{
       .path = TableFileName(dir_, NextNumber()) + ".tmp", .table_id = (*table)->table_id(), .facts = (*table)->Facts()};
   incoming.facts.created_ms = env_.clock->WallMillis();
-  if (FindWriteRoom().values < *size) return NoRoomToWrite();
+  VARVE_TRY(AdmitFile(*size));
   const std::string& target = incoming.path;
   const ChunkVisitor stop_when_closing = [this](std::string_view) {
     return closing_.load(std::memory_order_relaxed) ? Status::Closed() : Status::Ok();
@@ -104,8 +104,10 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
       (void)ignored.ok();
     }
   }
-  if (!s.ok()) return s;
-  table_disk_bytes_.fetch_add(incoming.facts.file_size, std::memory_order_relaxed);
+  if (!s.ok()) {
+    ReleaseFile(*size, /*removed=*/true);
+    return s;
+  }
   return incoming;
 }
 

@@ -35,6 +35,7 @@ Status DbImpl::SetOptions(const OptionChanges& changes) {
     if (next.compaction_bytes_per_second != settings_.options.compaction_bytes_per_second) compaction_rate_.Reset();
     settings_ = std::move(resolved).value();
     memtable_bytes_.store(settings_.memtable_bytes, std::memory_order_relaxed);
+    delete_ceiling_ = UINT64_MAX;  // where compactions become larger, deletes are not to be refused for it
     if (changes.max_disk_bytes) SetSpaceLimitLocked(next.max_disk_bytes);
     executor_->WantThreads(Lane::kCompact, settings_.compaction_threads);
     AfterChangeLocked();

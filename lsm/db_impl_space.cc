@@ -33,7 +33,7 @@ uint64_t DbImpl::DiskBytes() const {
 uint64_t DbImpl::CompactionNeedLocked() const {
   const Version& version = *state_.version;
   const PickerOptions options = picker_options();
-  uint64_t tables = 0;
+  uint64_t tables = incoming_bytes_;
   for (int n = 0; n < kLevels; ++n) tables += version.level_bytes(n);
   const uint64_t values = std::min(version.value_log_live_bytes(), kValueLogTables * options.table_bytes);
   switch (options.style) {
@@ -74,16 +74,20 @@ uint64_t DbImpl::SpokenForLocked() const {
 // A cap that is set below what is taken already leaves deletes and compactions the room they need to come down to it.
 void DbImpl::SetSpaceLimitLocked(uint64_t max_disk_bytes) {
   max_disk_bytes_.store(max_disk_bytes, std::memory_order_relaxed);
-  disk_ceiling_ = UINT64_MAX;
+  const bool holds = DiskBytes() + UnflushedBytesLocked() + kLogSlack <= max_disk_bytes;
+  disk_ceiling_ = holds ? max_disk_bytes : UINT64_MAX;
+  delete_ceiling_ = UINT64_MAX;
   refused_room_ = 0;
   UpdateSpaceLocked();
 }
 
 void DbImpl::UpdateSpaceLocked() {
   const uint64_t limit = max_disk_bytes_.load(std::memory_order_relaxed);
-  if (limit == 0 || disk_ceiling_ == limit) return;
+  if (limit == 0 || delete_ceiling_ == limit) return;
   const uint64_t spoken_for = SpokenForLocked();
-  disk_ceiling_ = spoken_for <= limit ? limit : std::min(disk_ceiling_, spoken_for + limit / kDeleteShare);
+  const uint64_t ceiling = spoken_for <= limit ? limit : spoken_for + limit / kDeleteShare;
+  disk_ceiling_ = std::min(disk_ceiling_, ceiling);
+  delete_ceiling_ = std::min(delete_ceiling_, ceiling);
 }
 
 // Bytes that compactions may write now, beyond what is reserved.
@@ -128,13 +132,19 @@ bool DbImpl::OnlyDeletes(const WriteBatch& batch) {
 
 // The commit leader's: how many bytes of batches the disk has room for, for values and for deletes.
 DbImpl::WriteRoom DbImpl::FindWriteRoom() const {
-  const uint64_t limit = max_disk_bytes_.load(std::memory_order_relaxed);
-  if (limit == 0) [[likely]]
+  if (max_disk_bytes_.load(std::memory_order_relaxed) == 0) [[likely]]
     return {};
   MutexLock lock(&mu_);
+  return WriteRoomLocked();
+}
+
+DbImpl::WriteRoom DbImpl::WriteRoomLocked() const {
+  const uint64_t limit = max_disk_bytes_.load(std::memory_order_relaxed);
+  if (limit == 0) return {};
   const uint64_t taken = SpokenForLocked();
   // Half: a batch goes into the log and into a table.
-  return {.values = Less(limit, taken + limit / kDeleteShare) / 2, .deletes = Less(disk_ceiling_, taken) / 2};
+  return {.values = Less(limit, taken + limit / kDeleteShare) / 2,
+          .deletes = std::min(Less(delete_ceiling_, taken), CompactionRoomLocked()) / 2};
 }
 
 bool DbImpl::WriteRoom::Has(size_t bytes_before, const WriteBatch& batch) const {
@@ -180,6 +190,23 @@ void DbImpl::SpaceTick() {
   ScheduleWorkLocked();
 }
 
+// Counts a file of Ingest before it is there, and once more as what compactions will merge: several are taken in before
+// a version names the first.
+Status DbImpl::AdmitFile(uint64_t bytes) {
+  MutexLock lock(&mu_);
+  if (WriteRoomLocked().values < bytes) return NoRoomToWrite();
+  incoming_bytes_ += bytes;
+  table_disk_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  return Status::Ok();
+}
+
+// A version names it, or it was removed.
+void DbImpl::ReleaseFile(uint64_t bytes, bool removed) {
+  MutexLock lock(&mu_);
+  incoming_bytes_ -= bytes;
+  if (removed) table_disk_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
 // Counts bytes that a flush or a compaction is about to write to a table or value-log file. Flushes found their room when
 // their writes were admitted.
 Status DbImpl::TakeSpace(ActiveJob* job, size_t bytes) {
@@ -187,7 +214,7 @@ Status DbImpl::TakeSpace(ActiveJob* job, size_t bytes) {
   if (limit != 0 && job->plan != nullptr) {
     const uint64_t written = job->meter.bytes_written.load(std::memory_order_relaxed);
     MutexLock lock(&mu_);
-    if (bytes > Less(job->plan->reserved_bytes, written) + CompactionRoomLocked()) {
+    if (Less(bytes, Less(job->plan->reserved_bytes, written)) > CompactionRoomLocked()) {
       job->plan->refused = true;
       return NoRoomFor(*job->plan, limit);
     }

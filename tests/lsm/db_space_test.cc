@@ -272,6 +272,34 @@ TEST_F(DbSpaceTest, IngestAsksForRoom) {
   ExpectExact(outside);
 }
 
+// Several files of one call: room for merging the first is not room for the next.
+TEST_F(DbSpaceTest, IngestLeavesRoomForDeletes) {
+  Options options = CapOptions();
+  options.table_size = size_t{32} << 20;  // all of it is one compaction
+  Open(options);
+  std::vector<std::string> paths;
+  for (int file = 0; file < 12; ++file) {
+    paths.push_back("/load" + std::to_string(file));
+    auto writer = TableWriter::Create(paths.back(), machine_.Setup(options));
+    ASSERT_TRUE(writer.ok());
+    for (int i = 0; i < 500; ++i) {
+      ASSERT_TRUE((*writer)->Put("load" + std::to_string(10'000 + file * 500 + i), Noise(&dice_, 900)).ok());
+    }
+    ASSERT_TRUE((*writer)->Finish().ok());
+  }
+  uint64_t outside = Taken() - db_->Stats().disk_bytes;
+  EXPECT_TRUE(db_->Ingest(paths, {}).Is(StatusCode::kNoSpace));
+  ExpectExact(outside);
+  size_t count = paths.size();
+  while (!db_->Ingest(std::span(paths).first(count), {}).ok()) ASSERT_GT(--count, 0u);
+  EXPECT_GE(count, 6u);
+  ExpectExact(outside);
+  const Status status = db_->DeleteRange({}, "load", "load99");
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  ASSERT_TRUE(db_->ReclaimSpace({}, {}).ok());
+  EXPECT_TRUE(db_->Ingest(std::span(paths).first(count), {}).ok());
+}
+
 // One write larger than any memtable leaves no segment of its size behind.
 TEST_F(DbSpaceTest, AHugeWriteLeavesNoHugeSegment) {
   Options options = CapOptions();
@@ -287,6 +315,49 @@ TEST_F(DbSpaceTest, AHugeWriteLeavesNoHugeSegment) {
     EXPECT_LT(*machine_.disk->FileSize(path), size_t{2} << 20) << path;
   }
   ExpectExact();
+}
+
+// Set while the largest compaction ahead has no room below it, though what is taken does: the cap holds nevertheless.
+TEST_F(DbSpaceTest, ACapAboveWhatIsTakenHolds) {
+  Options options = CapOptions();
+  options.max_disk_bytes = 0;
+  options.table_size = size_t{32} << 20;  // all of it is one compaction
+  Open(options);
+  for (int i = 0; i < 5500; ++i) {
+    ASSERT_TRUE(Put("key" + std::to_string(dice_.Below(100'000)), Noise(&dice_, 900)).ok());
+  }
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  machine_.Rest();
+  ASSERT_LT(Taken(), kCap);
+  ASSERT_GT(Taken(), kCap / 2);
+  ASSERT_TRUE(db_->SetOptions({.max_disk_bytes = kCap}).ok());
+  most_ = 0;
+  EXPECT_TRUE(db_->Put({}, "k", "x").Is(StatusCode::kNoSpace));
+  for (auto it = rows_.begin(); it != rows_.end() && rows_.size() > 3000; it = rows_.erase(it)) {
+    ASSERT_TRUE(db_->Delete({}, it->first).ok());
+    machine_.executor.RunAll();
+  }
+  const Status reclaimed = db_->ReclaimSpace({}, {});
+  EXPECT_TRUE(reclaimed.ok() || reclaimed.Is(StatusCode::kNoSpace)) << reclaimed.ToString();
+  EXPECT_LE(most_, kCap);
+  DeleteRange("key", "kez");  // needs no room
+  ASSERT_TRUE(db_->ReclaimSpace({}, {}).ok());
+  EXPECT_TRUE(PutInTime("k", Noise(&dice_, 200'000)).ok());
+  ASSERT_EQ(Compare(db_.get(), rows_), "");
+  EXPECT_LE(most_, kCap);
+}
+
+// When the largest compaction ahead grows by a change of options, deletes go through as before.
+TEST_F(DbSpaceTest, LargerTablesRefuseNoDeletes) {
+  Open();
+  Fill();
+  ASSERT_TRUE(db_->SetOptions({.table_size = size_t{32} << 20}).ok());
+  EXPECT_TRUE(db_->Put({}, "k", "x").Is(StatusCode::kNoSpace));
+  DeleteRange("key2", "key9");
+  ASSERT_TRUE(db_->ReclaimSpace({}, {}).ok());
+  EXPECT_TRUE(PutInTime("k", Noise(&dice_, 200'000)).ok());
+  ASSERT_EQ(Compare(db_.get(), rows_), "");
+  EXPECT_LE(most_, kCap);
 }
 
 }  // namespace
