@@ -29,6 +29,7 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
     MutexLock lock(&mu_);
     if (!recycled_.empty()) {
       old_number = recycled_.back().number;
+      renewed_bytes_ = recycled_.back().bytes;
       recycled_.pop_back();
     }
   }
@@ -47,6 +48,8 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
 void Wal::GiveUp(const std::string& path) {
   Status ignored = setup_.file_system->Remove(path);  // else it goes at the next open
   (void)ignored.ok();
+  MutexLock lock(&mu_);
+  renewed_bytes_ = 0;
 }
 
 Status Wal::Append(std::string_view payload) {
@@ -65,6 +68,7 @@ Status Wal::Rotate() {
   current_ = *next;
   MutexLock lock(&mu_);
   segments_.push_back(std::move(next).value());
+  renewed_bytes_ = 0;
   return Status::Ok();
 }
 
@@ -104,23 +108,21 @@ Status Wal::SyncSegments() {
 }
 
 void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
-  std::vector<Recycled> released;
-  {
-    MutexLock lock(&mu_);
-    while (segments_.size() > 1 && segments_.front()->number() < number) {
-      released.push_back({segments_.front()->number(), segments_.front()->file_size()});
-      segments_.pop_front();
-    }
-  }
-  for (const Recycled& old : released) {
-    MutexLock lock(&mu_);
+  MutexLock lock(&mu_);
+  while (segments_.size() > 1 && segments_.front()->number() < number) {
+    const Recycled old{segments_.front()->number(), segments_.front()->file_size()};
+    segments_.pop_front();
     if (recycled_.size() < kRecycledMax && old.bytes <= reuse_bytes_max) {
       recycled_.push_back(old);
       continue;
     }
+    removed_bytes_ += old.bytes;
+    mu_.Unlock();
     // One that cannot be removed is below the manifest's wal number and goes at the next open.
     Status ignored = setup_.file_system->Remove(setup_.file_name(old.number));
     (void)ignored.ok();
+    mu_.Lock();
+    removed_bytes_ -= old.bytes;
   }
 }
 
@@ -130,8 +132,8 @@ uint64_t Wal::current_number() const {
 }
 
 uint64_t Wal::disk_bytes() const {
-  uint64_t bytes = 0;
   MutexLock lock(&mu_);
+  uint64_t bytes = renewed_bytes_ + removed_bytes_;
   for (const auto& segment : segments_) bytes += segment->file_size();
   for (const Recycled& segment : recycled_) bytes += segment.bytes;
   return bytes;

@@ -74,7 +74,9 @@ class Wal {
     uint64_t bytes;
   };
   std::vector<Recycled> recycled_ VARVE_GUARDED_BY(mu_);
-  std::shared_ptr<LogWriter> current_;  // the appender's copy of segments_.back()
+  uint64_t renewed_bytes_ VARVE_GUARDED_BY(mu_) = 0;  // of the old segment that becomes the next one just now
+  uint64_t removed_bytes_ VARVE_GUARDED_BY(mu_) = 0;  // of those being removed
+  std::shared_ptr<LogWriter> current_;                // the appender's copy of segments_.back()
 };
 
 }  // namespace varve::lsm

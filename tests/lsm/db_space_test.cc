@@ -360,5 +360,24 @@ TEST_F(DbSpaceTest, LargerTablesRefuseNoDeletes) {
   EXPECT_LE(most_, kCap);
 }
 
+// At every call of the file system: a segment of the log that changes its name, or is being removed, is still there.
+TEST_F(DbSpaceTest, NoFileIsForgotten) {
+  Open();
+  bool asking = false;
+  uint64_t forgotten = 0;
+  machine_.fs.SetHook([&](const FileCall&) {
+    if (std::exchange(asking, true)) return;
+    const uint64_t counted = db_->Stats().disk_bytes, taken = Taken();
+    if (taken > counted) forgotten = std::max(forgotten, taken - counted);
+    asking = false;
+  });
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_TRUE(Put("key" + std::to_string(dice_.Below(500)), Noise(&dice_, i % 500 == 0 ? 400'000 : 900)).ok());
+    machine_.executor.RunAll();
+  }
+  machine_.fs.SetHook(nullptr);
+  EXPECT_LT(forgotten, 8192u) << "the edit that the manifest is about to have";
+}
+
 }  // namespace
 }  // namespace varve::lsm
