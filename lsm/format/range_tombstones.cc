@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -88,6 +89,7 @@ RangeTombstones RangeTombstones::Fragmented(std::vector<RangeTombstone> tombston
     } else {
       fragments.push_back({std::string(borders[i]), std::string(borders[i + 1]), seqs});
       result.pair_count_ += seqs.size();
+      result.depth_ = std::max(result.depth_, seqs.size());
     }
   }
   return result;
@@ -110,6 +112,7 @@ Result<RangeTombstones> RangeTombstones::Decode(std::string_view bytes, std::str
     if (const char* reason = DecodeFragment(&in, previous_end, &fragment)) return corrupt(in, reason);
     previous_end = fragment.end;
     result.pair_count_ += fragment.seqs.size();
+    result.depth_ = std::max(result.depth_, fragment.seqs.size());
   }
   if (!in.empty()) return corrupt(in, "bytes after the last range");
   return result;
@@ -141,6 +144,11 @@ size_t RangeTombstones::FragmentAfter(std::string_view key) const {
   return static_cast<size_t>(it - fragments_.begin());
 }
 
+// Each border of one, two for a fragment, cuts at most one fragment of the other in two.
+size_t RangeTombstones::PairsWith(const RangeTombstones& other) const {
+  return pair_count_ + other.pair_count_ + 2 * (fragments_.size() * other.depth_ + other.fragments_.size() * depth_);
+}
+
 size_t RangeTombstones::memory_bytes() const {
   size_t bytes = 0;
   for (const Fragment& fragment : fragments_) {
@@ -152,19 +160,26 @@ size_t RangeTombstones::memory_bytes() const {
 
 RangeTombstoneStack RangeTombstoneStack::With(std::vector<RangeTombstone> more) const {
   RangeTombstoneStack next = *this;
-  auto& sets = next.sets_;
-  sets.push_back(std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(more))));
-  while (sets.size() >= 2) {
-    const RangeTombstones& upper = *sets.back();
-    const RangeTombstones& lower = *sets[sets.size() - 2];
-    if (lower.pair_count() >= 2 * upper.pair_count() || lower.pair_count() + upper.pair_count() > kPairsMax) break;
+  for (auto it = more.begin(); it != more.end();) {
+    const auto limit = it + std::min<std::ptrdiff_t>(kTogetherMax, more.end() - it);
+    next.Push({std::make_move_iterator(it), std::make_move_iterator(limit)});
+    it = limit;
+  }
+  return next;
+}
+
+void RangeTombstoneStack::Push(std::vector<RangeTombstone> tombstones) {
+  sets_.push_back(std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(tombstones))));
+  while (sets_.size() >= 2) {
+    const RangeTombstones& upper = *sets_.back();
+    const RangeTombstones& lower = *sets_[sets_.size() - 2];
+    if (lower.pair_count() >= 2 * upper.pair_count() || lower.PairsWith(upper) > kPairsMax) break;
     std::vector<RangeTombstone> both;
     lower.AppendTo(&both);
     upper.AppendTo(&both);
-    sets.pop_back();
-    sets.back() = std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(both)));
+    sets_.pop_back();
+    sets_.back() = std::make_shared<const RangeTombstones>(RangeTombstones::Fragmented(std::move(both)));
   }
-  return next;
 }
 
 SequenceNumber RangeTombstoneStack::CoveringSequence(std::string_view key, SequenceNumber snapshot) const {

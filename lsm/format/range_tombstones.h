@@ -56,6 +56,8 @@ class RangeTombstones {
   size_t FragmentAfter(std::string_view key) const;
   // Pairs of fragment and sequence: what AppendTo appends.
   size_t pair_count() const { return pair_count_; }
+  // No fewer than a set made of this one and `other` would have.
+  size_t PairsWith(const RangeTombstones& other) const;
   size_t memory_bytes() const;
   // Back to plain tombstones, one for each (fragment, sequence); for merging sets.
   void AppendTo(std::vector<RangeTombstone>* out) const;
@@ -63,11 +65,12 @@ class RangeTombstones {
  private:
   std::vector<Fragment> fragments_;
   size_t pair_count_ = 0;
+  size_t depth_ = 0;  // sequences of the fragment that has most
 };
 
 // Range tombstones that grow one by one, as in a memtable, and are read in between: several sets, merged as they come
-// to be of like size. So each addition costs little, and so does a read. A set is not merged beyond kPairsMax, because n
-// tombstones that all overlap make n squared pairs. Immutable, as its sets are.
+// to be of like size. So each addition costs little, and so does a read. No set is made that might have more than
+// kPairsMax, because n tombstones that all overlap make n squared pairs. Immutable, as its sets are.
 class RangeTombstoneStack {
  public:
   // This stack and `more` on top.
@@ -79,7 +82,11 @@ class RangeTombstoneStack {
   size_t memory_bytes() const;
 
  private:
-  static constexpr size_t kPairsMax = 8192;
+  static constexpr size_t kPairsMax = 65536;
+  static constexpr size_t kTogetherMax = 64;  // tombstones made a set at once
+
+  void Push(std::vector<RangeTombstone> tombstones);
+
   std::vector<std::shared_ptr<const RangeTombstones>> sets_;  // each has at least twice the pairs of the next, or many
 };
 

@@ -249,5 +249,25 @@ TEST(RangeTombstoneStack, AnswersAsOneSet) {
   }
 }
 
+// However they come: many at once, or many alike over many apart.
+TEST(RangeTombstoneStack, NoSetGrowsBeyondBounds) {
+  std::vector<RangeTombstone> nested, apart;
+  for (SequenceNumber i = 0; i < 2000; ++i) {
+    nested.push_back({std::to_string(10000 + i), std::to_string(30000 - i), i + 1});
+    apart.push_back({std::to_string(10000 + 2 * i), std::to_string(10001 + 2 * i), 2001 + i});
+  }
+  const auto pairs = [](const RangeTombstoneStack& stack) {
+    size_t count = 0;
+    for (const auto& set : stack.sets()) count += set->pair_count();
+    return count;
+  };
+  EXPECT_LT(pairs(RangeTombstoneStack().With(nested)), 300'000u);
+  RangeTombstoneStack stack = RangeTombstoneStack().With(apart);
+  for (SequenceNumber seq = 4001; seq <= 6048; ++seq) stack = stack.With({{"0", "9", seq}});
+  EXPECT_LT(pairs(stack), 100'000u);
+  EXPECT_LT(stack.sets().size(), 20u);
+  EXPECT_EQ(stack.CoveringSequence("10001", kSequenceMax), 6048u);
+}
+
 }  // namespace
 }  // namespace varve::lsm
