@@ -137,7 +137,7 @@ class Db {
   virtual Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
   // Get for event loops: `callback` is called once, within this call when the answer is in memory, else from a thread
   // that reads for the database; what it says was true at some moment in between. Gives kBusy, without a callback, when
-  // 1024 reads wait for the disk already. What `options` names outlives the callback; Close waits for the callbacks, so
+  // 1024 reads wait for the disk already. A callback that takes long holds up others. What `options` names outlives the callback; Close waits for the callbacks, so
   // none of them may close the database.
   virtual Status GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) = 0;
   // Get of every key against one state of the database; `values` is as long as `keys`. Blocks not

@@ -2,6 +2,7 @@
 #include "lsm/db_impl.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "lsm/io/path.h"
@@ -16,7 +17,11 @@ namespace {
 constexpr size_t kBudgetMin = size_t{4} << 20;
 constexpr size_t kMemTableMin = size_t{1} << 20;
 constexpr size_t kMemTableMax = size_t{64} << 20;
-constexpr int kAsyncReadsMax = 1024;       // GetAsync says so to its users
+constexpr size_t kAsyncReadsMax = 1024;     // GetAsync says so to its users
+constexpr size_t kAsyncAnnouncedMax = 128;  // keeps a disk busy, and its queue (of 256, as a rule) from filling up
+constexpr size_t kAsyncReadersMax = 8;      // as many as the lane has threads
+constexpr size_t kAsyncReadsPerReader =
+    16;  // that wait before another thread is worth waking: most find their block there
 constexpr size_t kReplayedFlushesMax = 4;  // that come on top of a full level 0 when a log is replayed
 constexpr uint64_t kRateMin = uint64_t{64} << 10;
 constexpr uint64_t kDiskMin = uint64_t{4} << 20;
@@ -321,44 +326,79 @@ Status DbImpl::Close() {
 Result<bool> DbImpl::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
   CurrentView::Pin view(view_.get());
-  return GetFrom(*view, options, SequenceOf(options), /*memory_only=*/false, key, value);
+  const ReadTier tier{.memory_only = false, .fill_cache = options.fill_cache};
+  return GetFrom(*view, options, SequenceOf(options), tier, key, value);
 }
 
 Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
-  if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
-  CurrentView::Pin view(view_.get());
-  return GetFrom(*view, options, SequenceOf(options), /*memory_only=*/true, key, value);
+  return GetFromMemory(options, key, /*announce=*/false, value);
 }
 
+Result<bool> DbImpl::GetFromMemory(const ReadOptions& options, std::string_view key, bool announce,
+                                   PinnedValue* value) {
+  if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
+  CurrentView::Pin view(view_.get());
+  const ReadTier tier{.memory_only = true, .fill_cache = options.fill_cache, .announce = announce};
+  return GetFrom(*view, options, SequenceOf(options), tier, key, value);
+}
+
+// The block that is missing is announced at once, so the disk works on as many reads as wait, however few threads answer.
+// Only the first kAsyncAnnouncedMax are: announcing more would wait for a place in the disk's queue. Readers do it for
+// those that come among them.
 Status DbImpl::GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) {
   PinnedValue value;
-  Result<bool> found = TryGet(options, key, &value);
+  const bool announce = async_waiting_.load(std::memory_order_relaxed) < kAsyncAnnouncedMax;
+  Result<bool> found = GetFromMemory(options, key, announce, &value);
   if (!found.status().Is(StatusCode::kWouldBlock)) {
     callback(std::move(found), std::move(value));
     return Status::Ok();
   }
   {
     MutexLock lock(&mu_);
-    if (async_reads_ >= kAsyncReadsMax) return Status::Busy("1024 reads wait for the disk already");
+    if (async_reads_.size() >= kAsyncReadsMax) return Status::Busy("1024 reads wait for the disk already");
     if (!closing_.load(std::memory_order_relaxed)) {
-      ++async_reads_;
-      ++jobs_;
-      executor_->Schedule(Lane::kRead,
-                          [this, options, key = std::string(key), callback = std::move(callback)]() mutable {
-                            PinnedValue read;
-                            Result<bool> answer = Get(options, key, &read);
-                            std::exchange(callback, nullptr)(std::move(answer), std::move(read));
-                            {
-                              MutexLock done(&mu_);
-                              --async_reads_;
-                            }
-                            EndJob();
-                          });
+      async_reads_.push_back({options, std::string(key), std::move(callback), announce});
+      async_waiting_.store(async_reads_.size(), std::memory_order_relaxed);
+      if (async_readers_ < kAsyncReadersMax && async_reads_.size() > async_readers_ * kAsyncReadsPerReader) {
+        ++async_readers_;
+        ++jobs_;
+        executor_->Schedule(Lane::kRead, [this] { AnswerAsyncReads(); });
+      }
       return Status::Ok();
     }
   }
   callback(Status::Closed(), {});
   return Status::Ok();
+}
+
+// Until none is left: as long as one waits, a reader is there or on its way, and Close waits for readers.
+void DbImpl::AnswerAsyncReads() {
+  for (;;) {
+    AsyncRead read;
+    std::optional<std::string> nearer;  // the key to announce
+    {
+      MutexLock lock(&mu_);
+      if (async_reads_.empty()) {
+        --async_readers_;
+        break;
+      }
+      read = std::move(async_reads_.front());
+      async_reads_.pop_front();
+      async_waiting_.store(async_reads_.size(), std::memory_order_relaxed);
+      if (async_reads_.size() >= kAsyncAnnouncedMax && !async_reads_[kAsyncAnnouncedMax - 1].announced) {
+        nearer = async_reads_[kAsyncAnnouncedMax - 1].key;
+      }
+    }
+    if (nearer.has_value()) {
+      PinnedValue unused;
+      // Not by its options: another reader may answer it by now, and then what they name is gone.
+      (void)GetFromMemory({}, *nearer, /*announce=*/true, &unused);
+    }
+    PinnedValue value;
+    Result<bool> found = Get(read.options, read.key, &value);
+    read.callback(std::move(found), std::move(value));
+  }
+  EndJob();
 }
 
 std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
@@ -369,7 +409,7 @@ std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span
     return closed;
   }
   CurrentView::Pin view(view_.get());
-  return MultiGetFrom(*view, options, SequenceOf(options), keys, values, executor_);
+  return MultiGetFrom(*view, options, SequenceOf(options), keys, values);
 }
 
 Iterator DbImpl::NewIterator(const ReadOptions& options) {

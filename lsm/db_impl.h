@@ -129,6 +129,17 @@ class DbImpl final : public Db {
   void RemoveUnused(const DirectoryListing& listing, const ManifestState& state, uint64_t manifest_number);
   uint64_t NextNumber() { return next_number_.fetch_add(1, std::memory_order_relaxed); }
   // Call it after taking the view (see read_view.h).
+  // A GetAsync that waits for the disk.
+  struct AsyncRead {
+    ReadOptions options;
+    std::string key;
+    GetCallback callback;
+    bool announced = false;
+  };
+
+  Result<bool> GetFromMemory(const ReadOptions& options, std::string_view key, bool announce, PinnedValue* value);
+  void AnswerAsyncReads() VARVE_EXCLUDES(mu_);
+
   SequenceNumber SequenceOf(const ReadOptions& options) const {
     return options.snapshot != nullptr ? options.snapshot->sequence() : visible_.load(std::memory_order_acquire);
   }
@@ -366,8 +377,10 @@ class DbImpl final : public Db {
   SequenceNumber watched_sequence_ VARVE_GUARDED_BY(mu_) = 0;          // at the last look
   SequenceNumber idle_sequence_ VARVE_GUARDED_BY(mu_) = kSequenceMax;  // as long as it is the last one: idle
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
-  bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;  // after an error: no new work of that kind until then
-  int async_reads_ VARVE_GUARDED_BY(mu_) = 0;           // that wait for the disk
+  bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;       // after an error: no new work of that kind until then
+  std::deque<AsyncRead> async_reads_ VARVE_GUARDED_BY(mu_);  // wait for a reader
+  size_t async_readers_ VARVE_GUARDED_BY(mu_) = 0;           // that run AnswerAsyncReads(), or will; each is a job
+  std::atomic<size_t> async_waiting_{0};                     // async_reads_.size(), for those without the lock
   int jobs_ VARVE_GUARDED_BY(mu_) =
       0;  // what Close waits for: work of the executor (delayed work once it runs) and long calls
   std::vector<const ActiveJob*> running_ VARVE_GUARDED_BY(mu_);

@@ -167,13 +167,14 @@ Follower::Moment Follower::Now(const ReadOptions& options) const {
 Result<bool> Follower::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   const Moment now = Now(options);
-  return GetFrom(*now.view, options, now.sequence, /*memory_only=*/false, key, value);
+  return GetFrom(*now.view, options, now.sequence, {.memory_only = false, .fill_cache = options.fill_cache}, key,
+                 value);
 }
 
 Result<bool> Follower::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   const Moment now = Now(options);
-  return GetFrom(*now.view, options, now.sequence, /*memory_only=*/true, key, value);
+  return GetFrom(*now.view, options, now.sequence, {.memory_only = true, .fill_cache = options.fill_cache}, key, value);
 }
 
 // A follower has no threads: it reads in the caller.
@@ -192,7 +193,7 @@ std::vector<Result<bool>> Follower::MultiGet(const ReadOptions& options, std::sp
     return closed;
   }
   const Moment now = Now(options);
-  return MultiGetFrom(*now.view, options, now.sequence, keys, values, nullptr);
+  return MultiGetFrom(*now.view, options, now.sequence, keys, values);
 }
 
 Iterator Follower::NewIterator(const ReadOptions& options) {

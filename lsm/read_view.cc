@@ -9,7 +9,6 @@
 #include "lsm/format/hash.h"
 #include "lsm/indexed_batch.h"
 #include "lsm/iter/db_iterator.h"
-#include "lsm/sync/run_together.h"
 
 namespace varve::lsm {
 
@@ -41,6 +40,7 @@ class PointRead {
   }
   bool done() const { return done_; }
   Result<bool> result() && {
+    if (pointed_) ReadPointed();
     if (status_.ok() && !operands_.empty()) [[unlikely]]
       Merge();
     if (!status_.ok()) return std::move(status_);
@@ -91,6 +91,13 @@ class PointRead {
     }
   }
 
+  // Before result(): if the value lies in the value log, takes it when it is in memory, else announces that it is read.
+  void AnnouncePointed() {
+    if (!pointed_) return;
+    const ReadTier tier{.memory_only = true, .fill_cache = tier_.fill_cache, .announce = true};
+    if (ReadPointedValue(value_logs_, value_->view(), tier, value_).ok()) pointed_ = false;
+  }
+
  private:
   template <typename Tombstones>
   void Cover(const Tombstones& tombstones) {
@@ -110,7 +117,9 @@ class PointRead {
     found_ = meaning == Meaning::kValue && status_.ok();
     if (!found_) return value_->Reset();
     value_->RemovePrefix(stored_size - value.size());
-    if (TrailerKind(trailer) != ValueKind::kValuePointer) return;
+    pointed_ = TrailerKind(trailer) == ValueKind::kValuePointer;
+  }
+  void ReadPointed() {
     if (Status s = ReadPointedValue(value_logs_, value_->view(), tier_, value_); !s.ok()) {
       value_->Reset();
       Fail(std::move(s));
@@ -156,6 +165,7 @@ class PointRead {
   bool hashed_ = false;
   bool done_ = false;
   bool found_ = false;
+  bool pointed_ = false;  // value_ is a pointer into the value log
   Status status_;
   std::vector<std::string> operands_;  // newest first
 };
@@ -184,8 +194,7 @@ class MultiRead {
   MultiRead(const ReadView& view, const ValueRules& rules, ReadTier tier, SequenceNumber snapshot)
       : view_(view), rules_(rules), tier_(tier), snapshot_(snapshot) {}
 
-  void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, Executor* executor,
-           std::vector<Result<bool>>* results) {
+  void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, std::vector<Result<bool>>* results) {
     for (std::string_view key : keys) {
       if (view_.active != nullptr) view_.active->Prefetch(key);
     }
@@ -196,13 +205,14 @@ class MultiRead {
     }
     ListTables();
     FindBlocks();
-    ReadMissing(executor);
+    ReadMissing();
     for (Read& read : reads_) {
       for (size_t t = read.first_table; t < read.tables_end && !read.point.done(); ++t) {
         read.point.LookIn(*tables_[t], &read.ahead);
       }
-      results->push_back(std::move(read.point).result());
+      read.point.AnnouncePointed();
     }
+    for (Read& read : reads_) results->push_back(std::move(read.point).result());
   }
 
  private:
@@ -238,25 +248,26 @@ class MultiRead {
     }
   }
 
-  void ReadMissing(Executor* executor) {
+  // All blocks are announced before the first is read: the disk works on them together, and while one is checked and
+  // uncompressed the next ones arrive.
+  void ReadMissing() {
     std::vector<BlockAhead*> missing;
     for (Read& read : reads_) {
       if (read.ahead.table != nullptr && !read.ahead.block) missing.push_back(&read.ahead);
     }
-    if (missing.empty()) return;
     const auto before = [](const BlockAhead* a, const BlockAhead* b) {
       // Not by address: one seed gives one order of reads.
       return a->table == b->table ? a->index < b->index : a->table->path() < b->table->path();
     };
     std::sort(missing.begin(), missing.end(), before);
-    std::vector<size_t> firsts;  // of those that want the same block
+    const auto is_first = [&](size_t i) { return i == 0 || before(missing[i - 1], missing[i]); };
     for (size_t i = 0; i < missing.size(); ++i) {
-      if (i == 0 || before(missing[i - 1], missing[i])) firsts.push_back(i);
+      if (is_first(i)) Table::WillRead(*missing[i]);
     }
-    RunTogether(executor, Lane::kRead, firsts.size(), [&](size_t n) {
-      const size_t end = n + 1 < firsts.size() ? firsts[n + 1] : missing.size();
-      Table::Read({missing.data() + firsts[n], missing.data() + end}, tier_);
-    });
+    for (size_t i = 0, end = 0; i < missing.size(); i = end) {
+      for (end = i + 1; end < missing.size() && !is_first(end);) ++end;
+      Table::Read({missing.data() + i, missing.data() + end}, tier_);
+    }
   }
 
   const ReadView& view_;
@@ -325,8 +336,8 @@ Status AddTables(const ReadView& view, const ReadOptions& options, SequenceNumbe
 }
 
 Result<bool> GetBy(const ValueRules& rules, const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
-                   bool memory_only, std::string_view key, PinnedValue* value) {
-  PointRead read(view, rules, key, snapshot, {.memory_only = memory_only, .fill_cache = options.fill_cache}, value);
+                   ReadTier tier, std::string_view key, PinnedValue* value) {
+  PointRead read(view, rules, key, snapshot, tier, value);
   if (options.batch != nullptr && !options.batch->empty() && options.batch->index() != nullptr) {
     read.LookInBatch(*options.batch->index());
   }
@@ -342,27 +353,26 @@ Result<bool> GetBy(const ValueRules& rules, const ReadView& view, const ReadOpti
 
 }  // namespace
 
-Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
+Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, ReadTier tier,
                      std::string_view key, PinnedValue* value) {
-  return GetBy(view.rules, view, options, snapshot, memory_only, key, value);
+  return GetBy(view.rules, view, options, snapshot, tier, key, value);
 }
 
 std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
-                                       std::span<const std::string_view> keys, std::span<PinnedValue> values,
-                                       Executor* executor) {
+                                       std::span<const std::string_view> keys, std::span<PinnedValue> values) {
   std::vector<Result<bool>> results;
   results.reserve(keys.size());
   const ValueRules rules = view.rules.AtOneTime();
+  const ReadTier tier{.memory_only = false, .fill_cache = options.fill_cache};
   if (options.batch != nullptr && !options.batch->empty()) {
     for (size_t i = 0; i < keys.size(); ++i) {
-      results.push_back(GetBy(rules, view, options, snapshot, /*memory_only=*/false, keys[i], &values[i]));
+      results.push_back(GetBy(rules, view, options, snapshot, tier, keys[i], &values[i]));
     }
     return results;
   }
   for (size_t i = 0; i < keys.size(); i += kMultiGetStep) {
     const size_t count = std::min(kMultiGetStep, keys.size() - i);
-    MultiRead(view, rules, {.memory_only = false, .fill_cache = options.fill_cache}, snapshot)
-        .Run(keys.subspan(i, count), values.subspan(i, count), executor, &results);
+    MultiRead(view, rules, tier, snapshot).Run(keys.subspan(i, count), values.subspan(i, count), &results);
   }
   return results;
 }

@@ -32,12 +32,11 @@ struct ReadView {
 };
 
 // The newest visible value of `key` as of `snapshot`; a batch in `options` comes first.
-Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, bool memory_only,
+Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot, ReadTier tier,
                      std::string_view key, PinnedValue* value);
-// The same for many keys; blocks that are not in memory are read side by side on the executor (null: one by one).
+// The same for many keys, from the disk if need be; blocks that are not in memory come from there side by side.
 std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
-                                       std::span<const std::string_view> keys, std::span<PinnedValue> values,
-                                       Executor* executor);
+                                       std::span<const std::string_view> keys, std::span<PinnedValue> values);
 Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot);
 
 class CurrentView {

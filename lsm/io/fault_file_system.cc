@@ -27,7 +27,7 @@ std::string TraceLine(const FileCall& call) {
     line += " -> ";
     line += call.target;
   }
-  if (call.op == FileOp::kReadAt || call.op == FileOp::kWriteAt) {
+  if (call.op == FileOp::kReadAt || call.op == FileOp::kWillRead || call.op == FileOp::kWriteAt) {
     line += ' ' + std::to_string(call.offset) + '+' + std::to_string(call.size);
   }
   return line;
@@ -61,6 +61,7 @@ std::string_view FileOpName(FileOp op) {
     case FileOp::kCreate: return "create";
     case FileOp::kOpenForWrite: return "reopen";
     case FileOp::kReadAt: return "read";
+    case FileOp::kWillRead: return "will-read";
     case FileOp::kWriteAt: return "write";
     case FileOp::kSync: return "sync";
     case FileOp::kClose: return "close";
@@ -189,6 +190,9 @@ class FaultFileSystem::Readable final : public ReadableFile {
   Result<size_t> ReadAt(uint64_t offset, size_t size, char* buffer) const override {
     return fs_->Through(CallOn(FileOp::kReadAt, path(), offset, size),
                         [&] { return inner_->ReadAt(offset, size, buffer); });
+  }
+  void WillRead(uint64_t offset, size_t size) const override {
+    if (fs_->Judge(CallOn(FileOp::kWillRead, path(), offset, size)).status.ok()) inner_->WillRead(offset, size);
   }
   Result<uint64_t> Size() const override {
     return fs_->Through(CallOn(FileOp::kSize, path()), [&] { return inner_->Size(); });

@@ -30,6 +30,13 @@ class ReadableFile {
   virtual ~ReadableFile() = default;
   // Reads up to `size` bytes at `offset` into `buffer`; returns how many (fewer only at the end of the file).
   virtual Result<size_t> ReadAt(uint64_t offset, size_t size, char* buffer) const = 0;
+  // Says that these bytes are about to be read: an implementation may begin to bring them into memory, so that reads
+  // announced together are waited for together. Optional, and silent: what is wrong, ReadAt tells. Does not wait for the
+  // disk, but for a place in its queue if hundreds of reads are under way.
+  virtual void WillRead(uint64_t offset, size_t size) const {
+    static_cast<void>(offset);
+    static_cast<void>(size);
+  }
   virtual Result<uint64_t> Size() const = 0;
   virtual const std::string& path() const = 0;
 };

@@ -89,6 +89,9 @@ class PosixReadableFile final : public ReadableFile {
     }
     return done;
   }
+  void WillRead(uint64_t offset, size_t size) const override {
+    (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+  }
   Result<uint64_t> Size() const override { return SizeOf(fd_, path_); }
   const std::string& path() const override { return path_; }
 

@@ -205,9 +205,16 @@ struct Table::Rep {
     return view;
   }
 
+  void WillRead(size_t index) const {
+    const uint64_t start = tail.BlockStart(index);
+    file->WillRead(start, static_cast<size_t>(tail.BlockEnd(index) - start));
+  }
   Result<BlockRef> Adopt(size_t index, Result<BlockBytes> bytes, const ReadTier& tier) const;
   Result<BlockRef> ReadDataBlock(size_t index, const ReadTier& tier) const {
-    if (tier.memory_only) return Status::WouldBlock();
+    if (tier.memory_only) {
+      if (tier.announce) WillRead(index);
+      return Status::WouldBlock();
+    }
     return Adopt(index, ReadBlock(*file, tail.Block(index), tail.properties.table_id, tail.dictionary.view()), tier);
   }
   bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const;
@@ -323,6 +330,10 @@ void Table::TakeResident(BlockAhead* ahead) {
   const std::string_view bytes = ahead->block->view();
   const char* end = bytes.data() + bytes.size();
   for (const char* p = end - std::min(bytes.size(), kNearEnd); p < end; p += 64) __builtin_prefetch(p);
+}
+
+void Table::WillRead(const BlockAhead& ahead) {
+  ahead.table->rep_->WillRead(ahead.index);
 }
 
 void Table::Read(std::span<BlockAhead*> same_block, ReadTier tier) {

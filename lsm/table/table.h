@@ -31,6 +31,7 @@ namespace varve::lsm {
 struct ReadTier {
   bool memory_only = false;  // kWouldBlock instead of a disk read
   bool fill_cache = true;
+  bool announce = false;  // with memory_only: kWouldBlock has the file system begin the read, for whoever comes to wait
 };
 
 class Table;
@@ -62,11 +63,13 @@ class Table : public std::enable_shared_from_this<Table> {
 
   // The steps of Get for callers that take many keys through each of them together: every step brings near what the
   // next one touches. Find: false when the table certainly has no version of `key`; else *ahead says which block to
-  // look in. TakeResident: the block, if it is in memory. Read: one block from the disk for all that want it; an error is
-  // left for Get to meet. Get: what Get does, by then; *ahead has its block.
+  // look in. TakeResident: the block, if it is in memory. WillRead: has the file system begin to read it. Read: one block
+  // from the disk for all that want it; an error is left for Get to meet. Get: what Get does, by then; *ahead has its
+  // block.
   void PrefetchFilter(uint64_t key_hash) const;
   bool Find(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, BlockAhead* ahead) const;
   static void TakeResident(BlockAhead* ahead);
+  static void WillRead(const BlockAhead& ahead);
   static void Read(std::span<BlockAhead*> same_block, ReadTier tier);
   static bool Get(const BlockAhead& ahead, std::string_view key, SequenceNumber snapshot, uint64_t* trailer,
                   PinnedValue* value);

@@ -91,7 +91,10 @@ Status ValueLogFile::Get(const ValuePointer& pointer, ReadTier tier, PinnedValue
   BlockCache::Slot* slot = &slots_[pointer.ordinal];
   BlockRef block = cache->Lookup(slot);
   if (!block) {
-    if (tier.memory_only) return Status::WouldBlock();
+    if (tier.memory_only) {
+      if (tier.announce) file_->WillRead(pointer.offset, size_t{pointer.size} + kBlockTrailerSize);
+      return Status::WouldBlock();
+    }
     Result<BlockRef> read = Read(pointer);
     if (!read.ok()) return read.status();
     block = std::move(read).value();

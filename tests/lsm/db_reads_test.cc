@@ -1,9 +1,8 @@
 // MultiGet's steps, GetAsync, and what the filters save.
-#include <absl/synchronization/barrier.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <thread>
 
 #include "lsm/version/file_names.h"
 #include "tests/lsm/db_test_util.h"
@@ -91,26 +90,50 @@ TEST_F(DbReadsTest, MultiGetReadsABlockOnceForAllKeysInIt) {
   }
 }
 
-TEST_F(DbReadsTest, MultiGetReadsBlocksSideBySide) {
-  constexpr int kBlocks = 4;
-  Options options = Small();
-  options.file_system = &machine_.fs;
-  Open(options);
+// So that the disk works on all of them together.
+TEST_F(DbReadsTest, MultiGetAnnouncesEachBlockOnceBeforeItReadsTheFirst) {
+  Open(machine_.Setup(Small()));
   Fill(1000);
-  Open(options);
+  Open(machine_.Setup(Small()));
   ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
-  // Every read of a block waits until all four are there: on one thread this would never return.
-  absl::Barrier barrier(kBlocks);
-  std::atomic<int> reads{0};
-  machine_.fs.SetHook([&](const FileCall& call) {
-    if (call.op != FileOp::kReadAt || call.path_class != PathClass::kTable) return;
-    ++reads;
-    barrier.Block();
-  });
-  const Answers answers = MultiGet({KeyOf(200), KeyOf(400), KeyOf(600), KeyOf(800)});
-  machine_.fs.SetHook(nullptr);
-  EXPECT_EQ(reads, kBlocks);
+  machine_.fs.SetTracing(true);
+  const Answers answers = MultiGet({KeyOf(800), KeyOf(200), KeyOf(400), KeyOf(1), KeyOf(200), KeyOf(600)});
   for (const auto& found : answers.found) EXPECT_TRUE(found.ok() && *found);
+  std::vector<std::string> announced, read;
+  for (const std::string& line : machine_.fs.Trace()) {
+    const std::string call = line.substr(line.find(' ') + 1);
+    if (call.starts_with("will-read table ")) {
+      EXPECT_TRUE(read.empty()) << line;
+      announced.push_back(call.substr(std::string("will-read ").size()));
+    } else if (call.starts_with("read table ")) {
+      read.push_back(call.substr(std::string("read ").size()));
+    }
+  }
+  EXPECT_EQ(announced.size(), 4u);
+  EXPECT_EQ(read, announced);
+}
+
+// Values of the value log, too: the blocks that point to them first, then the values.
+TEST_F(DbReadsTest, MultiGetAnnouncesLargeValuesBeforeItReadsTheFirst) {
+  Options options = Small();
+  options.value_log_threshold = 512;
+  Open(machine_.Setup(options));
+  for (uint64_t i = 0; i < 100; ++i) ASSERT_TRUE(db_->Put({}, KeyOf(i), std::string(1000 + i, 'v')).ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  Open(machine_.Setup(options));
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);  // opens table and value log
+  machine_.fs.SetTracing(true);
+  const Answers answers = MultiGet({KeyOf(70), KeyOf(30), "absent", KeyOf(50), KeyOf(0)});
+  EXPECT_EQ(answers.values[0].view(), std::string(1070, 'v'));
+  EXPECT_EQ(answers.values[1].view(), std::string(1030, 'v'));
+  EXPECT_EQ(answers.values[3].view(), std::string(1050, 'v'));
+  EXPECT_EQ(answers.values[4].view(), std::string(1000, 'v'));
+  std::string calls;
+  for (const std::string& line : machine_.fs.Trace()) {
+    if (line.find(" will-read value log ") != std::string::npos) calls += 'w';
+    if (line.find(" read value log ") != std::string::npos) calls += 'r';
+  }
+  EXPECT_EQ(calls, "wwwrrr");
 }
 
 TEST_F(DbReadsTest, ABlockThatCannotBeReadFailsItsKeysOnly) {
@@ -188,6 +211,101 @@ TEST_F(DbReadsTest, GetAsyncAnswersAtOnceFromMemoryAndLaterFromTheDisk) {
   said.clear();
   ASSERT_TRUE(db_->GetAsync({}, KeyOf(900), say).ok());
   EXPECT_NE(said.find("closed"), std::string::npos) << said;
+}
+
+// What a lost announcement costs is time.
+TEST_F(DbReadsTest, AnnouncementsMayBeLost) {
+  Open(machine_.Setup(Small()));
+  Fill(1000);
+  Open(machine_.Setup(Small()));
+  FaultRule rule;
+  rule.ops = {FileOp::kWillRead};
+  machine_.fs.AddRule(rule);
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
+  const Answers answers = MultiGet({KeyOf(200), "absent", KeyOf(600)});
+  EXPECT_EQ(answers.values[0].view(), "value of " + KeyOf(200));
+  EXPECT_FALSE(*answers.found[1]);
+  EXPECT_EQ(answers.values[2].view(), "value of " + KeyOf(600));
+  EXPECT_GE(machine_.fs.FaultCount(), 2u);
+}
+
+// The disk has all of them to work on before the one thread there is answers the first. TryGet announces nothing: nobody
+// may come.
+TEST_F(DbReadsTest, GetAsyncAnnouncesWhatItWillRead) {
+  Open(machine_.Setup(Small()));
+  Fill(1000);
+  Open(machine_.Setup(Small()));
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
+  machine_.fs.SetTracing(true);
+  PinnedValue value;
+  EXPECT_TRUE(db_->TryGet({}, KeyOf(500), &value).status().Is(StatusCode::kWouldBlock));
+  EXPECT_TRUE(machine_.fs.Trace().empty());
+  int answers = 0;
+  const GetCallback count = [&](Result<bool> found, PinnedValue) { answers += found.ok() && *found; };
+  for (const uint64_t n : {200, 400, 600}) ASSERT_TRUE(db_->GetAsync({}, KeyOf(n), count).ok());
+  while (machine_.executor.RunOne(Lane::kRead)) {
+  }
+  EXPECT_EQ(answers, 3);
+  std::string calls;
+  for (const std::string& line : machine_.fs.Trace()) {
+    calls += line.find(" will-read table ") != std::string::npos ? 'w' : 'r';
+  }
+  EXPECT_EQ(calls, "wwwrrr");
+}
+
+// More than one thread answers, each read once, and Close waits for them all.
+TEST_F(DbReadsTest, GetAsyncAnswersManyThreads) {
+  constexpr uint64_t kThreads = 4, kReads = 250;
+  Options options = Small();
+  options.file_system = &machine_.fs;
+  Open(options);
+  Fill(9000);
+  Open(options);
+  ASSERT_TRUE(*MultiGet({KeyOf(0)}).found[0]);
+  std::vector<std::atomic<int>> answers(kThreads * kReads);
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint64_t i = t * kReads; i < (t + 1) * kReads; ++i) {
+        const uint64_t row = i * 7919 % 9000;
+        const Status accepted = db_->GetAsync({}, KeyOf(row), [&, i, row](Result<bool> found, PinnedValue value) {
+          answers[i] += found.ok() && *found && value.view() == "value of " + KeyOf(row) ? 1 : 100;
+        });
+        EXPECT_TRUE(accepted.ok()) << accepted.ToString();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(db_->Close().ok());
+  for (const auto& answer : answers) EXPECT_EQ(answer, 1);
+}
+
+// As many as the disk can use at a time; the others once those before them are answered.
+TEST_F(DbReadsTest, GetAsyncAnnouncesTheFirst128) {
+  constexpr uint64_t kReads = 150, kStep = 60;  // rows; no two of them in one block
+  Open(machine_.Setup(Small()));
+  Fill(kReads * kStep);
+  Open(machine_.Setup(Small()));
+  std::vector<std::string> keys;
+  for (uint64_t i = 0; i < kReads; ++i) keys.push_back(KeyOf(i * kStep));
+  ReadOptions read;
+  read.fill_cache = false;
+  MultiGet(keys, read);  // opens all tables
+  machine_.fs.SetTracing(true);
+  const auto announced = [&] {
+    const auto trace = machine_.fs.Trace();
+    return std::count_if(trace.begin(), trace.end(), [](auto& line) { return line.find(" will-read ") != line.npos; });
+  };
+  uint64_t answers = 0;
+  const GetCallback count = [&](Result<bool> found, PinnedValue) { answers += found.ok() && *found; };
+  for (const std::string& key : keys) ASSERT_TRUE(db_->GetAsync({}, key, count).ok());
+  EXPECT_EQ(announced(), 128);
+  EXPECT_EQ(TableReads(), 0u);
+  while (machine_.executor.RunOne(Lane::kRead)) {
+  }
+  EXPECT_EQ(answers, kReads);
+  EXPECT_EQ(announced(), static_cast<int>(kReads));
+  EXPECT_EQ(TableReads(), kReads);
 }
 
 TEST_F(DbReadsTest, GetAsyncIsBusyWhenTooManyReadsWait) {

@@ -65,6 +65,29 @@ TEST_F(PosixFileSystemTest, PreparedWritesAreWrites) {
   EXPECT_TRUE((*file)->WriteAt(0, "x").Is(StatusCode::kIoError));
 }
 
+// Wherever the range lies, and whatever the file is: an announcement changes no byte and no size.
+TEST_F(PosixFileSystemTest, WhatIsAnnouncedReadsAsEver) {
+  const std::string bytes(50'000, 'b');
+  {
+    auto file = fs_->Create(dir_ + "/table");
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(0, bytes).ok());
+  }
+  auto file = fs_->OpenForRead(dir_ + "/table");
+  ASSERT_TRUE(file.ok());
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{4095}, uint64_t{49'999}, uint64_t{1} << 40, ~uint64_t{0}}) {
+    for (const size_t size : {size_t{0}, size_t{1}, size_t{10'000}, ~size_t{0}}) (*file)->WillRead(offset, size);
+  }
+  std::string found(60'000, 'x');
+  EXPECT_EQ(*(*file)->ReadAt(0, found.size(), found.data()), bytes.size());
+  EXPECT_EQ(found.substr(0, bytes.size()), bytes);
+  EXPECT_EQ(*(*file)->Size(), bytes.size());
+  auto device = fs_->OpenForRead("/dev/zero");
+  ASSERT_TRUE(device.ok());
+  (*device)->WillRead(0, 4096);
+  EXPECT_EQ(*(*device)->ReadAt(0, 1, found.data()), 1u);
+}
+
 TEST_F(PosixFileSystemTest, PreparedWritesSurviveTheProcess) {
   const std::string path = dir_ + "/log";
   const pid_t child = fork();
