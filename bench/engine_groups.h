@@ -13,6 +13,7 @@
 #include "bench/group_end.h"
 #include "bench/opening.h"
 #include "bench/paced.h"
+#include "bench/read_beyond.h"
 #include "bench/steady.h"
 #include "bench/sustained.h"
 #include "bench/ycsb.h"
@@ -32,6 +33,7 @@ inline const std::vector<Group> kGroups = {
     {"fillsync", {"fillsync"}},
     {"fillsyncthreads", {"fillsync, 16 threads"}},
     {"ycsb", {"ycsb A", "ycsb B", "ycsb C", "ycsb D", "ycsb E", "ycsb F"}},
+    {"readbeyond", {"readbeyond", "readbeyond, 32"}},
     {"fillrandom", {"fillrandom"}, true},
     {"reads", {"readseq", "readreverse", "readrandom", "readmissing", "multiget32", "seekrandom10"}, true},
     {"mutate", {"overwrite", "readwhilewriting"}},
@@ -62,7 +64,14 @@ inline const std::vector<std::string> kCachedGroups = {
 inline const std::vector<Part> kParts = {
     {"1m", "all of the data cached", kCachedGroups, 1'000'000, 1024, 500'000, 256, "15 minutes"},
     {"10m", "all of the data cached", kCachedGroups, 10'000'000, 2048, 1'000'000, 256, "1.5 hours"},
-    {"10x", "data of ten times the budget", {"steady", "steady4k", "ycsb"}, 11'570'000, 128, 1'446'000, 16, "2 hours"},
+    {"10x",
+     "data of ten times the budget",
+     {"steady", "steady4k", "ycsb", "readbeyond"},
+     11'570'000,
+     128,
+     1'446'000,
+     16,
+     "2 hours"},
     {"waits", "writes at a given rate", {"paced", "sustained"}, 10'000'000, 1024, 500'000, 256, "3 hours"},
     {"upkeep",
      "opening, and what compaction costs",
@@ -77,6 +86,7 @@ inline const std::vector<Part> kParts = {
 template <class Engine>
 void RunGroup(const std::string& group, const Setup& setup, const Plan& plan, Sink* sink) {
   if (group == "ycsb") return Ycsb<Engine>(setup, plan, sink).Run();
+  if (group == "readbeyond") return ReadBeyond<Engine>(setup, plan, sink).Run();
   if (group == "steady") return Steady<Engine>(setup, plan, kValueSize, sink).Run(group, "overwrite, steady");
   if (group == "steady4k") return Steady<Engine>(setup, plan, 4096, sink).Run(group, "overwrite, steady, 4 KiB values");
   if (group == "paced") return PacedWrites<Engine>(setup, plan, sink).Run();

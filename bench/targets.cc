@@ -68,6 +68,8 @@ const Target kTargets[] = {
     {kPaced, "longest single wait ms", {.most = 50}},
     {kSustained, "writes/s", {.least = 49'950}},  // 50,000, but for those due in the last moment
     {kSustained, "read p99 us", {.most = 5000}},
+    {"readbeyond", "share of the device", {.least = 0.8}},
+    {"readbeyond, 32", "share of the device", {.least = 0.8}},
     {"open clean", "ms", {.most = 50}},
     {"log replay", "GB/s", {.least = 0.4}, {.accesses = 1 / kEntry, .copied_bytes = 2, .per_unit = 1e9}},
     {"compaction, 100 B values", "MB/s per core", {.least = 250}, {.copied_bytes = 2, .per_unit = 1e6}},
