@@ -3,6 +3,7 @@
     server -> net -> resp -> keyspace -> lsm/*.h     sqlite_vtab -> keyspace -> lsm/*.h     cli -> keyspace, lsm/*.h
     inside lsm:  top -> compact -> version -> vlog -> table -> format     top, compact -> iter -> vlog, mem -> format
                  top, version -> wal -> format                    io, sync, small public headers: beneath all
+    lsm/c (the door for C) -> lsm/*.h
 
 A file may include its own folder and everything its arrows reach. Only the server wires the doors together: it alone sees
 sqlite_vtab. `top` is lsm's own .cc files and the headers beside db.h that are no part of the public face.
@@ -47,6 +48,8 @@ LSM_ARROWS = {
     "sync": set(),
 }
 BENEATH_ALL = {"io", "sync"}
+# The part of lsm that uses the engine from outside, as the other doors do.
+C_DOOR = "c"
 # The programs' own folders may reach the injected surroundings (file system, clock, executor) to wire them.
 MAY_WIRE = {"server", "cli"}
 # These may include anything; nothing outside them may include them.
@@ -119,6 +122,12 @@ def broken_inside_lsm(source, target):
     if target.split("/")[0] in ARROWS:
         return f"lsm -> {target.split('/')[0]}: the engine knows nothing of the folders above; let them pass it in"
     part, target_part = lsm_part(source), lsm_part(target)
+    if part == C_DOOR:
+        if target_part == C_DOOR or (target_part == "top" and target.split("/")[1] in PUBLIC):
+            return None
+        return f"lsm/c -> {target}: not a public header of the engine; use {suggestion(target)}"
+    if target_part == C_DOOR:
+        return f"{source} -> {target}: lsm/c is a door; the engine knows nothing of it"
     if target_part == "top":
         name = target.split("/")[1]
         if name in VOCABULARY:
