@@ -181,7 +181,8 @@ class Db {
   // Takes in files written by TableWriter: all of them become visible together, as if written just now in the order
   // given (a key in two of them: the later file's); snapshots do not see them. They go as deep into the tree as nothing
   // of their key range lies; writers wait while the memtable is flushed, nothing else. Durable on return.
-  // kInvalidArgument and kCorruption, with nothing changed, for files of another kind and damaged ones.
+  // kInvalidArgument and kCorruption, with nothing changed, for files of another kind, with merges for another operator,
+  // and damaged ones.
   virtual Status Ingest(std::span<const std::string> files, const IngestOptions& options) = 0;
 
   // The batches behind `sequence` (0: all there ever were), as the log holds them; a batch that `sequence` lies in comes

@@ -81,6 +81,11 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
                                    ": a table of a database, not a file made by TableWriter; only those can be "
                                    "taken in");
   }
+  if (const std::string_view own = rules_.merge_operator != nullptr ? rules_.merge_operator->name() : "";
+      !properties.merge_operator.empty() && properties.merge_operator != own) {
+    return Status::InvalidArgument(path + ": holds merges for operator '" + properties.merge_operator +
+                                   "', and this database has " + (own.empty() ? "none" : "'" + std::string(own) + "'"));
+  }
   uint64_t blocks = 0, entries = 0;
   std::vector<std::string> problems;
   (*table)->Verify(&blocks, &entries, &problems);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lsm/db_impl.h"
+#include "lsm/format/coding.h"
 #include "lsm/table/table_builder.h"
 
 namespace varve::lsm {
@@ -14,8 +15,11 @@ constexpr SequenceNumber kTombstoneSequence = 1;  // 0 is none; the manifest's t
 class TableWriterImpl final : public TableWriter {
  public:
   TableWriterImpl(FileSystem* fs, std::string path, std::unique_ptr<WritableFile> file,
-                  const TableBuilderOptions& options)
-      : fs_(fs), path_(std::move(path)), builder_(std::make_unique<TableBuilder>(std::move(file), options)) {}
+                  const TableBuilderOptions& options, const MergeOperator* merge_operator)
+      : fs_(fs),
+        path_(std::move(path)),
+        builder_(std::make_unique<TableBuilder>(std::move(file), options)),
+        merge_operator_(merge_operator != nullptr ? merge_operator->name() : "") {}
   ~TableWriterImpl() override {
     if (finished_) return;
     builder_.reset();
@@ -24,6 +28,19 @@ class TableWriterImpl final : public TableWriter {
   }
 
   Status Put(std::string_view key, std::string_view value) override { return Add(key, ValueKind::kPut, value); }
+  Status PutWithExpiry(std::string_view key, std::string_view value, uint64_t expire_at_ms) override {
+    stored_.clear();
+    PutFixed64(&stored_, expire_at_ms);
+    return Add(key, ValueKind::kPutWithExpiry, stored_.append(value));
+  }
+  Status Merge(std::string_view key, std::string_view operand) override {
+    VARVE_TRY(CheckOpen());
+    if (merge_operator_.empty()) {
+      return status_ = Status::InvalidArgument(path_ + ": a merge needs an operator; set Options::merge_operator");
+    }
+    builder_->SetMergeOperator(merge_operator_);
+    return Add(key, ValueKind::kMerge, operand);
+  }
   Status Delete(std::string_view key) override { return Add(key, ValueKind::kDelete, {}); }
   Status DeleteRange(std::string_view begin, std::string_view end) override {
     VARVE_TRY(CheckOpen());
@@ -67,7 +84,9 @@ class TableWriterImpl final : public TableWriter {
   FileSystem* const fs_;
   const std::string path_;
   std::unique_ptr<TableBuilder> builder_;
+  const std::string merge_operator_;  // its name; empty: none
   Status status_;
+  std::string stored_;  // an expiry and its value
   std::string last_key_;
   bool any_ = false;
   bool finished_ = false;
@@ -88,7 +107,8 @@ Result<std::unique_ptr<TableWriter>> TableWriter::Create(const std::string& path
   builder.filter_bits_per_key = options.filter_bits_per_key;
   builder.external = true;
   while (builder.table_id == 0) builder.table_id = environment->random->Next();
-  return std::unique_ptr<TableWriter>(std::make_unique<TableWriterImpl>(fs, path, std::move(file).value(), builder));
+  return std::unique_ptr<TableWriter>(
+      std::make_unique<TableWriterImpl>(fs, path, std::move(file).value(), builder, options.merge_operator));
 }
 
 }  // namespace varve::lsm

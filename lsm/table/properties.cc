@@ -59,6 +59,7 @@ constexpr HandleField kHandles[] = {
 
 constexpr std::string_view kValueLogs = "value_logs";
 constexpr std::string_view kExpires = "expires_ms";
+constexpr std::string_view kMergeOperator = "merge_operator";
 
 std::string Varints(std::initializer_list<uint64_t> numbers) {
   std::string out;
@@ -108,6 +109,7 @@ bool SetProperty(std::string_view name, std::string_view value, TableProperties*
   }
   if (name == kValueLogs) return DecodeReferences(value, &out->value_logs);
   if (name == kExpires) return ParseVarint(value, &out->expires_ms);
+  if (name == kMergeOperator) return out->merge_operator = value, true;
   return true;  // from a later writer
 }
 
@@ -134,6 +136,7 @@ std::string TableProperties::Encode() const {
   }
   if (!value_logs.empty()) put(kValueLogs, EncodeReferences(value_logs));
   if (expires_ms != 0) put(kExpires, Varints({expires_ms}));
+  if (!merge_operator.empty()) put(kMergeOperator, merge_operator);
   return out;
 }
 

@@ -13,6 +13,7 @@
 //   range_tombstones, dictionary (absent: there are none)                                             handles
 //   value_logs (absent: no value pointers)                               references, lsm/format/value_pointer.h
 //   expires_ms (wall clock; absent: not every value of the table expires)                             varint64
+//   merge_operator (external tables only: whom their merges are for; absent: they hold none)          bytes
 //   compression  filter (what the writer was asked for; for people)                                   bytes
 #pragma once
 
@@ -41,6 +42,7 @@ struct TableProperties {
   BlockHandle range_tombstones, dictionary;  // size 0: none
   uint64_t expires_ms = 0;                   // when the last value expires; 0: never
   std::string compression, filter;
+  std::string merge_operator;  // empty: none
   ValueLogReferences value_logs;
 
   std::string Encode() const;

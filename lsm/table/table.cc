@@ -408,8 +408,7 @@ class TableVerifier {
         Problem(offset, "versions out of order");
       }
       if (!tail_.filter.MayContain(FilterHash(it.key()))) Problem(offset, "the filter denies a key");
-      if (tail_.properties.external && it.trailer() != PackTrailer(0, ValueKind::kPut) &&
-          it.trailer() != PackTrailer(0, ValueKind::kDelete)) {
+      if (tail_.properties.external && !MayComeFromOutside(it.trailer(), it.value())) {
         Problem(offset, "a version that no table from outside may hold");
       }
       last_key_.assign(it.key());
@@ -434,6 +433,20 @@ class TableVerifier {
   uint64_t entries() const { return entries_; }
 
  private:
+  // What TableWriter writes.
+  bool MayComeFromOutside(uint64_t trailer, std::string_view value) const {
+    if (TrailerSequence(trailer) != 0) return false;
+    switch (TrailerKind(trailer)) {
+      case ValueKind::kPut:
+      case ValueKind::kDelete: return true;
+      case ValueKind::kPutWithExpiry: return value.size() >= kExpirySize;
+      case ValueKind::kMerge: return !tail_.properties.merge_operator.empty();
+      case ValueKind::kRangeDelete:
+      case ValueKind::kValuePointer:
+      case ValueKind::kIngest: return false;
+    }
+    return false;
+  }
   void Problem(uint64_t offset, std::string_view problem) {
     problems_->emplace_back(BlockCorruption(path_, offset, problem).message());
   }

@@ -266,6 +266,11 @@ Status TableBuilder::Add(std::string_view key, uint64_t trailer, std::string_vie
   return Status::Ok();
 }
 
+void TableBuilder::SetMergeOperator(std::string_view name) {
+  assert(rep_->options.external);
+  rep_->properties.merge_operator = name;
+}
+
 void TableBuilder::AddRangeTombstone(const RangeTombstone& tombstone) {
   assert(!rep_->finished);
   if (tombstone.begin < tombstone.end) rep_->tombstones.push_back(tombstone);

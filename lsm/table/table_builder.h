@@ -59,6 +59,8 @@ class TableBuilder {
   ~TableBuilder();
 
   Status Add(std::string_view key, uint64_t trailer, std::string_view value);
+  // For an external table: whom its merges are for.
+  void SetMergeOperator(std::string_view name);
   // Any number of times before Finish; bounds of the table grow to cover them.
   void AddRangeTombstone(const RangeTombstone& tombstone);
   // Bytes written and buffered so far: an estimate of the final size.

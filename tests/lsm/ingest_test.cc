@@ -286,7 +286,7 @@ TEST_F(IngestTest, CraftedFilesAreRefused) {
   refused(StatusCode::kCorruption, [](TableBuilder* builder) {
     EXPECT_TRUE(builder->Add("a", PackTrailer(1, ValueKind::kPut), "sequence").ok());
   });
-  for (const int kind : {2, 3, 6, 200}) {
+  for (const int kind : {2, 3, 4, 6, 200}) {  // a merge for nobody, and an expiry of half its size
     refused(StatusCode::kCorruption, [&](TableBuilder* builder) {
       EXPECT_TRUE(builder->Add("a", PackTrailer(0, static_cast<ValueKind>(kind)), "kind").ok());
     });
@@ -392,6 +392,119 @@ TEST_F(IngestTest, BetweenMergesAndValuesThatExpire) {
   ASSERT_TRUE(db_->CompactRange({}, {}).ok());
   Check();
   EXPECT_EQ(db_->Verify()->entries, 2u);
+}
+
+TEST_F(IngestTest, MergesAreLaidOnWhatLiesBeneath) {
+  for (const char* key : {"in a table", "under a range delete", "expired"}) {
+    ASSERT_TRUE(db_->PutWithExpiry({}, key, "old", *key == 'e' ? kLongExpired : kNeverExpires).ok());
+  }
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  ASSERT_TRUE(db_->Put({}, "in the memtable", "old").ok());
+  ASSERT_TRUE(db_->Merge({}, "merged", "1").ok());
+  ASSERT_TRUE(db_->Put({}, "deleted", "old").ok());
+  ASSERT_TRUE(db_->Delete({}, "deleted").ok());
+  const auto before = db_->GetSnapshot();
+  const Rows then = *ReadAll(db_.get());
+  const auto writer = Writer("/merges");
+  ASSERT_TRUE(writer->DeleteRange("under", "v").ok());  // of what the database holds, not of the file's own
+  for (const char* key : {"deleted", "expired", "in a table", "in the memtable", "merged", "under a range delete"}) {
+    ASSERT_TRUE(writer->Merge(key, "+in").ok());
+  }
+  ASSERT_EQ(writer->Finish()->entries, 6u);
+  Ingest("/merges");
+  rows_ = {{"deleted", "+in"},       {"expired", "+in"},
+           {"in a table", "old+in"}, {"in the memtable", "old+in"},
+           {"merged", "1+in"},       {"under a range delete", "+in"}};
+  Check();
+  EXPECT_EQ(CompareAt(before.get(), then), "");
+  ASSERT_TRUE(db_->Merge({}, "merged", "+2").ok());
+  rows_["merged"] += "+2";
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+    Check();
+    EXPECT_EQ(CompareAt(before.get(), then), "");
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+}
+
+// At the bottom, with nothing beneath, and in two files of one call: each is laid on the one before.
+TEST_F(IngestTest, MergesOfSeveralFilesInTheirOrder) {
+  std::vector<std::string> paths;
+  for (const char* operand : {"1", "2", "3"}) {
+    paths.push_back("/merge" + std::string(operand));
+    const auto writer = Writer(paths.back());
+    ASSERT_TRUE(writer->Merge("k", operand).ok());
+    ASSERT_TRUE(writer->Finish().ok());
+  }
+  ASSERT_TRUE(db_->Ingest(paths, {}).ok());
+  rows_ = {{"k", "123"}};
+  Check();
+  Open();
+  Check();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Check();
+  EXPECT_EQ(db_->Verify()->entries, 1u);
+}
+
+TEST_F(IngestTest, IngestedValuesExpire) {
+  const auto now_ms = static_cast<uint64_t>(machine_.clock.WallMillis());
+  Put({{"a", "old"}, {"b", "old"}});
+  const auto writer = Writer("/expiring");
+  ASSERT_TRUE(writer->PutWithExpiry("a", "in", now_ms + 10'000).ok());
+  ASSERT_TRUE(writer->PutWithExpiry("b", "never seen", now_ms).ok());
+  ASSERT_TRUE(writer->PutWithExpiry("c", "", now_ms + 10'000).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  Ingest("/expiring");
+  EXPECT_EQ(db_->TableFiles().front().expires_ms, now_ms + 10'000);
+  rows_ = {{"a", "in"}, {"c", ""}};
+  Check();
+  Open();
+  Check();
+  machine_.clock.AdvanceMicros(10'000'000);
+  rows_.clear();
+  Check();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Check();
+  EXPECT_TRUE(db_->TableFiles().empty());
+}
+
+// With nothing beneath it the file is given up unread once its last value has expired.
+TEST_F(IngestTest, AFileAllOfWhichHasExpiredIsDropped) {
+  const auto writer = Writer("/expiring");
+  const auto now_ms = static_cast<uint64_t>(machine_.clock.WallMillis());
+  ASSERT_TRUE(writer->PutWithExpiry("a", "in", now_ms + 1000).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  Ingest("/expiring");
+  machine_.Rest(61'000'000);
+  machine_.Rest(61'000'000);
+  EXPECT_TRUE(db_->TableFiles().empty());
+  EXPECT_EQ(db_->JobHistory().back().kind, JobKind::kDrop);
+  Check();
+}
+
+// Operands mean something to one operator alone.
+TEST_F(IngestTest, MergesForAnotherOperatorAreRefused) {
+  Options options = Small();
+  options.merge_operator = CounterAddOperator();
+  auto writer = TableWriter::Create("/counts", options);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)->Merge("n", std::string("\1\0\0\0\0\0\0\0", 8)).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  const Status refused = db_->Ingest(std::array{std::string("/counts")}, {});
+  EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(refused.message().find("/counts: holds merges for operator 'varve.counter', and this database has "
+                                   "'varve.append'"),
+            std::string_view::npos)
+      << refused.ToString();
+  Check();
+  options.merge_operator = nullptr;
+  writer = TableWriter::Create("/none", options);
+  ASSERT_TRUE(writer.ok());
+  EXPECT_EQ((*writer)->Merge("n", "1").code(), StatusCode::kInvalidArgument);
+  EXPECT_FALSE((*writer)->Finish().ok()) << "errors stay";
+  auto without = Db::Open("/without", options);
+  ASSERT_TRUE(without.ok()) << without.status().ToString();
+  EXPECT_EQ((*without)->Ingest(std::array{std::string("/counts")}, {}).code(), StatusCode::kInvalidArgument);
 }
 
 }  // namespace

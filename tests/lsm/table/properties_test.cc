@@ -63,6 +63,14 @@ TEST(PropertiesFormat, AnExternalTableSaysSo) {
   EXPECT_TRUE(TableProperties::Decode(p.Encode())->external);
 }
 
+TEST(PropertiesFormat, AnExternalTableNamesTheOperatorOfItsMerges) {
+  TableProperties p = Sample();
+  const std::string without = p.Encode();
+  p.merge_operator = "varve.append";
+  EXPECT_EQ(p.Encode(), without + Pair("merge_operator", "varve.append"));
+  EXPECT_EQ(TableProperties::Decode(p.Encode())->merge_operator, "varve.append");
+}
+
 TEST(Properties, WhatWasWrittenIsRead) {
   const Result<TableProperties> read = TableProperties::Decode(Sample().Encode());
   ASSERT_TRUE(read.ok()) << read.status().ToString();
