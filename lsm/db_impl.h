@@ -181,7 +181,8 @@ class DbImpl final : public Db {
     uint64_t number = 0;
   };
   Result<Incoming> TakeIn(const std::string& path, bool link);
-  Status Place(std::vector<Incoming>* incoming, bool* in_manifest);
+  Status TakeAllIn(std::span<const std::string> files, bool link, ActiveJob* job, std::vector<Incoming>* incoming);
+  Status Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool* in_manifest);
   Status FlushAllInTurn();
   int LevelForLocked(const TableFacts& facts) const VARVE_REQUIRES(mu_);
 

@@ -8,7 +8,7 @@
 #include <deque>
 
 #include "lsm/backup.h"
-#include "lsm/db_impl.h"
+#include "lsm/db_impl_jobs.h"
 #include "lsm/io/copy_file.h"
 #include "lsm/io/path.h"
 #include "lsm/version/file_names.h"
@@ -17,26 +17,27 @@ namespace varve::lsm {
 
 Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& options) {
   VARVE_TRY(CheckWritable());
+  if (files.empty()) return Status::Ok();
   {
     MutexLock lock(&mu_);
     if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
     ++jobs_;
   }
+  ActiveJob job;
+  job.facts.kind = JobKind::kIngest;
+  job.facts.from_level = -1;
+  job.facts.reason = std::to_string(files.size()) + (files.size() == 1 ? " file" : " files") + " from outside";
+  for (const std::string& path : files) job.bytes_total += env_.file_system->FileSize(path).value_or(0);
+  StartJob(&job);
   std::vector<Incoming> incoming;
-  Status status;
-  for (const std::string& path : files) {
-    auto taken = TakeIn(path, options.move_files);
-    if (!taken.ok()) status = taken.status();
-    if (!status.ok()) break;
-    incoming.push_back(std::move(taken).value());
-  }
+  Status status = TakeAllIn(files, options.move_files, &job, &incoming);
   if (status.ok()) status = Flush();  // what is left to be flushed while writers wait is little
   bool in_manifest = false;
-  if (status.ok() && !incoming.empty()) {
+  if (status.ok()) {
     WriteBatch nothing;
     Writer turn(&nothing);
     TakeTurn(&turn);
-    status = Place(&incoming, &in_manifest);
+    status = Place(&incoming, job, &in_manifest);
     EndTurn();
   }
   for (const Incoming& table : incoming) {
@@ -52,10 +53,22 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
   }
   view_->Reap();
   RemoveBuried();
-  MutexLock lock(&mu_);
-  --jobs_;
-  changed_.SignalAll();
+  FinishJob(&job, status);
+  EndJob();
   return status;
+}
+
+Status DbImpl::TakeAllIn(std::span<const std::string> files, bool link, ActiveJob* job,
+                         std::vector<Incoming>* incoming) {
+  for (const std::string& path : files) {
+    auto taken = TakeIn(path, link);
+    if (!taken.ok()) return taken.status();
+    job->meter.entries_read.fetch_add(taken->facts.entries, std::memory_order_relaxed);
+    job->meter.bytes_written.fetch_add(taken->facts.file_size, std::memory_order_relaxed);
+    incoming->push_back(std::move(taken).value());
+    if (EventListener* listener = env_.options.listener) listener->OnJobProgress(job->Now());
+  }
+  return Status::Ok();
 }
 
 // Checks a file and brings it into the directory, under a temporary name.
@@ -142,7 +155,7 @@ Status DbImpl::FlushAllInTurn() {
 
 // As the commit leader: gives the tables their sequences and levels, all in one edit. `*in_manifest`: the edit may be on
 // the disk, so that the files are not to be removed.
-Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
+Status DbImpl::Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool* in_manifest) {
   VARVE_TRY(CheckWritable());
   VARVE_TRY(MakeRoom(/*may_wait=*/true, WriteBatch()));  // they may all go to level 0
   VARVE_TRY(FlushAllInTurn());
@@ -183,6 +196,7 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, bool* in_manifest) {
       running_plans_.push_back(&place);
     }
   }
+  edit.jobs.push_back(CompletedJob(job, edit));
   *in_manifest = true;
   Status status = InstallEdit(&edit, nullptr);
   if (!status.ok()) visible_.store(last_sequence_, std::memory_order_release);  // used up in the log all the same

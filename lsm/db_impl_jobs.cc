@@ -9,6 +9,10 @@ namespace varve::lsm {
 
 namespace {
 constexpr uint64_t kRateStepUs = 100'000;
+
+bool ReadsTables(JobKind kind) {
+  return kind == JobKind::kCompaction || kind == JobKind::kIngest;
+}
 }  // namespace
 
 RunningJob DbImpl::ActiveJob::Now() const {
@@ -19,7 +23,8 @@ RunningJob DbImpl::ActiveJob::Now() const {
   const double share =
       entries_total == 0 ? 0 : static_cast<double>(now.job.entries_read) / static_cast<double>(entries_total);
   now.bytes_done = static_cast<uint64_t>(std::min(share, 1.0) * static_cast<double>(bytes_total));
-  if (facts.kind == JobKind::kCompaction) now.job.bytes_read = now.bytes_done;
+  if (facts.kind == JobKind::kIngest) now.bytes_done = now.job.bytes_written;
+  if (ReadsTables(facts.kind)) now.job.bytes_read = now.bytes_done;
   return now;
 }
 
@@ -34,8 +39,11 @@ void DbImpl::StartJob(ActiveJob* job) {
 // What goes into the edit that makes the job's work part of the database.
 std::shared_ptr<const Job> DbImpl::CompletedJob(const ActiveJob& job, const VersionEdit& edit) const {
   auto done = std::make_shared<Job>(job.Now().job);
-  for (const VersionEdit::Added& added : edit.added) done->outputs.push_back(added.file->number());
-  done->bytes_read = done->kind == JobKind::kCompaction ? job.bytes_total : 0;
+  for (const VersionEdit::Added& added : edit.added) {
+    done->outputs.push_back(added.file->number());
+    if (done->kind == JobKind::kIngest) done->to_level = std::max(done->to_level, added.level);
+  }
+  done->bytes_read = ReadsTables(done->kind) ? job.bytes_total : 0;
   done->completed_ms = env_.clock->WallMillis();
   return done;
 }

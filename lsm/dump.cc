@@ -209,7 +209,10 @@ class Dumper {
   }
 
   bool DoneJob(const Job& job) {
-    const auto place = [](int level) { return level < 0 ? "memory" : "level " + std::to_string(level); };
+    const auto place = [&](int level) -> std::string {
+      if (level >= 0) return "level " + std::to_string(level);
+      return job.kind == JobKind::kIngest ? "outside" : "memory";
+    };
     const std::string reason = EscapeBytes(job.reason);
     Line line(options_.json, "job");
     line.Text("  ").Both("job", job.id).Text(": ").Text(JobKindName(job.kind)).Member("kind", JobKindName(job.kind));

@@ -20,6 +20,7 @@ enum class JobKind : uint8_t {
   kCompaction = 1,  // tables are merged into the level below
   kMove = 2,        // a table becomes one of a deeper level as it is
   kDrop = 3,        // tables of which nothing is visible any more are given up unread
+  kIngest = 4,      // files from outside become tables: one call of Db::Ingest
 };
 
 // "flush"
@@ -29,6 +30,7 @@ constexpr std::string_view JobKindName(JobKind kind) {
     case JobKind::kCompaction: return "compaction";
     case JobKind::kMove: return "move";
     case JobKind::kDrop: return "drop";
+    case JobKind::kIngest: return "ingest";
   }
   return "unknown";
 }
@@ -36,13 +38,13 @@ constexpr std::string_view JobKindName(JobKind kind) {
 struct Job {
   uint64_t id = 0;  // ascends over the life of the database; jobs that failed leave gaps
   JobKind kind = JobKind::kFlush;
-  int from_level = 0;  // -1: memory
-  int to_level = 0;
+  int from_level = 0;                     // -1: memory, or outside
+  int to_level = 0;                       // of an ingest the deepest that a file went to
   std::vector<uint64_t> inputs, outputs;  // numbers of table files, of both levels
   int64_t started_ms = 0;
-  int64_t completed_ms = 0;  // 0: runs still
-  uint64_t bytes_read = 0;   // of table files
-  uint64_t bytes_written = 0;
+  int64_t completed_ms = 0;      // 0: runs still
+  uint64_t bytes_read = 0;       // of table files
+  uint64_t bytes_written = 0;    // of an ingest what came in, though it be linked
   uint64_t entries_read = 0;     // point versions
   uint64_t entries_dropped = 0;  // of them, left out: overwritten, deleted, or deletes with nothing beneath
   std::string reason;            // "level 0 has 4 tables"; for people

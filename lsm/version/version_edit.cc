@@ -132,7 +132,7 @@ bool DecodeJob(std::string_view* in, Job* job) {
   const auto kind = static_cast<uint8_t>(in->front());
   in->remove_prefix(1);
   uint32_t from;
-  if (kind > static_cast<uint8_t>(JobKind::kDrop) || !GetVarint32(in, &from) || from > kLevels) return false;
+  if (kind > static_cast<uint8_t>(JobKind::kIngest) || !GetVarint32(in, &from) || from > kLevels) return false;
   job->kind = static_cast<JobKind>(kind);
   job->from_level = static_cast<int>(from) - 1;
   uint64_t started, completed;

@@ -482,6 +482,35 @@ TEST_F(IngestTest, AFileAllOfWhichHasExpiredIsDropped) {
   Check();
 }
 
+TEST_F(IngestTest, IsAJobInTheHistory) {
+  Put(Numbers(0, 100, "old"));
+  ASSERT_TRUE(db_->Flush().ok());
+  const std::array files{File(Numbers(50, 60, "in")), File(Numbers(500, 700, "in"))};
+  const uint64_t bytes = *machine_.disk->FileSize(files[0]) + *machine_.disk->FileSize(files[1]);
+  machine_.clock.AdvanceMillis(7);
+  ASSERT_TRUE(db_->Ingest(files, {}).ok());
+  EXPECT_FALSE(db_->Ingest(std::array{files[0], std::string("/missing")}, {}).ok());
+  for (int i = 0; i < 2; ++i) {
+    const Job job = db_->JobHistory().back();
+    EXPECT_EQ(job.kind, JobKind::kIngest);
+    EXPECT_EQ(job.from_level, -1);
+    EXPECT_EQ(job.to_level, 6);
+    EXPECT_TRUE(job.inputs.empty());
+    ASSERT_EQ(job.outputs.size(), 2u);
+    EXPECT_EQ(job.completed_ms, machine_.clock.WallMillis());
+    EXPECT_EQ(job.bytes_read, bytes);
+    EXPECT_EQ(job.bytes_written, bytes);
+    EXPECT_EQ(job.entries_read, 210u);
+    EXPECT_EQ(job.entries_dropped, 0u);
+    EXPECT_EQ(job.reason, "2 files from outside");
+    const std::vector<TableFileFacts> tables = db_->TableFiles();
+    ASSERT_EQ(tables.size(), 3u);
+    EXPECT_EQ(tables.front().number, job.outputs[0]) << "above what is older, at level 0";
+    EXPECT_EQ(tables.back().number, job.outputs[1]);
+    Open();
+  }
+}
+
 // Operands mean something to one operator alone.
 TEST_F(IngestTest, MergesForAnotherOperatorAreRefused) {
   Options options = Small();

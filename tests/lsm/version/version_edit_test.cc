@@ -198,7 +198,7 @@ TEST(VersionEditFormat, ValuesOutOfRange) {
     bytes[job + offset] = byte;
     return Decode(bytes).status();
   };
-  EXPECT_TRUE(with_job(2, 4).Is(StatusCode::kCorruption));      // kind 4 of 0 to 3
+  EXPECT_TRUE(with_job(2, 5).Is(StatusCode::kCorruption));      // kind 5 of 0 to 4
   EXPECT_TRUE(with_job(3, 8).Is(StatusCode::kCorruption));      // from level 7
   EXPECT_TRUE(with_job(4, 7).Is(StatusCode::kCorruption));      // to level 7
   EXPECT_TRUE(with_job(23, 0x7f).Is(StatusCode::kCorruption));  // 127 inputs in 8 bytes
