@@ -53,14 +53,6 @@ lsm::Result<uint64_t> Newest(const std::string& backups) {
   return lsm::Status::NotFound(backups + ": no backup there that can be read");
 }
 
-void PrintJson(const lsm::BackupInfo& info, const std::vector<std::string>& problems, std::ostream& out) {
-  out << "{\"id\":" << info.id << ",\"wall_ms\":" << info.wall_ms << ",\"sequence\":" << info.sequence
-      << ",\"files\":" << info.files << ",\"bytes\":" << info.bytes << ",\"new_bytes\":" << info.new_bytes
-      << ",\"problems\":[";
-  for (size_t i = 0; i < problems.size(); ++i) out << (i == 0 ? "" : ",") << lsm::JsonString(problems[i]);
-  out << "]}\n";
-}
-
 void PrintText(const lsm::BackupInfo& info, const std::vector<std::string>& problems, std::ostream& out) {
   out << "backup " << info.id << "  ";
   if (info.problem.empty()) {
@@ -117,7 +109,11 @@ int ListBackups(const std::string& backups, bool check, bool json, Streams strea
       problems = report->problems;
     }
     sound = sound && problems.empty();
-    json ? PrintJson(info, problems, streams.out) : PrintText(info, problems, streams.out);
+    if (json) {
+      streams.out << lsm::BackupJson(info, problems) << '\n';
+    } else {
+      PrintText(info, problems, streams.out);
+    }
     for (const std::string& problem : problems) streams.err << "varve: " << problem << '\n';
   }
   if (!sound) streams.err << "varve: the next `varve backup` stores again what the database still has\n";

@@ -49,6 +49,9 @@ std::string_view Iterator::key() const {
 std::string_view Iterator::value() const {
   return impl_->value();
 }
+uint64_t Iterator::expire_at_ms() const {
+  return impl_->expire_at_ms();
+}
 Status Iterator::status() const {
   return impl_ ? impl_->status() : error_;
 }

@@ -12,6 +12,7 @@
 // be destroyed before its database is closed.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -45,6 +46,8 @@ class Iterator {
   void Resume();
   std::string_view key() const;
   std::string_view value() const;
+  // When the value goes, Unix time in milliseconds; 0: it stays (so does one that merges were laid on).
+  uint64_t expire_at_ms() const;
   Status status() const;
 
  private:

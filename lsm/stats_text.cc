@@ -1,6 +1,10 @@
 #include "lsm/stats_text.h"
 
 #include <cstdint>
+#include <cstdio>
+#include <utility>
+
+#include "lsm/dump.h"
 
 namespace varve::lsm {
 
@@ -60,11 +64,75 @@ size_t CharacterSize(std::string_view text) {
   return 0;
 }
 
-void AddMember(std::string_view name, std::string_view value, std::string* json) {
-  if (json->back() != '{') *json += ',';
-  *json += JsonString(name);
-  *json += ':';
-  *json += value;
+// One JSON object in the making.
+class Object {
+ public:
+  Object& Json(std::string_view name, std::string_view json) {
+    if (text_.size() > 1) text_ += ',';
+    text_.append(JsonString(name)).append(":").append(json);
+    return *this;
+  }
+  Object& Text(std::string_view name, std::string_view text) { return Json(name, JsonString(text)); }
+  Object& Flag(std::string_view name, bool value) { return Json(name, value ? "true" : "false"); }
+  template <typename Number>
+  Object& Add(std::string_view name, Number value) {
+    return Json(name, std::to_string(value));
+  }
+  std::string Done() { return std::move(text_) + "}"; }
+
+ private:
+  std::string text_ = "{";
+};
+
+// What `json_of` makes of each.
+template <typename T, typename JsonOf>
+std::string Array(const std::vector<T>& items, JsonOf&& json_of) {
+  std::string json = "[";
+  for (const T& item : items) json.append(json.size() > 1 ? "," : "").append(json_of(item));
+  return json + "]";
+}
+
+std::string Numbers(const std::vector<uint64_t>& numbers) {
+  return Array(numbers, [](uint64_t number) { return std::to_string(number); });
+}
+std::string Strings(const std::vector<std::string>& texts) {
+  return Array(texts, JsonString);
+}
+
+Object JobObject(const Job& job) {
+  Object json;
+  json.Add("id", job.id).Text("kind", JobKindName(job.kind));
+  json.Add("from_level", job.from_level).Add("to_level", job.to_level);
+  json.Json("inputs", Numbers(job.inputs)).Json("outputs", Numbers(job.outputs));
+  json.Add("started_ms", job.started_ms).Add("completed_ms", job.completed_ms);
+  json.Add("bytes_read", job.bytes_read).Add("bytes_written", job.bytes_written);
+  json.Add("entries_read", job.entries_read).Add("entries_dropped", job.entries_dropped);
+  return std::move(json.Text("reason", job.reason));
+}
+
+std::string TableJson(const TableFileFacts& table) {
+  const auto decimal = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.6g", value);
+    return std::string(text);
+  };
+  Object json;
+  json.Add("number", table.number).Add("level", table.level).Text("path", table.path);
+  json.Text("smallest", EscapeBytes(table.smallest)).Text("largest", EscapeBytes(table.largest));
+  json.Flag("largest_exclusive", table.largest_exclusive).Add("size", table.size).Add("entries", table.entries);
+  json.Add("deletes", table.deletes).Add("range_deletes", table.range_deletes);
+  json.Json("filter_bits_per_key", decimal(table.filter_bits_per_key));
+  json.Json("false_positive_rate", decimal(table.false_positive_rate));
+  json.Add("created_ms", table.created_ms).Add("expires_ms", table.expires_ms);
+  json.Add("smallest_sequence", table.smallest_sequence).Add("largest_sequence", table.largest_sequence);
+  return json.Done();
+}
+
+std::string LossJson(const RepairLoss& loss) {
+  Object json;
+  json.Text("file", loss.file).Text("problem", loss.problem).Add("offset", loss.offset).Add("size", loss.size);
+  json.Text("smallest", EscapeBytes(loss.smallest)).Text("largest", EscapeBytes(loss.largest));
+  return json.Add("first_sequence", loss.first_seq).Add("last_sequence", loss.last_seq).Done();
 }
 
 }  // namespace
@@ -109,35 +177,60 @@ std::string StatsText(const DbStats& stats) {
 }
 
 std::string StatsJson(const DbStats& stats) {
-  std::string json = "{";
-  for (const Field& field : kFields) AddMember(field.name, std::to_string(stats.*field.field), &json);
-  AddMember("fenced", stats.fenced ? "true" : "false", &json);
-  AddMember("background_error", JsonString(stats.background_error), &json);
-  std::string levels = "[";
+  Object json;
+  for (const Field& field : kFields) json.Add(field.name, stats.*field.field);
+  json.Flag("fenced", stats.fenced).Text("background_error", stats.background_error);
+  std::string levels;
   for (size_t level = 0; level < stats.levels.size(); ++level) {
-    std::string one = "{";
-    AddMember("level", std::to_string(level), &one);
-    AddMember("files", std::to_string(stats.levels[level].files), &one);
-    AddMember("bytes", std::to_string(stats.levels[level].bytes), &one);
-    levels.append(level == 0 ? "" : ",").append(one).append("}");
+    const DbStats::Level& at = stats.levels[level];
+    levels.append(levels.empty() ? "" : ",");
+    levels += Object().Add("level", level).Add("files", at.files).Add("bytes", at.bytes).Done();
   }
-  AddMember("levels", levels + "]", &json);
-  return json + "}";
+  json.Json("levels", "[" + levels + "]");
+  return json.Json("jobs", Array(stats.jobs, [](const RunningJob& job) { return JobJson(job); })).Done();
 }
 
 std::string VerifyJson(const VerifyReport& report) {
-  std::string json = "{";
-  AddMember("tables", std::to_string(report.tables), &json);
-  AddMember("blocks", std::to_string(report.blocks), &json);
-  AddMember("entries", std::to_string(report.entries), &json);
-  AddMember("values", std::to_string(report.values), &json);
-  std::string problems = "[";
-  for (const std::string& problem : report.problems) {
-    if (problems.size() > 1) problems += ',';
-    problems += JsonString(problem);
-  }
-  AddMember("problems", problems + "]", &json);
-  return json + "}";
+  Object json;
+  json.Add("tables", report.tables).Add("blocks", report.blocks).Add("entries", report.entries);
+  return json.Add("values", report.values).Json("problems", Strings(report.problems)).Done();
+}
+
+std::string JobJson(const Job& job) {
+  return JobObject(job).Done();
+}
+
+std::string JobJson(const RunningJob& running) {
+  return JobObject(running.job).Add("bytes_done", running.bytes_done).Add("bytes_total", running.bytes_total).Done();
+}
+
+std::string JobsJson(const std::vector<Job>& jobs) {
+  return Array(jobs, [](const Job& job) { return JobJson(job); });
+}
+
+std::string TablesJson(const std::vector<TableFileFacts>& tables) {
+  return Array(tables, TableJson);
+}
+
+std::string BackupJson(const BackupInfo& info, const std::vector<std::string>& problems) {
+  Object json;
+  json.Add("id", info.id).Add("wall_ms", info.wall_ms).Add("sequence", info.sequence).Add("files", info.files);
+  json.Add("bytes", info.bytes).Add("new_bytes", info.new_bytes);
+  return json.Json("problems", Strings(problems)).Done();
+}
+
+std::string BackupsJson(const std::vector<BackupInfo>& list) {
+  return Array(list, [](const BackupInfo& info) {
+    return BackupJson(info, info.problem.empty() ? std::vector<std::string>() : std::vector{info.problem});
+  });
+}
+
+std::string RepairJson(const RepairReport& report) {
+  Object json;
+  json.Flag("manifest_used", report.manifest_used).Add("tables_kept", report.tables_kept);
+  json.Add("tables_rewritten", report.tables_rewritten).Add("entries", report.entries);
+  json.Add("log_records", report.log_records).Add("last_sequence", report.last_sequence);
+  return json.Json("losses", Array(report.losses, LossJson)).Json("moved", Strings(report.moved)).Done();
 }
 
 }  // namespace varve::lsm

@@ -98,6 +98,14 @@ void WriteBatch::DeleteRange(std::string_view begin, std::string_view end) {
   PutLengthPrefixed(&rep_, end);
 }
 
+uint64_t WriteBatch::Operation::expire_at_ms() const {
+  return kind == ValueKind::kPutWithExpiry ? DecodeFixed64(value.data()) : 0;
+}
+
+std::string_view WriteBatch::Operation::bare_value() const {
+  return kind == ValueKind::kPutWithExpiry ? value.substr(kExpirySize) : value;
+}
+
 void WriteBatch::Add(const Operation& operation) {
   switch (operation.kind) {
     case ValueKind::kDelete: return Delete(operation.key);
@@ -105,7 +113,7 @@ void WriteBatch::Add(const Operation& operation) {
     case ValueKind::kRangeDelete: return DeleteRange(operation.key, operation.value);
     case ValueKind::kMerge: return Merge(operation.key, operation.value);
     case ValueKind::kPutWithExpiry:
-      return PutWithExpiry(operation.key, operation.value.substr(kExpirySize), DecodeFixed64(operation.value.data()));
+      return PutWithExpiry(operation.key, operation.bare_value(), operation.expire_at_ms());
     case ValueKind::kValuePointer:
     case ValueKind::kIngest: assert(false); return;  // in no batch of a user
   }

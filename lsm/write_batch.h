@@ -64,6 +64,10 @@ class WriteBatch {
     ValueKind kind;
     std::string_view key;
     std::string_view value;  // as it lies in the bytes: see above; empty for kDelete
+
+    // The two parts of the value of a kPutWithExpiry; of all others 0 and the value.
+    uint64_t expire_at_ms() const;
+    std::string_view bare_value() const;
   };
   // Appends an operation of another batch.
   void Add(const Operation& operation);

@@ -1,8 +1,28 @@
 // Batches of operations.
+#include <optional>
+
 #include "lsm/c/operations.h"
 
 using namespace varve::lsm;     // NOLINT: what C calls can be in no namespace
 using namespace varve::lsm::c;  // NOLINT: likewise
+
+namespace {
+
+// None for what is in no batch.
+std::optional<varve_operation_kind> KindOf(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::kDelete: return VARVE_DELETE;
+    case ValueKind::kPut: return VARVE_PUT;
+    case ValueKind::kRangeDelete: return VARVE_DELETE_RANGE;
+    case ValueKind::kMerge: return VARVE_MERGE;
+    case ValueKind::kPutWithExpiry: return VARVE_PUT_WITH_EXPIRY;
+    case ValueKind::kValuePointer:
+    case ValueKind::kIngest: break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 varve_batch* varve_batch_create(void) {
   return Made<varve_batch>();
@@ -50,5 +70,23 @@ varve_code varve_batch_append(varve_batch* batch, const varve_batch* other, char
     if (batch == other) return Status::InvalidArgument("a batch cannot be appended to itself");
     operations.Append(other->batch);
     return operations.CheckLimits();
+  });
+}
+
+varve_code varve_batch_visit(const varve_batch* batch, varve_operation_function visit, void* state, char** error) {
+  return Guarded(error, [&]() -> Status {
+    VARVE_TRY(Require(batch, varve_batch::kName));
+    if (visit == nullptr) return Status::InvalidArgument("visit is NULL");
+    VARVE_TRY(batch->batch.CheckLimits());
+    WriteBatch::Reader reader(batch->batch.bytes());
+    WriteBatch::Operation operation;
+    while (reader.Next(&operation)) {
+      const auto kind = KindOf(operation.kind);
+      if (!kind) continue;
+      const std::string_view value = operation.bare_value();
+      visit(state, *kind, DataOf(operation.key), operation.key.size(), DataOf(value), value.size(),
+            operation.expire_at_ms());
+    }
+    return reader.status();
   });
 }

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "lsm/stats_text.h"
+
 namespace varve::lsm::c {
 
 namespace {
@@ -61,6 +63,23 @@ Status GiveValue(const Result<bool>& found, const PinnedValue& value, char** out
   return Status::Ok();
 }
 
+void GiveIfWanted(std::string_view bytes, char** out) {
+  if (out != nullptr) Give(bytes, out);
+}
+
+Status GiveVerified(const Result<VerifyReport>& report, char** out) {
+  if (!report.ok()) return report.status();
+  GiveIfWanted(VerifyJson(*report), out);
+  return report->problems.empty() ? Status::Ok() : Status::Corruption(report->problems.front());
+}
+
+void Tell(const Status& status, const std::function<void(varve_code code, const char* text)>& tell) {
+  if (status.ok()) return tell(VARVE_OK, nullptr);
+  std::string text;
+  Quietly([&] { text = status.ToString(); });
+  tell(CodeOf(status.code()), text.c_str());
+}
+
 const char* Piece(std::string_view bytes, size_t* size) {
   if (size != nullptr) *size = bytes.size();
   return bytes.data();
@@ -76,12 +95,19 @@ Status Bytes::Check() const {
 }
 
 Status TakeKeys(size_t count, const char* const* keys, const size_t* sizes, std::vector<std::string_view>* taken) {
+  if (count > 0) VARVE_TRY(Require(keys, "keys"));
+  if (count > 0) VARVE_TRY(Require(sizes, "key_sizes"));
   for (size_t i = 0; i < count; ++i) {
     const Bytes key{keys[i], sizes[i], "key"};
     VARVE_TRY(key.Check());
     taken->push_back(key.view());
   }
   return Status::Ok();
+}
+
+std::function<void(uint64_t bytes_done, uint64_t bytes_total)> Progress(varve_progress_function progress, void* state) {
+  if (progress == nullptr) return nullptr;
+  return [progress, state](uint64_t bytes_done, uint64_t bytes_total) { progress(state, bytes_done, bytes_total); };
 }
 
 Status Reading(const std::shared_ptr<Db>& db, const varve_read_options* options, ReadOptions* out) {

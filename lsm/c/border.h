@@ -10,6 +10,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <new>
 #include <string>
 #include <string_view>
@@ -31,6 +32,16 @@ varve_code Fail(varve_code code, std::string_view text, char** error) noexcept;
 void Give(std::string_view bytes, char** out);
 // The value, when it was found.
 Status GiveValue(const Result<bool>& found, const PinnedValue& value, char** out, size_t* size);
+// The same for all that is a report; the caller may want none.
+void GiveIfWanted(std::string_view bytes, char** out);
+// The report as JSON, if it is wanted; the first problem, if there is one.
+Status GiveVerified(const Result<VerifyReport>& report, char** out);
+// Calls `tell` with the code and the text (null for VARVE_OK) of `status`.
+void Tell(const Status& status, const std::function<void(varve_code code, const char* text)>& tell);
+// A pointer that is not NULL, for no bytes neither.
+inline const char* DataOf(std::string_view bytes) {
+  return bytes.empty() ? "" : bytes.data();
+}
 // Says where bytes are that stay ours.
 const char* Piece(std::string_view bytes, size_t* size);
 
@@ -47,6 +58,11 @@ Status Clear(T* out, const char* name) {
   return Status::Ok();
 }
 
+template <typename T>
+void SetIfWanted(T* out, T value) {
+  if (out != nullptr) *out = value;
+}
+
 // The caller's bytes, by the name they have in the header. A null pointer is fine for no bytes.
 struct Bytes {
   const char* data;
@@ -58,6 +74,9 @@ struct Bytes {
 };
 
 Status TakeKeys(size_t count, const char* const* keys, const size_t* sizes, std::vector<std::string_view>* taken);
+
+// As the engine calls it; empty for none.
+std::function<void(uint64_t bytes_done, uint64_t bytes_total)> Progress(varve_progress_function progress, void* state);
 
 inline WriteOptions Writing(const varve_write_options* options) {
   return options == nullptr ? WriteOptions() : options->options;

@@ -1,16 +1,12 @@
-// The caller's code inside the engine: merge operators and compaction filters made of C functions.
+// The caller's code inside the engine: merge operators, compaction filters and listeners made of C functions.
 #include <span>
 #include <vector>
 
 #include "lsm/c/border.h"
+#include "lsm/stats_text.h"
 
 namespace varve::lsm::c {
 namespace {
-
-// A pointer that is not NULL, for no bytes neither.
-const char* DataOf(std::string_view bytes) {
-  return bytes.empty() ? "" : bytes.data();
-}
 
 // What callbacks are given besides: the caller's until it is let go of.
 class CallerState {
@@ -91,6 +87,52 @@ class CallerFilter final : public CompactionFilter {
   const varve_filter_function filter_;
 };
 
+// Events as JSON.
+class CallerListener final : public EventListener {
+ public:
+  CallerListener(void* state, void (*destroy)(void*), varve_listener_function listener)
+      : state_(state, destroy), listener_(listener) {}
+
+  void OnJobStarted(const RunningJob& job) noexcept override {
+    Say("job_started", "job", [&] { return JobJson(job); });
+  }
+  void OnJobProgress(const RunningJob& job) noexcept override {
+    Say("job_progress", "job", [&] { return JobJson(job); });
+  }
+  void OnJobFinished(const Job& job, const Status& status) noexcept override {
+    Say("job_finished", "job",
+        [&] { return JobJson(job) + ",\"error\":" + JsonString(status.ok() ? std::string() : status.ToString()); });
+  }
+  void OnTableCreated(uint64_t number, std::string_view path) noexcept override {
+    Say("table_created", "number", [&] { return std::to_string(number) + ",\"path\":" + JsonString(path); });
+  }
+  void OnTableDeleted(uint64_t number, std::string_view path) noexcept override {
+    Say("table_deleted", "number", [&] { return std::to_string(number) + ",\"path\":" + JsonString(path); });
+  }
+  void OnStallBegin(std::string_view why) noexcept override {
+    Say("stall_begin", "why", [&] { return JsonString(why); });
+  }
+  void OnStallEnd(uint64_t duration_us) noexcept override {
+    Say("stall_end", "duration_us", [&] { return std::to_string(duration_us); });
+  }
+  void OnBackgroundError(const Status& status) noexcept override {
+    Say("background_error", "error", [&] { return JsonString(status.ToString()); });
+  }
+
+ private:
+  // `json` gives the member's value, and further members behind it.
+  template <typename Json>
+  void Say(const char* event, const char* member, Json&& json) noexcept {
+    Quietly([&] {
+      const std::string text = std::string("{\"event\":\"") + event + "\",\"" + member + "\":" + json() + "}";
+      listener_(state_.get(), text.c_str());
+    });
+  }
+
+  const CallerState state_;
+  const varve_listener_function listener_;
+};
+
 }  // namespace
 }  // namespace varve::lsm::c
 
@@ -122,5 +164,15 @@ varve_code varve_options_set_compaction_filter(varve_options* options, void* sta
     if (filter != nullptr) made = std::make_shared<CallerFilter>(state, destroy, filter);
     chosen.options.compaction_filter = made.get();
     chosen.callers.compaction_filter = std::move(made);
+  });
+}
+
+varve_code varve_options_set_listener(varve_options* options, void* state, void (*destroy)(void* state),
+                                      varve_listener_function listener, char** error) {
+  return With(options, error, [&](varve_options& chosen) {
+    std::shared_ptr<CallerListener> made;
+    if (listener != nullptr) made = std::make_shared<CallerListener>(state, destroy, listener);
+    chosen.options.listener = made.get();
+    chosen.callers.listener = std::move(made);
   });
 }

@@ -1,9 +1,24 @@
 // The database: open, close, write, keep house.
+#include <vector>
+
 #include "lsm/c/border.h"
 #include "lsm/stats_text.h"
 
 using namespace varve::lsm;     // NOLINT: what C calls can be in no namespace
 using namespace varve::lsm::c;  // NOLINT: likewise
+
+namespace {
+
+template <typename TextOf>
+varve_code GiveText(varve_db* db, char** text, char** error, TextOf&& text_of) noexcept {
+  return With(db, error, [&](Db& engine) -> Status {
+    VARVE_TRY(Clear(text, "the place for the text"));
+    Give(text_of(engine), text);
+    return Status::Ok();
+  });
+}
+
+}  // namespace
 
 varve_code varve_open(const varve_options* options, const char* dir, varve_db** db, char** error) {
   return Guarded(error, [&]() -> Status {
@@ -69,6 +84,52 @@ varve_code varve_write(varve_db* db, const varve_write_options* options, varve_b
   });
 }
 
+varve_code varve_write_if_unchanged(varve_db* db, const varve_write_options* options, varve_batch* batch, size_t count,
+                                    const char* const* keys, const size_t* key_sizes, uint64_t since, char** error) {
+  return With(db, error, [&](Db& engine) -> Status {
+    VARVE_TRY(Require(batch, varve_batch::kName));
+    std::vector<std::string_view> watched;
+    VARVE_TRY(TakeKeys(count, keys, key_sizes, &watched));
+    return engine.WriteIfUnchanged(Writing(options), batch->batch, watched, since);
+  });
+}
+
+varve_code varve_write_async(varve_db* db, varve_batch* batch, varve_durable_function on_durable, void* state,
+                             uint64_t* sequence, char** error) {
+  return With(db, error, [&](Db& engine) -> Status {
+    VARVE_TRY(Require(batch, varve_batch::kName));
+    DurableCallback told;
+    if (on_durable != nullptr) {
+      told = [on_durable, state](const Status& status) {
+        Tell(status, [&](varve_code code, const char* text) { on_durable(state, code, text); });
+      };
+    }
+    const Result<SequenceNumber> last = engine.WriteAsync(batch->batch, std::move(told));
+    if (!last.ok()) return last.status();
+    SetIfWanted(sequence, *last);
+    return Status::Ok();
+  });
+}
+
+int varve_write_pressure(varve_db* db, uint64_t* delay_us) {
+  WritePressure pressure;
+  (void)With(db, nullptr, [&](Db& engine) { pressure = engine.Pressure(); });
+  SetIfWanted(delay_us, pressure.suggested_delay_us);
+  return pressure.level;
+}
+
+varve_code varve_ingest(varve_db* db, size_t count, const char* const* paths, int move_files, char** error) {
+  return With(db, error, [&](Db& engine) -> Status {
+    if (count > 0) VARVE_TRY(Require(paths, "paths"));
+    std::vector<std::string> files;
+    for (size_t i = 0; i < count; ++i) {
+      VARVE_TRY(Require(paths[i], "a path"));
+      files.emplace_back(paths[i]);
+    }
+    return engine.Ingest(files, {.move_files = move_files != 0});
+  });
+}
+
 varve_code varve_sync(varve_db* db, char** error) {
   return With(db, error, [](Db& engine) { return engine.SyncWal(); });
 }
@@ -100,30 +161,31 @@ varve_code varve_checkpoint(varve_db* db, const char* dir, char** error) {
   });
 }
 
-varve_code varve_verify(varve_db* db, char** report, char** error) {
+varve_code varve_verify(varve_db* db, varve_progress_function progress, void* state, char** report, char** error) {
   return With(db, error, [&](Db& engine) -> Status {
-    if (report != nullptr) *report = nullptr;
-    const auto verified = engine.Verify();
-    if (!verified.ok()) return verified.status();
-    if (report != nullptr) Give(VerifyJson(*verified), report);
-    return verified->problems.empty() ? Status::Ok() : Status::Corruption(verified->problems.front());
+    SetIfWanted<char*>(report, nullptr);
+    return GiveVerified(engine.Verify(Progress(progress, state)), report);
   });
 }
 
 varve_code varve_stats_text(varve_db* db, char** text, char** error) {
-  return With(db, error, [&](Db& engine) -> Status {
-    VARVE_TRY(Clear(text, "text"));
-    Give(StatsText(engine.Stats()), text);
-    return Status::Ok();
-  });
+  return GiveText(db, text, error, [](Db& engine) { return StatsText(engine.Stats()); });
 }
 
 varve_code varve_stats_json(varve_db* db, char** json, char** error) {
-  return With(db, error, [&](Db& engine) -> Status {
-    VARVE_TRY(Clear(json, "json"));
-    Give(StatsJson(engine.Stats()), json);
-    return Status::Ok();
-  });
+  return GiveText(db, json, error, [](Db& engine) { return StatsJson(engine.Stats()); });
+}
+
+varve_code varve_jobs_json(varve_db* db, char** json, char** error) {
+  return GiveText(db, json, error, [](Db& engine) { return JobsJson(engine.JobHistory()); });
+}
+
+varve_code varve_tables_json(varve_db* db, char** json, char** error) {
+  return GiveText(db, json, error, [](Db& engine) { return TablesJson(engine.TableFiles()); });
+}
+
+const char* varve_dir(varve_db* db) {
+  return db == nullptr ? nullptr : db->db->dir().c_str();
 }
 
 uint64_t varve_approximate_size(varve_db* db, const char* begin, size_t begin_size, const char* end, size_t end_size) {

@@ -9,9 +9,12 @@
 #include <string>
 
 #include "lsm/c.h"
+#include "lsm/changes.h"
 #include "lsm/compaction_filter.h"
 #include "lsm/db.h"
+#include "lsm/event_listener.h"
 #include "lsm/merge_operator.h"
+#include "lsm/table_writer.h"
 #include "lsm/transaction.h"
 
 struct varve_db {
@@ -26,6 +29,7 @@ struct varve_options {
   struct Callers {
     std::shared_ptr<const varve::lsm::MergeOperator> merge_operator;
     std::shared_ptr<varve::lsm::CompactionFilter> compaction_filter;
+    std::shared_ptr<varve::lsm::EventListener> listener;
   };
   static constexpr char kName[] = "options";
   varve_options& engine() { return *this; }
@@ -79,6 +83,31 @@ struct varve_transaction {
 struct varve_value {
   std::shared_ptr<varve::lsm::Db> db;  // what the value may point into
   varve::lsm::PinnedValue value;
+};
+
+struct varve_table_writer {
+  static constexpr char kName[] = "the table writer";
+  varve::lsm::TableWriter& engine() { return *writer; }
+
+  std::unique_ptr<varve::lsm::TableWriter> writer;
+};
+
+struct varve_changes {
+  static constexpr char kName[] = "the changes";
+  varve::lsm::ChangeIterator& engine() { return *changes; }
+
+  std::shared_ptr<varve::lsm::Db> db;
+  std::unique_ptr<varve::lsm::ChangeIterator> changes;
+  bool has_batch = false;  // it stands on one
+  bool failed = false;     // for lack of memory
+};
+
+struct varve_hold {
+  static constexpr char kName[] = "the hold";
+  varve::lsm::ChangeHold& engine() { return *hold; }
+
+  std::shared_ptr<varve::lsm::Db> db;
+  std::unique_ptr<varve::lsm::ChangeHold> hold;
 };
 
 struct varve_output {

@@ -100,6 +100,26 @@ const char* varve_iterator_value(varve_iterator* it, size_t* size) {
   return Piece(value, size);
 }
 
+uint64_t varve_iterator_expire_at_ms(const varve_iterator* it) {
+  return Stands(it) ? it->iterator.expire_at_ms() : 0;
+}
+
+int varve_iterator_try_seek(varve_iterator* it, const char* key, size_t key_size) {
+  bool done = true;
+  Move(it, {key, key_size, "key"}, [&](Iterator& iterator, std::string_view k) { done = iterator.TrySeek(k); });
+  return done ? 1 : 0;
+}
+
+int varve_iterator_try_next(varve_iterator* it) {
+  bool done = true;
+  if (Stands(it)) Move(it, [&](Iterator& iterator) { done = iterator.TryNext(); });
+  return done ? 1 : 0;
+}
+
+void varve_iterator_resume(varve_iterator* it) {
+  Move(it, [](Iterator& iterator) { iterator.Resume(); });
+}
+
 varve_code varve_iterator_status(const varve_iterator* it, char** error) {
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Require(it, varve_iterator::kName));

@@ -84,6 +84,25 @@ varve_code varve_try_get_into(varve_db* db, const varve_read_options* options, c
   return GetInto(db, options, {key, key_size, "key"}, value, found, error, &Db::TryGet);
 }
 
+varve_code varve_get_async(varve_db* db, const varve_read_options* options, const char* key, size_t key_size,
+                           varve_get_function answer, void* state, char** error) {
+  return With(db, {key, key_size, "key"}, error, [&](Db& engine, std::string_view k) -> Status {
+    if (answer == nullptr) return Status::InvalidArgument("answer is NULL");
+    ReadOptions reading;
+    VARVE_TRY(Reading(db->db, options, &reading));
+    reading.lower_bound = reading.upper_bound = {};  // point into `options`, and mean nothing here
+    // Held until the answer, no longer: who closes the database waits for the answer alone.
+    auto snapshot = options == nullptr ? nullptr : options->source.snapshot;
+    return engine.GetAsync(reading, k, [answer, state, snapshot](const Result<bool>& found, PinnedValue value) mutable {
+      const bool there = found.ok() && *found;
+      Tell(found.status(), [&](varve_code code, const char* text) {
+        answer(state, code, text, there ? DataOf(value.view()) : nullptr, value.view().size());
+      });
+      snapshot.reset();
+    });
+  });
+}
+
 varve_snapshot* varve_snapshot_create(varve_db* db) {
   return MadeOf(db, [](varve_db& of) { return new varve_snapshot{of.db, of.db->GetSnapshot()}; });
 }

@@ -24,6 +24,10 @@ varve_transaction* varve_transaction_create(varve_db* db) {
   return MadeOf(db, [](varve_db& of) { return new varve_transaction(of.db); });
 }
 
+uint64_t varve_transaction_sequence(const varve_transaction* txn) {
+  return txn == nullptr ? 0 : txn->txn.sequence();
+}
+
 void varve_transaction_destroy(varve_transaction* txn) {
   Destroy(txn);
 }

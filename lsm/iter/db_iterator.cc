@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "lsm/format/coding.h"
+
 namespace varve::lsm {
 
 namespace {
@@ -241,10 +243,7 @@ bool DbIterator::TakeKeyForward() {
       continue;
     }
     found = meaning == Meaning::kValue;
-    if (found) {
-      shown_value_.assign(stored);
-      shown_trailer_ = trailer;
-    }
+    if (found) ShowCopy(stored);
     break;
   }
   if (!merge_.status().ok()) return false;  // what is missing may have mattered
@@ -254,6 +253,13 @@ bool DbIterator::TakeKeyForward() {
 void DbIterator::Fail(Status status) {
   status_ = std::move(status);
   valid_ = false;
+}
+
+void DbIterator::ShowCopy(std::string_view value) {
+  shown_value_.assign(value);
+  shown_trailer_ = merge_.trailer();
+  const bool expires = TrailerKind(shown_trailer_) == ValueKind::kPutWithExpiry;
+  shown_expire_at_ms_ = expires ? DecodeFixed64(merge_.value().data()) : 0;
 }
 
 bool DbIterator::MergeShown(bool has_base, OperandOrder order) {
@@ -272,6 +278,7 @@ bool DbIterator::MergeShown(bool has_base, OperandOrder order) {
   }
   shown_value_ = std::move(merged).value();
   shown_trailer_ = PackTrailer(0, ValueKind::kPut);
+  shown_expire_at_ms_ = 0;
   return true;
 }
 
@@ -334,10 +341,7 @@ bool DbIterator::TakeKeyBackward() {
     } else {
       operands_.clear();
       live = meaning == Meaning::kValue;
-      if (live) {
-        shown_value_.assign(stored);
-        shown_trailer_ = trailer;
-      }
+      if (live) ShowCopy(stored);
     }
     merge_.Prev();
   }

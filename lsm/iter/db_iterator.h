@@ -70,6 +70,7 @@ class DbIterator {
       return PointedValue(value);
     return value;
   }
+  uint64_t expire_at_ms() const { return in_place_ ? 0 : shown_expire_at_ms_; }
   Status status() const {
     if (!status_.ok()) return status_;
     return value_status_.ok() ? merge_.status() : value_status_;
@@ -107,6 +108,8 @@ class DbIterator {
   void SetMemoryOnly(bool memory_only);
   // Ends the walk with an error.
   void Fail(Status status);
+  // Shows `value`, a part of what is under the merge.
+  void ShowCopy(std::string_view value);
   // Lays operands_ on shown_value_, if `has_base`; false on an error.
   bool MergeShown(bool has_base, OperandOrder order);
 
@@ -125,6 +128,7 @@ class DbIterator {
   std::string skip_key_;
   std::string shown_key_, shown_value_;
   uint64_t shown_trailer_ = 0;
+  uint64_t shown_expire_at_ms_ = 0;
 
   const ValueLogFiles* const value_logs_;
   ReadTier value_tier_;

@@ -93,6 +93,25 @@ static const char* keys(varve_iterator* it, int forward) {
   return text;
 }
 
+struct work {
+  int calls;
+  uint64_t done, total;
+};
+
+static void note_progress(void* state, uint64_t bytes_done, uint64_t bytes_total) {
+  struct work* work = (struct work*)state;
+  ++work->calls;
+  work->done = bytes_done;
+  work->total = bytes_total;
+}
+
+/* Runs a shell command made of `format` and the path of `name`. */
+static void shell(const char* format, const char* name) {
+  char command[1300];
+  snprintf(command, sizeof command, format, path(name));
+  CHECK(system(command) == 0);
+}
+
 static void test_options(void) {
   varve_options* options = varve_options_create();
   varve_db* db = NULL;
@@ -338,6 +357,8 @@ static void test_expiry(void) {
   varve_db* db = open_db("expiry");
   varve_batch* batch = varve_batch_create();
   varve_transaction* txn = varve_transaction_create(db);
+  varve_iterator* it;
+  CHECK(varve_transaction_sequence(txn) == 0 && varve_transaction_sequence(NULL) == 0);
   put(db, "a", "old");
   OK(varve_put_with_expiry(db, NULL, "a", 1, "gone", 4, 1, &error));
   OK(varve_put_with_expiry(db, NULL, "b", 1, "stays", 5, UINT64_MAX, &error));
@@ -350,6 +371,13 @@ static void test_expiry(void) {
   CHECK(strcmp(get(db, NULL, "a"), "-") == 0 && strcmp(get(db, NULL, "b"), "stays") == 0);
   CHECK(strcmp(get(db, NULL, "c"), "-") == 0 && strcmp(get(db, NULL, "d"), "") == 0);
   CHECK(strcmp(get(db, NULL, "e"), "-") == 0 && strcmp(get(db, NULL, "f"), "stays") == 0);
+  put(db, "lasts", "");
+  it = varve_iterator_create(db, NULL);
+  varve_iterator_seek_to_first(it);
+  CHECK(varve_iterator_expire_at_ms(it) == UINT64_MAX); /* b */
+  varve_iterator_seek(it, "lasts", 5);
+  CHECK(varve_iterator_valid(it) && varve_iterator_expire_at_ms(it) == 0 && varve_iterator_expire_at_ms(NULL) == 0);
+  varve_iterator_destroy(it);
   FAILS(varve_put_with_expiry(db, NULL, "k", 1, NULL, 1, 1, &error), VARVE_INVALID_ARGUMENT, "value is NULL");
   FAILS(varve_batch_put_with_expiry(NULL, "k", 1, "v", 1, 1, &error), VARVE_INVALID_ARGUMENT, "batch is NULL");
   FAILS(varve_transaction_put_with_expiry(NULL, "k", 1, "v", 1, 1, &error), VARVE_INVALID_ARGUMENT, "is NULL");
@@ -492,6 +520,7 @@ static void test_house(void) {
   varve_options* options = varve_options_create();
   varve_db* db = open_db("house");
   varve_db* follower = NULL;
+  struct work work = {0, 0, 0};
   char* text = NULL;
   int i;
   for (i = 0; i < 1000; ++i) {
@@ -511,10 +540,19 @@ static void test_house(void) {
   OK(varve_stats_json(db, &text, &error));
   CHECK(text != NULL && strstr(text, "\"last_sequence\":1000,") != NULL);
   varve_free(text);
-  OK(varve_verify(db, &text, &error));
+  OK(varve_verify(db, NULL, NULL, &text, &error));
   CHECK(text != NULL && strstr(text, "\"entries\":1000,\"values\":0,\"problems\":[]") != NULL);
   varve_free(text);
-  OK(varve_verify(db, NULL, &error));
+  work.calls = 0;
+  OK(varve_verify(db, note_progress, &work, NULL, &error));
+  CHECK(work.calls > 0 && work.total > 1000);
+  OK(varve_tables_json(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"smallest\":\"key0000\",\"largest\":\"key0999\"") != NULL);
+  varve_free(text);
+  OK(varve_jobs_json(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"kind\":\"flush\"") != NULL && strstr(text, "\"kind\":\"compaction\"") != NULL);
+  varve_free(text);
+  CHECK(strcmp(varve_dir(db), path("house")) == 0);
   OK(varve_checkpoint(db, path("copy"), &error));
   FAILS(varve_checkpoint(db, path("copy"), &error), VARVE_INVALID_ARGUMENT, "exists already");
 
@@ -534,16 +572,13 @@ static void test_house(void) {
 
 static void test_damage(void) {
   varve_db* db = open_db("damage");
-  char command[1200];
   char* text = NULL;
   put(db, "k", "v");
   OK(varve_flush(db, &error));
   OK(varve_close(db, &error));
-  snprintf(command, sizeof command, "for f in %s/*.sst; do printf Z | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null; done",
-           path("damage"));
-  CHECK(system(command) == 0);
+  shell("for f in %s/*.sst; do printf Z | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null; done", "damage");
   db = open_db("damage");
-  FAILS(varve_verify(db, &text, &error), VARVE_CORRUPTION, ".sst");
+  FAILS(varve_verify(db, NULL, NULL, &text, &error), VARVE_CORRUPTION, ".sst");
   CHECK(text != NULL && strstr(text, ".sst") != NULL);
   varve_free(text);
   OK(varve_close(db, &error));
@@ -553,7 +588,6 @@ static void test_damage(void) {
 static void test_damaged_value(void) {
   varve_db* db = open_db("damaged_value");
   varve_iterator* it = NULL;
-  char command[1200];
   char* large = malloc(100001);
   size_t size = 1;
   memset(large, 'v', 100000);
@@ -563,9 +597,7 @@ static void test_damaged_value(void) {
   free(large);
   OK(varve_flush(db, &error));
   OK(varve_close(db, &error));
-  snprintf(command, sizeof command, "for f in %s/*.vlog; do printf Z | dd of=$f bs=1 seek=60 conv=notrunc 2>/dev/null; done",
-           path("damaged_value"));
-  CHECK(system(command) == 0);
+  shell("for f in %s/*.vlog; do printf Z | dd of=$f bs=1 seek=60 conv=notrunc 2>/dev/null; done", "damaged_value");
   db = open_db("damaged_value");
   it = varve_iterator_create(db, NULL);
   varve_iterator_seek_to_first(it);
@@ -578,6 +610,328 @@ static void test_damaged_value(void) {
   FAILS(varve_iterator_status(it, &error), VARVE_CORRUPTION, ".vlog");
   varve_iterator_destroy(it);
   OK(varve_close(db, &error));
+}
+
+/* What a callback of an answer or of a durable write was told. */
+struct told {
+  int calls;
+  varve_code code;
+  char value[32]; /* "-": the key is not there */
+};
+
+static void hear_value(void* state, varve_code code, const char* error, const char* value, size_t value_size) {
+  struct told* told = (struct told*)state;
+  ++told->calls;
+  told->code = code;
+  snprintf(told->value, sizeof told->value, "%.*s", value == NULL ? 1 : (int)value_size, value == NULL ? "-" : value);
+  if ((error == NULL) != (code == VARVE_OK)) told->calls = -1;
+}
+
+static void hear_durable(void* state, varve_code code, const char* error) {
+  hear_value(state, code, error, NULL, 0);
+}
+
+static void test_event_loop(void) {
+  struct told here = {0, VARVE_INTERNAL, ""}, gone = here, cold = here, then = here, durable = here;
+  varve_read_options* options = varve_read_options_create();
+  varve_batch* batch = varve_batch_create();
+  varve_db* db = open_db("loop");
+  varve_snapshot* snapshot;
+  varve_iterator* it;
+  uint64_t sequence = 0, delay_us = 1;
+  size_t size = 0;
+  OK(varve_batch_put(batch, "a", 1, "1", 1, &error));
+  OK(varve_batch_put(batch, "b", 1, "2", 1, &error));
+  OK(varve_write_async(db, batch, hear_durable, &durable, &sequence, &error));
+  CHECK(sequence == 2);
+  OK(varve_get_async(db, NULL, "a", 1, hear_value, &here, &error));
+  CHECK(here.calls == 1 && here.code == VARVE_OK && strcmp(here.value, "1") == 0); /* from memory: at once */
+  OK(varve_get_async(db, NULL, "c", 1, hear_value, &gone, &error));
+  CHECK(gone.calls == 1 && gone.code == VARVE_OK && strcmp(gone.value, "-") == 0);
+  CHECK(varve_write_pressure(db, &delay_us) == 0 && delay_us == 0);
+  OK(varve_flush(db, &error));
+  OK(varve_close(db, &error));
+  CHECK(durable.calls == 1 && durable.code == VARVE_OK);
+
+  /* Nothing is in memory now. Closing waits for the answers. */
+  db = open_db("loop");
+  it = varve_iterator_create(db, NULL);
+  CHECK(varve_iterator_try_seek(it, "a", 1) == 0 && !varve_iterator_valid(it));
+  FAILS(varve_iterator_status(it, &error), VARVE_WOULD_BLOCK, "not in memory");
+  varve_iterator_destroy(it);
+  snapshot = varve_snapshot_create(db);
+  varve_read_options_set_snapshot(options, snapshot);
+  varve_snapshot_destroy(snapshot);
+  put(db, "b", "new");
+  OK(varve_get_async(db, NULL, "a", 1, hear_value, &cold, &error));
+  OK(varve_get_async(db, options, "b", 1, hear_value, &then, &error));
+  varve_read_options_destroy(options);
+  it = varve_iterator_create(db, NULL);
+  if (varve_iterator_try_seek(it, "a", 1) == 0) varve_iterator_resume(it);
+  CHECK(varve_iterator_valid(it) && *varve_iterator_key(it, &size) == 'a');
+  if (varve_iterator_try_next(it) == 0) varve_iterator_resume(it);
+  CHECK(varve_iterator_valid(it) && *varve_iterator_key(it, &size) == 'b');
+  varve_iterator_destroy(it);
+  OK(varve_close(db, &error));
+  CHECK(cold.calls == 1 && cold.code == VARVE_OK && strcmp(cold.value, "1") == 0);
+  CHECK(then.calls == 1 && then.code == VARVE_OK && strcmp(then.value, "2") == 0);
+
+  FAILS(varve_get_async(NULL, NULL, "a", 1, hear_value, &here, &error), VARVE_INVALID_ARGUMENT, "database is NULL");
+  FAILS(varve_write_async(NULL, batch, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "database is NULL");
+  db = open_db("loop");
+  FAILS(varve_get_async(db, NULL, "a", 1, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "answer is NULL");
+  FAILS(varve_write_async(db, NULL, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "batch is NULL");
+  OK(varve_write_async(db, batch, NULL, NULL, NULL, &error));
+  CHECK(varve_write_pressure(NULL, NULL) == 0);
+  varve_iterator_resume(NULL);
+  OK(varve_close(db, &error));
+  varve_batch_destroy(batch);
+}
+
+static void test_conditions(void) {
+  static const char* const keys[] = {"a", "b"};
+  static const size_t sizes[] = {1, 1};
+  varve_batch* batch = varve_batch_create();
+  varve_db* db = open_db("conditions");
+  varve_snapshot* snapshot;
+  uint64_t since;
+  put(db, "a", "1");
+  snapshot = varve_snapshot_create(db);
+  since = varve_snapshot_sequence(snapshot);
+  put(db, "c", "of no concern");
+  OK(varve_batch_put(batch, "b", 1, "2", 1, &error));
+  OK(varve_write_if_unchanged(db, NULL, batch, 2, keys, sizes, since, &error));
+  CHECK(strcmp(get(db, NULL, "b"), "2") == 0);
+  FAILS(varve_write_if_unchanged(db, NULL, batch, 2, keys, sizes, since, &error), VARVE_CONFLICT, "key 'b' was written");
+  OK(varve_write_if_unchanged(db, NULL, batch, 0, NULL, NULL, since, &error));
+  FAILS(varve_write_if_unchanged(db, NULL, batch, 1, NULL, sizes, since, &error), VARVE_INVALID_ARGUMENT, "keys is NULL");
+  FAILS(varve_write_if_unchanged(db, NULL, NULL, 0, NULL, NULL, since, &error), VARVE_INVALID_ARGUMENT, "batch is NULL");
+  varve_snapshot_destroy(snapshot);
+  varve_batch_destroy(batch);
+  OK(varve_close(db, &error));
+}
+
+/* "kind key=value@expiry " for each operation. */
+static void describe(void* state, varve_operation_kind kind, const char* key, size_t key_size, const char* value,
+                     size_t value_size, uint64_t expire_at_ms) {
+  char* text = (char*)state;
+  sprintf(text + strlen(text), "%d %.*s=%.*s@%u ", (int)kind, (int)key_size, key, (int)value_size, value,
+          (unsigned)expire_at_ms);
+}
+
+static const char* operations(const varve_batch* batch) {
+  static char text[256];
+  text[0] = '\0';
+  OK(varve_batch_visit(batch, describe, text, &error));
+  return text;
+}
+
+static void test_changes(void) {
+  static const char all[] = "1 a=1@0 3 n=2@0 0 a=@0 2 b=c@0 4 e=v@77 ";
+  varve_options* appending = varve_options_create();
+  varve_db *db = NULL, *copy = NULL;
+  varve_batch* batch = varve_batch_create();
+  varve_batch* seen = varve_batch_create();
+  varve_changes* changes = NULL;
+  varve_hold* hold = NULL;
+  OK(varve_options_set(appending, "merge_operator", "varve.append", &error));
+  OK(varve_open(appending, path("changes"), &db, &error));
+  OK(varve_open(appending, path("changes_copy"), &copy, &error));
+  OK(varve_hold_create(db, 0, 0, &hold, &error));
+  OK(varve_batch_put(batch, "a", 1, "1", 1, &error));
+  OK(varve_batch_merge(batch, "n", 1, "2", 1, &error));
+  OK(varve_batch_delete(batch, "a", 1, &error));
+  OK(varve_batch_delete_range(batch, "b", 1, "c", 1, &error));
+  OK(varve_batch_put_with_expiry(batch, "e", 1, "v", 1, 77, &error));
+  CHECK(strcmp(operations(batch), all) == 0);
+  OK(varve_write(db, NULL, batch, &error));
+  put(db, "z", "2");
+  OK(varve_flush(db, &error));
+
+  OK(varve_changes_create(db, 0, &changes, &error));
+  FAILS(varve_changes_batch(changes, seen, &error), VARVE_INVALID_ARGUMENT, "no batch");
+  CHECK(varve_changes_next(changes) == 1 && varve_changes_sequence(changes) == 5);
+  OK(varve_changes_batch(changes, seen, &error));
+  CHECK(strcmp(operations(seen), all) == 0);
+  OK(varve_write(copy, NULL, seen, &error));
+  CHECK(varve_changes_next(changes) == 1);
+  OK(varve_changes_batch(changes, seen, &error)); /* in place of what it held */
+  CHECK(varve_batch_count(seen) == 1);
+  OK(varve_write(copy, NULL, seen, &error));
+  CHECK(varve_changes_next(changes) == 0);
+  OK(varve_changes_status(changes, &error));
+  put(db, "later", "3");
+  CHECK(varve_changes_next(changes) == 1 && varve_changes_sequence(changes) == 7);
+  CHECK(strcmp(get(copy, NULL, "n"), "2") == 0 && strcmp(get(copy, NULL, "z"), "2") == 0);
+
+  varve_hold_advance(hold, 7);
+  CHECK(varve_hold_sequence(hold) == 7);
+  OK(varve_hold_status(hold, &error));
+  varve_changes_destroy(changes);
+  OK(varve_flush(db, &error));
+  FAILS(varve_changes_create(db, 0, &changes, &error), VARVE_OUT_OF_RANGE, "Take a Checkpoint");
+  CHECK(changes == NULL);
+  OK(varve_changes_create(db, 7, &changes, &error));
+  OK(varve_close(db, &error));
+  CHECK(varve_changes_next(changes) == 0); /* after its database: an error, no crash */
+  FAILS(varve_changes_status(changes, &error), VARVE_CLOSED, "closed");
+  varve_changes_destroy(changes);
+  varve_hold_destroy(hold);
+
+  FAILS(varve_changes_create(NULL, 0, &changes, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_hold_create(NULL, 0, 0, &hold, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_changes_create(copy, 0, NULL, &error), VARVE_INVALID_ARGUMENT, "changes is NULL");
+  FAILS(varve_changes_status(NULL, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_hold_status(NULL, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_batch_visit(batch, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "visit is NULL");
+  FAILS(varve_batch_visit(NULL, describe, NULL, &error), VARVE_INVALID_ARGUMENT, "batch is NULL");
+  CHECK(varve_changes_next(NULL) == 0 && varve_changes_sequence(NULL) == 0 && varve_hold_sequence(NULL) == 0);
+  varve_changes_destroy(NULL);
+  varve_hold_destroy(NULL);
+  varve_hold_advance(NULL, 1);
+  varve_batch_destroy(seen);
+  varve_batch_destroy(batch);
+  varve_options_destroy(appending);
+  OK(varve_close(copy, &error));
+}
+
+static void test_ingest(void) {
+  varve_options* appending = varve_options_create();
+  varve_table_writer* writer = NULL;
+  varve_db* db = NULL;
+  const char* files[2];
+  uint64_t size = 0, entries = 0, range_deletes = 0;
+  char* text = NULL;
+  OK(varve_options_set(appending, "merge_operator", "varve.append", &error));
+  OK(varve_open(appending, path("ingest"), &db, &error));
+  put(db, "m", "1");
+  put(db, "q", "old");
+  put(db, "x", "old");
+  OK(varve_table_writer_create(appending, path("one.sst"), &writer, &error));
+  OK(varve_table_writer_put(writer, "a", 1, "1", 1, &error));
+  OK(varve_table_writer_put_with_expiry(writer, "e", 1, "gone", 4, 1, &error));
+  OK(varve_table_writer_put_with_expiry(writer, "f", 1, NULL, 0, UINT64_MAX, &error));
+  OK(varve_table_writer_merge(writer, "m", 1, "2", 1, &error));
+  OK(varve_table_writer_delete(writer, "x", 1, &error));
+  OK(varve_table_writer_delete_range(writer, "q", 1, "r", 1, &error));
+  CHECK(varve_table_writer_size_estimate(writer) > 0);
+  OK(varve_table_writer_finish(writer, &size, &entries, &range_deletes, &error));
+  CHECK(size > 100 && entries == 5 && range_deletes == 1);
+  FAILS(varve_table_writer_put(writer, "z", 1, "1", 1, &error), VARVE_INVALID_ARGUMENT, "is finished");
+  varve_table_writer_destroy(writer);
+  OK(varve_table_writer_create(NULL, path("two.sst"), &writer, &error));
+  OK(varve_table_writer_put(writer, "b", 1, "2", 1, &error));
+  OK(varve_table_writer_finish(writer, NULL, NULL, NULL, &error));
+  varve_table_writer_destroy(writer);
+  files[0] = path("one.sst");
+  files[1] = path("two.sst");
+  OK(varve_ingest(db, 2, files, 1, &error));
+  CHECK(strcmp(get(db, NULL, "a"), "1") == 0 && strcmp(get(db, NULL, "b"), "2") == 0);
+  CHECK(strcmp(get(db, NULL, "e"), "-") == 0 && strcmp(get(db, NULL, "f"), "") == 0);
+  CHECK(strcmp(get(db, NULL, "m"), "12") == 0 && strcmp(get(db, NULL, "q"), "-") == 0);
+  CHECK(strcmp(get(db, NULL, "x"), "-") == 0);
+  OK(varve_jobs_json(db, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"kind\":\"ingest\"") != NULL);
+  varve_free(text);
+  FAILS(varve_ingest(db, 1, files, 1, &error), VARVE_NOT_FOUND, "one.sst"); /* they were moved */
+
+  OK(varve_table_writer_create(NULL, path("bad.sst"), &writer, &error));
+  FAILS(varve_table_writer_merge(writer, "m", 1, "2", 1, &error), VARVE_INVALID_ARGUMENT, "needs an operator");
+  varve_table_writer_destroy(writer);
+  FAILS(varve_table_writer_create(NULL, path("nowhere/x.sst"), &writer, &error), VARVE_NOT_FOUND, "nowhere/x.sst");
+  CHECK(writer == NULL);
+  FAILS(varve_table_writer_put(NULL, "k", 1, "v", 1, &error), VARVE_INVALID_ARGUMENT, "table writer is NULL");
+  FAILS(varve_table_writer_finish(NULL, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "table writer is NULL");
+  FAILS(varve_ingest(db, 1, NULL, 0, &error), VARVE_INVALID_ARGUMENT, "paths is NULL");
+  OK(varve_ingest(db, 0, NULL, 0, &error));
+  CHECK(varve_table_writer_size_estimate(NULL) == 0);
+  varve_table_writer_destroy(NULL);
+  varve_options_destroy(appending);
+  OK(varve_close(db, &error));
+}
+
+static void test_backups(void) {
+  varve_db* db = open_db("backed_up");
+  struct work work = {0, 0, 0};
+  uint64_t id = 0;
+  char* text = NULL;
+  put(db, "a", "1");
+  OK(varve_backup_create(db, path("backups"), note_progress, &work, &id, &error));
+  CHECK(id == 1 && work.calls > 0 && work.done == work.total && work.total > 0);
+  put(db, "b", "2");
+  OK(varve_backup_create(db, path("backups"), NULL, NULL, NULL, &error));
+  OK(varve_close(db, &error));
+  OK(varve_backup_list(path("backups"), &text, &error));
+  CHECK(text != NULL && strncmp(text, "[{\"id\":1,", 9) == 0 && strstr(text, "},{\"id\":2,") != NULL);
+  CHECK(text != NULL && strstr(text, "\"sequence\":2,") != NULL && strstr(text, "\"problems\":[]}]") != NULL);
+  varve_free(text);
+  OK(varve_backup_verify(path("backups"), 2, NULL, NULL, &text, &error));
+  CHECK(text != NULL && strstr(text, "\"problems\":[]") != NULL);
+  varve_free(text);
+  OK(varve_backup_restore(path("backups"), 1, path("restored"), note_progress, &work, &error));
+  db = open_db("restored");
+  CHECK(strcmp(get(db, NULL, "a"), "1") == 0 && strcmp(get(db, NULL, "b"), "-") == 0);
+  OK(varve_close(db, &error));
+  OK(varve_backup_delete(path("backups"), 1, &error));
+  FAILS(varve_backup_delete(path("backups"), 1, &error), VARVE_NOT_FOUND, "no backup 1");
+  FAILS(varve_backup_restore(path("backups"), 2, path("restored"), NULL, NULL, &error), VARVE_INVALID_ARGUMENT,
+        "exists already");
+  shell("for f in %s/files/*.sst; do printf Z | dd of=$f bs=1 seek=3 conv=notrunc 2>/dev/null; done", "backups");
+  FAILS(varve_backup_verify(path("backups"), 2, NULL, NULL, &text, &error), VARVE_CORRUPTION, "not those that were backed up");
+  CHECK(text != NULL && strstr(text, ".sst") != NULL);
+  varve_free(text);
+  FAILS(varve_backup_create(NULL, path("backups"), NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "is NULL");
+  FAILS(varve_backup_list(NULL, &text, &error), VARVE_INVALID_ARGUMENT, "dir is NULL");
+  FAILS(varve_backup_restore(path("backups"), 2, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "target is NULL");
+}
+
+static void test_repair(void) {
+  varve_db* db = open_db("broken");
+  struct work work = {0, 0, 0};
+  char* report = NULL;
+  put(db, "a", "1");
+  OK(varve_flush(db, &error));
+  put(db, "b", "2");
+  OK(varve_close(db, &error));
+  shell("rm %s/CURRENT", "broken");
+  FAILS(varve_open(NULL, path("broken"), &db, &error), VARVE_CORRUPTION, "CURRENT");
+  OK(varve_repair(path("broken"), NULL, note_progress, &work, &report, &error));
+  CHECK(report != NULL && strstr(report, "{\"manifest_used\":true,\"tables_kept\":1,") != NULL);
+  CHECK(report != NULL && strstr(report, "\"losses\":[],\"moved\":[") != NULL && work.calls > 0);
+  varve_free(report);
+  db = open_db("broken");
+  CHECK(strcmp(get(db, NULL, "a"), "1") == 0 && strcmp(get(db, NULL, "b"), "2") == 0);
+  FAILS(varve_repair(path("broken"), NULL, NULL, NULL, NULL, &error), VARVE_BUSY, "broken");
+  OK(varve_close(db, &error));
+  FAILS(varve_repair(path("nowhere"), NULL, NULL, NULL, NULL, &error), VARVE_NOT_FOUND, "nowhere");
+  FAILS(varve_repair(NULL, NULL, NULL, NULL, NULL, &error), VARVE_INVALID_ARGUMENT, "dir is NULL");
+}
+
+/* The kinds of the events, each followed by a blank. One flush at a time: they come one after the other. */
+static void note_event(void* state, const char* event) {
+  char* text = (char*)state;
+  if (strlen(text) < 400) sscanf(event, "{\"event\":\"%30[a-z_]", text + strlen(text));
+  strcat(text, " ");
+  if (strstr(event, "job_finished") != NULL && strstr(event, "\"kind\":\"flush\"") == NULL) strcat(text, "? ");
+  if (strstr(event, "job_finished") != NULL && strstr(event, "\"error\":\"\"}") == NULL) strcat(text, "! ");
+}
+
+static void test_listener(void) {
+  varve_options* options = varve_options_create();
+  varve_db* db = NULL;
+  char events[512] = "";
+  destroyed = 0;
+  OK(varve_options_set_listener(options, NULL, count_destroyed, note_event, &error));
+  OK(varve_options_set_listener(options, events, count_destroyed, note_event, &error));
+  CHECK(destroyed == 1);
+  OK(varve_open(options, path("listener"), &db, &error));
+  varve_options_destroy(options);
+  put(db, "a", "1");
+  OK(varve_flush(db, &error));
+  OK(varve_close(db, &error));
+  CHECK(destroyed == 2);
+  CHECK(strcmp(events, "job_started job_progress table_created job_finished ") == 0);
+  FAILS(varve_options_set_listener(NULL, NULL, NULL, note_event, &error), VARVE_INVALID_ARGUMENT, "options is NULL");
 }
 
 /* A NULL in a place where it makes no sense is an error, not a crash; *error is replaced, not leaked. */
@@ -651,6 +1005,13 @@ int main(void) {
   test_house();
   test_damage();
   test_damaged_value();
+  test_event_loop();
+  test_conditions();
+  test_changes();
+  test_ingest();
+  test_backups();
+  test_repair();
+  test_listener();
   test_nulls();
   snprintf(command, sizeof command, "rm -rf %s", root);
   CHECK(system(command) == 0);

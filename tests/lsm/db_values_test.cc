@@ -309,6 +309,26 @@ TEST_F(DbValuesTest, ValuesExpireOnTime) {
   EXPECT_ROWS({});
 }
 
+TEST_F(DbValuesTest, IteratorsTellTheExpiry) {
+  Open();
+  Put("a", "stays");
+  PutUntil("b", "goes", 100);
+  PutUntil("c", "base", 100);
+  Merge("c", "+1");
+  PutUntil("d", std::string(10'000, 'v'), 200);
+  Put("e", std::string(10'000, 'v'));
+  const std::vector<uint64_t> expected = {0, In(100), 0, In(200), 0};
+  for (int i = 0; i < 2; ++i) {
+    std::vector<uint64_t> forward, backward;
+    Iterator it = db_->NewIterator({});
+    for (it.SeekToFirst(); it.Valid(); it.Next()) forward.push_back(it.expire_at_ms());
+    for (it.SeekToLast(); it.Valid(); it.Prev()) backward.insert(backward.begin(), it.expire_at_ms());
+    EXPECT_EQ(forward, expected);
+    EXPECT_EQ(backward, expected);
+    Flush();
+  }
+}
+
 TEST_F(DbValuesTest, LargeValuesAndMovedOnesLoseTheirExpiry) {
   Open();
   const std::string large(100'000, 'v');

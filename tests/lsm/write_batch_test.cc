@@ -90,6 +90,20 @@ TEST(WriteBatchFormat, IngestUsesUpASequence) {
             "00");
 }
 
+TEST(WriteBatch, AnExpiryIsReadApartFromItsValue) {
+  WriteBatch batch;
+  batch.PutWithExpiry("k", "v", 77);
+  batch.Put("k", "value of no expiry");
+  WriteBatch::Reader reader(batch.bytes());
+  WriteBatch::Operation operation;
+  ASSERT_TRUE(reader.Next(&operation));
+  EXPECT_EQ(operation.expire_at_ms(), 77u);
+  EXPECT_EQ(operation.bare_value(), "v");
+  ASSERT_TRUE(reader.Next(&operation));
+  EXPECT_EQ(operation.expire_at_ms(), 0u);
+  EXPECT_EQ(operation.bare_value(), "value of no expiry");
+}
+
 TEST(WriteBatchFormat, GoldenBytesOfMergesAndExpiries) {
   WriteBatch batch;
   EXPECT_FALSE(batch.has_merge());
