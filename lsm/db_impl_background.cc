@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lsm/compact/filter_bits.h"
+#include "lsm/compact/memtable_output.h"
 #include "lsm/db_impl.h"
 #include "lsm/db_impl_jobs.h"
 #include "lsm/version/file_names.h"
@@ -250,12 +251,6 @@ Status DbImpl::FlushOldest() {
 }
 
 Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
-  const RangeTombstones tombstones = RangeTombstones::Fragmented(sealed.table->plain_range_tombstones(), &snapshots);
-  std::vector<MergeSource> sources;
-  sources.emplace_back(MemTable::Iterator(sealed.table.get()), 0, kSequenceMax);
-  MergeIterator input(std::move(sources));
-  VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
-  VersionStream stream({.input = &input, .filter = &filter, .rules = rules_});
   std::vector<TableFileRef> guides;
   uint64_t piece_bytes;
   {
@@ -266,18 +261,17 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   TableOutputSetup setup = OutputSetup(std::move(guides), job);
   setup.border_bytes = piece_bytes;
   setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, sealed.table->count());
-  TableOutput output(std::move(setup), &tombstones);
-  auto files = output.Run(&stream);
-  if (!files.ok()) {
+  auto output = WriteMemTable(*sealed.table, std::move(snapshots), rules_, std::move(setup));
+  if (!output.ok()) {
     GiveBackSpace(*job);
-    return files.status();
+    return output.status();
   }
 
   VersionEdit edit;
-  edit.value_logs = output.TakeValueLogs();
+  edit.value_logs = std::move(output->value_logs);
   edit.wal_number = sealed.next_wal_number;
   edit.flushed_sequence = sealed.last_sequence;
-  for (TableFileRef& file : *files) edit.added.push_back({0, std::move(file)});
+  for (TableFileRef& file : output->files) edit.added.push_back({0, std::move(file)});
   edit.jobs.push_back(CompletedJob(*job, edit));
   return InstallEdit(&edit, &sealed);
 }

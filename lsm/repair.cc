@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "lsm/compact/table_output.h"
+#include "lsm/compact/memtable_output.h"
 #include "lsm/db_impl.h"
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
@@ -594,16 +594,10 @@ Status Repairer::ApplyLogRecord(std::string_view payload, const std::string& pat
 
 Status Repairer::FlushMemTable() {
   if (memtable_->empty()) return Status::Ok();
-  const RangeTombstones tombstones = RangeTombstones::Fragmented(memtable_->plain_range_tombstones());
-  std::vector<MergeSource> sources;
-  sources.emplace_back(MemTable::Iterator(memtable_.get()), 0, kSequenceMax);
-  MergeIterator input(std::move(sources));
-  VersionFilter filter({}, &tombstones, /*bottommost=*/false);
-  VersionStream stream({.input = &input, .filter = &filter});
-  auto files = TableOutput(OutputSetup(0), &tombstones).Run(&stream);
-  if (!files.ok()) return files.status();
+  auto output = WriteMemTable(*memtable_, {}, {}, OutputSetup(0));
+  if (!output.ok()) return output.status();
   VersionEdit edit;
-  for (TableFileRef& file : *files) {
+  for (TableFileRef& file : output->files) {
     report_.entries += file->facts().entries;
     edit.added.push_back({0, std::move(file)});
   }

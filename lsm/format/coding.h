@@ -141,4 +141,16 @@ inline bool GetLengthPrefixed(std::string_view* in, std::string_view* out) {
   return true;
 }
 
+// How many bytes both begin with.
+inline size_t SharedPrefix(std::string_view a, std::string_view b) {
+  const size_t limit = a.size() < b.size() ? a.size() : b.size();
+  size_t i = 0;
+  for (; i + 8 <= limit; i += 8) {
+    const uint64_t difference = DecodeFixed64(a.data() + i) ^ DecodeFixed64(b.data() + i);
+    if (difference != 0) return i + static_cast<size_t>(std::countr_zero(difference)) / 8;
+  }
+  while (i < limit && a[i] == b[i]) ++i;
+  return i;
+}
+
 }  // namespace varve::lsm

@@ -14,7 +14,7 @@ void MemTable::Reset() {
   tree_.Reset();
   index_.Reset();
   count_.store(0, std::memory_order_relaxed);
-  smallest_seq_ = largest_seq_ = 0;
+  smallest_seq_ = 0;
   MutexLock lock(&range_mu_);
   ranges_.clear();
   stack_.reset();
@@ -26,7 +26,6 @@ void MemTable::Reset() {
 
 void MemTable::NoteSequence(SequenceNumber seq) {
   if (smallest_seq_ == 0 || seq < smallest_seq_) smallest_seq_ = seq;
-  if (seq > largest_seq_) largest_seq_ = seq;
 }
 
 void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value) {

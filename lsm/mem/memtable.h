@@ -57,9 +57,8 @@ class MemTable {
   }
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   bool empty() const { return count() == 0 && range_count_.load(std::memory_order_relaxed) == 0; }
-  // Bounds of the sequences added; for a table made from this. 0 when empty.
+  // Of all that was added; 0 when empty.
   SequenceNumber smallest_sequence() const { return smallest_seq_; }
-  SequenceNumber largest_sequence() const { return largest_seq_; }
 
   // Order: CompareVersions. Stays usable while versions are added.
   class Iterator {
@@ -91,7 +90,6 @@ class MemTable {
   KeyIndex<MemEntry> index_{&arena_};
   std::atomic<uint64_t> count_{0};
   SequenceNumber smallest_seq_ = 0;       // writer's
-  SequenceNumber largest_seq_ = 0;        // writer's
   std::atomic<uint64_t> range_count_{0};  // stored (release) under range_mu_
   std::atomic<size_t> range_bytes_{0};    // stored under range_mu_
   mutable Mutex range_mu_;

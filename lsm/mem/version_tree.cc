@@ -7,6 +7,8 @@
 #include <new>
 #include <thread>
 
+#include "lsm/format/coding.h"
+
 namespace varve::lsm {
 
 namespace {
@@ -26,12 +28,6 @@ uint64_t Digest(std::string_view key, size_t skip) {
   if (key.size() <= skip) return 0;
   if (key.size() < 8) return KeyPrefix(key.substr(skip));
   return LoadBigEndian(key.data() + key.size() - 8) << (8 * (skip + 8 - key.size()));
-}
-
-uint32_t SharedPrefix(std::string_view a, std::string_view b) {
-  const size_t size = std::min(a.size(), b.size());
-  return static_cast<uint32_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(size), b.begin()).first -
-                               a.begin());
 }
 
 }  // namespace

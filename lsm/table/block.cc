@@ -9,17 +9,6 @@
 namespace varve::lsm {
 namespace {
 
-size_t CommonPrefix(std::string_view a, std::string_view b) {
-  const size_t limit = std::min(a.size(), b.size());
-  size_t i = 0;
-  for (; i + 8 <= limit; i += 8) {
-    const uint64_t difference = DecodeFixed64(a.data() + i) ^ DecodeFixed64(b.data() + i);
-    if (difference != 0) return i + static_cast<size_t>(std::countr_zero(difference)) / 8;
-  }
-  while (i < limit && a[i] == b[i]) ++i;
-  return i;
-}
-
 // KeyPrefix(key.substr(from)). Where key has 8 bytes at all they are loaded at once; copying a few takes longer.
 uint64_t PrefixAt(std::string_view key, size_t from) {
   const size_t size = key.size() - from;
@@ -83,7 +72,7 @@ void BlockBuilder::Add(std::string_view key, uint64_t trailer, std::string_view 
     head_start_ = keys_.size();
     head_size_ = key.size();
   } else {
-    shared = CommonPrefix({keys_.data() + head_start_, head_size_}, key);
+    shared = SharedPrefix({keys_.data() + head_start_, head_size_}, key);
     assert(entries_.size() % kBundleSize == 1 || shared <= entries_.back().shared);  // B1 implies B2
   }
   keys_.append(key.data() + shared, key.size() - shared);
@@ -102,7 +91,7 @@ size_t BlockBuilder::CommonSize() const {
   if (entries_.empty()) return 0;
   const size_t last_head = (entries_.size() - 1) / kBundleSize * kBundleSize;
   const size_t first_size = entries_[0].key_end;
-  size_t common = CommonPrefix({keys_.data(), first_size}, {keys_.data() + head_start_, head_size_});
+  size_t common = SharedPrefix({keys_.data(), first_size}, {keys_.data() + head_start_, head_size_});
   if (entries_.size() - 1 != last_head) common = std::min<size_t>(common, entries_.back().shared);
   return common;
 }
@@ -325,7 +314,7 @@ uint32_t BlockView::LowerBound(std::string_view key, uint64_t trailer) const {
 size_t BlockView::MatchWithHead(size_t bundle, std::string_view rest, uint64_t prefix) const {
   const std::string_view head = Suffix(bundle * kBundleSize);
   const uint64_t difference = Prefix(bundle) ^ prefix;
-  if (difference == 0) return CommonPrefix(head, rest);
+  if (difference == 0) return SharedPrefix(head, rest);
   // The first difference may lie in the zeros that fill up a short one.
   return std::min({static_cast<size_t>(std::countl_zero(difference)) / 8, head.size(), rest.size()});
 }

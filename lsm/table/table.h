@@ -45,7 +45,7 @@ struct BlockAhead {
   BlockRef block;  // empty: neither in memory nor read yet
 };
 
-class Table : public std::enable_shared_from_this<Table> {
+class Table {
  public:
   // `tail_offset` is TableFacts::tail_offset from the manifest (0: find it through the footer); `table_id` must match
   // the file's (0: take the file's word, for repair). `cache` outlives the table.

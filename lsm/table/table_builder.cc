@@ -23,16 +23,9 @@ constexpr size_t kWriteSize = 256 * 1024;
 constexpr size_t kBlockSizeMax = 64 * 1024 * 1024;
 constexpr size_t kBlockSizeMin = 256;
 
-size_t SharedBytes(std::string_view a, std::string_view b) {
-  const size_t limit = std::min(a.size(), b.size());
-  size_t i = 0;
-  while (i < limit && a[i] == b[i]) ++i;
-  return i;
-}
-
 // The shortest key s with last <= s < next, where last < next.
 std::string_view Separator(std::string_view last, std::string_view next, std::string* storage) {
-  const size_t shared = SharedBytes(last, next);
+  const size_t shared = SharedPrefix(last, next);
   // next[shared] exists. The prefix of `next` one byte longer than what is shared is > last; it is < next unless it is
   // all of next.
   if (shared + 1 < next.size()) {

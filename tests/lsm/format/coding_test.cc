@@ -114,6 +114,17 @@ TEST(Coding, LengthPrefixedStringsAreBoundsChecked) {
   EXPECT_FALSE(GetLengthPrefixed(&in, &out));
 }
 
+TEST(Coding, SharedPrefixOfEveryLength) {
+  const std::string same = "the beginning of both strings";
+  for (size_t shared = 0; shared <= same.size(); ++shared) {
+    const std::string begin = same.substr(0, shared);
+    EXPECT_EQ(SharedPrefix(begin + "a", begin + "b and more than that"), shared);
+    EXPECT_EQ(SharedPrefix(begin, begin), shared);
+    EXPECT_EQ(SharedPrefix(begin, begin + "longer"), shared);
+    EXPECT_EQ(SharedPrefix(begin + std::string(9, '\0'), begin + "\x80"), shared);
+  }
+}
+
 TEST(Coding, RandomBytesNeverReadPastTheEnd) {
   std::mt19937_64 random(7);
   for (int i = 0; i < 20000; ++i) {

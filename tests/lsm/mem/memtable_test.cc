@@ -69,7 +69,6 @@ TEST(MemTable, GetFindsTheNewestVersionTheSnapshotSees) {
   EXPECT_EQ(Lookup(table, "k", 2), "-");
   EXPECT_EQ(table.count(), 3u);
   EXPECT_EQ(table.smallest_sequence(), 3u);
-  EXPECT_EQ(table.largest_sequence(), 9u);
 }
 
 // Keys whose zero-padded prefixes are equal although the keys differ.
@@ -178,12 +177,12 @@ TEST(MemTable, RangeDeletesAreKeptApart) {
   table.AddRangeDelete(7, "x", "x");
   EXPECT_TRUE(table.empty());
   EXPECT_EQ(table.range_tombstones(), nullptr);
-  EXPECT_EQ(table.largest_sequence(), 0u);
+  EXPECT_EQ(table.smallest_sequence(), 0u);
 
   table.AddRangeDelete(5, "b", "f");
   EXPECT_FALSE(table.empty());
   EXPECT_EQ(table.count(), 0u);
-  EXPECT_EQ(table.largest_sequence(), 5u);
+  EXPECT_EQ(table.smallest_sequence(), 5u);
   const auto first = table.range_tombstones();
   EXPECT_EQ(first->CoveringSequence("c", kSequenceMax), 5u);
   EXPECT_EQ(table.range_tombstones(), first) << "fragmented once, not at each read";
