@@ -84,10 +84,12 @@ int DumpRows(const std::string& dir, const DumpRange& range, const Bounds& bound
     const std::string_view value = it.value();  // a large one is read now: if it cannot be, it looks empty
     if (!it.status().ok()) break;
     if (range.json) {
-      streams.out << JsonRow(it.key(), value) << '\n';
-    } else {
-      streams.out << lsm::EscapeBytes(it.key()) << '\t' << lsm::EscapeBytes(value) << '\n';
+      streams.out << JsonRow(it.key(), value, it.expire_at_ms()) << '\n';
+      continue;
     }
+    streams.out << lsm::EscapeBytes(it.key()) << '\t' << lsm::EscapeBytes(value);
+    if (it.expire_at_ms() != 0) streams.out << "\texpire_at_ms " << it.expire_at_ms();
+    streams.out << '\n';
   }
   if (!it.status().ok()) return Fail(it.status(), streams);
   return kExitOk;
@@ -224,7 +226,11 @@ int Import(const std::string& dir, std::istream& rows, const Settings& settings,
           lsm::Status::InvalidArgument("line " + std::to_string(number) + ": " + std::string(row.status().message()));
       break;
     }
-    batch.Put(row->key, row->value);
+    if (row->expire_at_ms != 0) {
+      batch.PutWithExpiry(row->key, row->value, row->expire_at_ms);
+    } else {
+      batch.Put(row->key, row->value);
+    }
     if (batch.size_bytes() >= kImportBatchBytes) status = write();
     progress.Update(bytes, 0);
   }

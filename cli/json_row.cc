@@ -1,5 +1,6 @@
 #include "cli/json_row.h"
 
+#include <charconv>
 #include <cstdint>
 #include <optional>
 
@@ -16,13 +17,20 @@ class Parser {
 
   lsm::Result<Row> Parse() {
     std::optional<std::string> key, value;
+    uint64_t expire_at_ms = 0;
     if (!Take('{')) return Expected("{");
     do {
       std::string name, text;
-      if (!String(&name) || (name != "key" && name != "value")) return Expected("\"key\" or \"value\"");
+      if (!String(&name) || (name != "key" && name != "value" && name != "expire_at_ms"))
+        return Expected("\"key\", \"value\" or \"expire_at_ms\"");
       std::optional<std::string>& member = name == "key" ? key : value;
-      if (member) return Expected("each member once");
+      const bool is_expiry = name == "expire_at_ms";
+      if (is_expiry ? expire_at_ms != 0 : member.has_value()) return Expected("each member once");
       if (!Take(':')) return Expected(":");
+      if (is_expiry) {
+        if (!Number(&expire_at_ms) || expire_at_ms == 0) return Expected("a whole number above 0");
+        continue;
+      }
       if (!String(&text)) return Expected("a string");
       auto bytes = lsm::UnescapeBytes(text);
       if (!bytes.ok()) return bytes.status();
@@ -32,7 +40,7 @@ class Parser {
     SkipBlanks();
     if (at_ != text_.size()) return Expected("the end of the line");
     if (!key || !value) return Expected("both \"key\" and \"value\"");
-    return Row{std::move(*key), std::move(*value)};
+    return Row{std::move(*key), std::move(*value), expire_at_ms};
   }
 
  private:
@@ -48,6 +56,13 @@ class Parser {
     if (at_ == text_.size() || text_[at_] != c) return false;
     ++at_;
     return true;
+  }
+
+  bool Number(uint64_t* out) {
+    SkipBlanks();
+    const auto parsed = std::from_chars(text_.data() + at_, text_.data() + text_.size(), *out);
+    at_ = static_cast<size_t>(parsed.ptr - text_.data());
+    return parsed.ec == std::errc();
   }
 
   bool String(std::string* out) {
@@ -120,9 +135,11 @@ class Parser {
 
 }  // namespace
 
-std::string JsonRow(std::string_view key, std::string_view value) {
-  return "{\"key\":" + lsm::JsonString(lsm::EscapeBytes(key)) +
-         ",\"value\":" + lsm::JsonString(lsm::EscapeBytes(value)) + "}";
+std::string JsonRow(std::string_view key, std::string_view value, uint64_t expire_at_ms) {
+  std::string row =
+      "{\"key\":" + lsm::JsonString(lsm::EscapeBytes(key)) + ",\"value\":" + lsm::JsonString(lsm::EscapeBytes(value));
+  if (expire_at_ms != 0) row += ",\"expire_at_ms\":" + std::to_string(expire_at_ms);
+  return row + "}";
 }
 
 lsm::Result<Row> ParseJsonRow(std::string_view line) {

@@ -135,15 +135,10 @@ Status DbImpl::OpenDirectory() {
     // Looked at before LOCK is made, so that a directory that is not ours stays untouched.
     auto before = ListDirectory(fs, dir_);
     if (!before.ok()) return before.status();
-    if (!before->has_current) {
-      if (!before->tables.empty() || !before->value_logs.empty() || !before->wals.empty()) {
-        return Status::Corruption(CurrentFileName(dir_) +
-                                  ": missing, but the directory holds tables or log segments of a database");
-      }
-      if (!before->foreign.empty()) {
-        return Status::InvalidArgument(dir_ + ": holds no database, but other files (such as '" +
-                                       before->foreign.front() + "'); choose an empty or new directory");
-      }
+    VARVE_TRY(CheckNotBeheaded(dir_, *before));
+    if (!before->has_current && !before->foreign.empty()) {
+      return Status::InvalidArgument(dir_ + ": holds no database, but other files (such as '" +
+                                     before->foreign.front() + "'); choose an empty or new directory");
     }
     if (before->has_current && env_.options.error_if_exists) {
       return Status::InvalidArgument(dir_ + ": a database is there already (error_if_exists is set)");

@@ -44,8 +44,10 @@ Result<std::unique_ptr<Db>> Follower::Open(const std::string& dir, const Options
   {
     MutexLock lock(&db->mu_);
     if (Status s = db->CatchUpLocked(); !s.ok()) {
-      if (s.Is(StatusCode::kNotFound)) return Status::NotFound(dir + ": no database there");
-      return s;
+      if (!s.Is(StatusCode::kNotFound)) return s;
+      const auto listing = ListDirectory(db->env_.file_system, db->dir_);
+      if (listing.ok()) VARVE_TRY(CheckNotBeheaded(db->dir_, *listing));
+      return Status::NotFound(dir + ": no database there");
     }
   }
   return std::unique_ptr<Db>(std::move(db));

@@ -33,6 +33,13 @@ Result<DirectoryListing> ListDirectory(FileSystem* fs, const std::string& dir) {
   return listing;
 }
 
+Status CheckNotBeheaded(const std::string& dir, const DirectoryListing& listing) {
+  if (listing.has_current || (listing.tables.empty() && listing.value_logs.empty() && listing.wals.empty()))
+    return Status::Ok();
+  return Status::Corruption(CurrentFileName(dir) +
+                            ": missing, but the directory holds tables or log segments of a database");
+}
+
 Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNumber flushed,
                    SequenceNumber* next_sequence, MemTable* table) {
   WriteBatch::Reader reader(payload);

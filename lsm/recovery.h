@@ -27,6 +27,8 @@ struct DirectoryListing {
   uint64_t largest_number = 0;
 };
 Result<DirectoryListing> ListDirectory(FileSystem* fs, const std::string& dir);
+// kCorruption when CURRENT is gone from what was a database: one that is being made has it before tables and segments.
+Status CheckNotBeheaded(const std::string& dir, const DirectoryListing& listing);
 
 struct RecoveredMemTable {
   std::shared_ptr<MemTable> table;

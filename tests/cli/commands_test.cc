@@ -172,6 +172,25 @@ TEST_F(CommandsTest, WhatWasExportedCanBeImported) {
   EXPECT_EQ(Taken(), rows);
 }
 
+TEST_F(CommandsTest, ValuesThatExpireAreShownAndImportedWithTheirExpiry) {
+  {
+    auto db = lsm::Db::Open(dir_, {});
+    ASSERT_TRUE(db.ok());
+    ASSERT_TRUE((*db)->PutWithExpiry({}, "b", "soon", 32'503'680'000'000).ok());  // the year 3000
+    ASSERT_TRUE((*db)->PutWithExpiry({}, "bb", "gone", 1).ok());
+  }
+  EXPECT_EQ(Dump(dir_, {.from = "b", .to = "c"}, streams()), kExitOk);
+  EXPECT_EQ(Taken(), "b\tsoon\texpire_at_ms 32503680000000\nbanana\tyellow\\x0a\n");
+  EXPECT_EQ(Dump(dir_, {.from = "b", .to = "c", .limit = 0, .json = true}, streams()), kExitOk);
+  const std::string rows = Taken();
+  EXPECT_EQ(rows.substr(0, rows.find('\n')), R"({"key":"b","value":"soon","expire_at_ms":32503680000000})");
+  std::istringstream in(rows);
+  EXPECT_EQ(Import(root_ + "/copy", in, {}, streams()), kExitOk) << err_.str();
+  Taken();
+  EXPECT_EQ(Dump(root_ + "/copy", {.from = "", .to = "", .limit = 0, .json = true}, streams()), kExitOk);
+  EXPECT_EQ(Taken(), rows);
+}
+
 TEST_F(CommandsTest, ABadRowStopsTheImportByItsLine) {
   std::istringstream in("{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\"}\n");
   EXPECT_EQ(Import(root_ + "/copy", in, {}, streams()), kExitUsage);
@@ -222,12 +241,36 @@ TEST(JsonRow, ReadsWhatJsonAllows) {
   EXPECT_EQ(row->value, "\xc3\xa9\n\xf0\x9f\x8c\x8a");
 }
 
+TEST(JsonRow, ReadsAnExpiry) {
+  auto row = ParseJsonRow(R"({"expire_at_ms": 18446744073709551615 ,"key":"a","value":""})");
+  ASSERT_TRUE(row.ok()) << row.status().ToString();
+  EXPECT_EQ(row->expire_at_ms, 18'446'744'073'709'551'615u);
+  EXPECT_EQ(ParseJsonRow(R"({"key":"a","value":"b"})")->expire_at_ms, 0u);
+}
+
 TEST(JsonRow, RefusesEverythingElse) {
-  for (const char* bad :
-       {"", "{", "{}", "[]", "a", R"({"key":"a"})", R"({"key":"a","value":1})", R"({"key":"a","key":"b","value":"c"})",
-        R"({"key":"a","value":"b","more":"c"})", R"({"key":"a","value":"b"} x)", R"({"key":"a","value":"b)",
-        R"({"key":"a","value":"\)", R"({"key":"a","value":"\u12"})", R"({"key":"a","value":"\ud800"})",
-        R"({"key":"a","value":"\udc00"})", R"({"key":"\\q","value":"b"})"}) {
+  for (const char* bad : {"",
+                          "{",
+                          "{}",
+                          "[]",
+                          "a",
+                          R"({"key":"a"})",
+                          R"({"key":"a","value":1})",
+                          R"({"key":"a","key":"b","value":"c"})",
+                          R"({"key":"a","value":"b","more":"c"})",
+                          R"({"key":"a","value":"b","expire_at_ms":"1"})",
+                          R"({"key":"a","value":"b","expire_at_ms":0})",
+                          R"({"key":"a","value":"b","expire_at_ms":-1})",
+                          R"({"key":"a","value":"b","expire_at_ms":1,"expire_at_ms":2})",
+                          R"({"key":"a","value":"b","expire_at_ms":1.5})",
+                          R"({"key":"a","value":"b","expire_at_ms":18446744073709551616})",
+                          R"({"key":"a","value":"b"} x)",
+                          R"({"key":"a","value":"b)",
+                          R"({"key":"a","value":"\)",
+                          R"({"key":"a","value":"\u12"})",
+                          R"({"key":"a","value":"\ud800"})",
+                          R"({"key":"a","value":"\udc00"})",
+                          R"({"key":"\\q","value":"b"})"}) {
     EXPECT_FALSE(ParseJsonRow(bad).ok()) << bad;
   }
 }

@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
+#include <vector>
 
 #include "lsm/db.h"
 
@@ -122,7 +124,18 @@ TEST_F(KeepingTest, ADamagedBackupIsFound) {
 
 TEST_F(KeepingTest, RepairMakesADatabaseThatCanBeOpened) {
   std::filesystem::remove(dir_ + "/CURRENT");
-  EXPECT_EQ(Check(dir_, false, streams()), kExitCannotOpen);
+  std::istringstream none;
+  const std::vector<std::function<int()>> commands = {
+      [&] { return Check(dir_, false, streams()); },        [&] { return Stats(dir_, false, streams()); },
+      [&] { return Get(dir_, "apple", streams()); },        [&] { return Dump(dir_, {}, streams()); },
+      [&] { return Compact(dir_, {}, {}, streams()); },     [&] { return Import(dir_, none, {}, streams()); },
+      [&] { return MakeBackup(dir_, backups_, streams()); }};
+  for (const auto& command : commands) {
+    EXPECT_EQ(command(), kExitProblem);
+    const std::string complaint = Complaints();
+    EXPECT_NE(complaint.find("/CURRENT: missing, but the directory holds tables"), std::string::npos) << complaint;
+    EXPECT_NE(complaint.find("`varve repair DIR`"), std::string::npos) << complaint;
+  }
   EXPECT_EQ(RepairDatabase(dir_, streams()), kExitOk) << err_.str();
   Taken();
   EXPECT_EQ(Get(dir_, "apple", streams()), kExitOk) << err_.str();
