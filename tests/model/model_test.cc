@@ -8,7 +8,6 @@
 
 #include <array>
 #include <deque>
-#include <optional>
 #include <set>
 
 #include "lsm/backup.h"
@@ -21,7 +20,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
 constexpr uint64_t kStepsDefault = 10'000;
 
 struct OptionSet {
@@ -620,6 +618,20 @@ class ModelRun {
     RemoveAll(dir);
   }
 
+  static Status AddToFile(const Change& change, TableWriter* writer) {
+    switch (change.kind) {
+      case ValueKind::kPut: return writer->Put(change.key, change.value);
+      case ValueKind::kDelete: return writer->Delete(change.key);
+      case ValueKind::kRangeDelete: return writer->DeleteRange(change.key, change.value);
+      case ValueKind::kMerge: return writer->Merge(change.key, change.value);
+      case ValueKind::kPutWithExpiry:
+        return writer->PutWithExpiry(change.key, change.value.substr(kExpirySize), DecodeFixed64(change.value.data()));
+      case ValueKind::kValuePointer:
+      case ValueKind::kIngest: break;
+    }
+    return Status::InvalidArgument("never in a file");
+  }
+
   // One or two files, which may meet in keys: the later one wins.
   void Ingest() {
     std::vector<std::string> paths;
@@ -629,21 +641,18 @@ class ModelRun {
       auto writer = TableWriter::Create(paths.back(), Setup());
       ASSERT_TRUE(writer.ok()) << writer.status().ToString();
       Changes changes;
-      std::map<std::string, std::optional<std::string>> points;
-      const uint64_t space = dice_.OneIn(2) ? 400 : 20;
-      for (uint64_t i = 1 + dice_.Below(30); i > 0; --i) {
-        auto& point = points[RandomKey(&dice_, space)];
-        if (!dice_.OneIn(4)) point = RandomValue(&dice_, set_.value_size);
+      std::map<std::string, Change> points;  // one operation for each key
+      std::string key = RandomKey(&dice_);
+      points[key] = {ValueKind::kPut, key, RandomValue(&dice_, set_.value_size)};
+      for (Change& change : SomeChanges(1 + dice_.Below(30))) {
+        if (change.kind == ValueKind::kRangeDelete) {
+          changes.push_back(std::move(change));
+        } else {
+          points[change.key] = std::move(change);
+        }
       }
-      if (dice_.OneIn(3)) {
-        const std::string begin = RandomKey(&dice_), end = RandomKey(&dice_);
-        ASSERT_TRUE((*writer)->DeleteRange(begin, end).ok());
-        changes.push_back({ValueKind::kRangeDelete, begin, end});
-      }
-      for (const auto& [key, value] : points) {
-        ASSERT_TRUE((value ? (*writer)->Put(key, *value) : (*writer)->Delete(key)).ok());
-        changes.push_back({value ? ValueKind::kPut : ValueKind::kDelete, key, value.value_or("")});
-      }
+      for (auto& [point, change] : points) changes.push_back(std::move(change));
+      for (const Change& change : changes) ASSERT_TRUE(AddToFile(change, writer->get()).ok());
       next.Apply(Settled(changes), NowMillis());
       auto facts = (*writer)->Finish();
       ASSERT_TRUE(facts.ok()) << facts.status().ToString();
