@@ -19,7 +19,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
 constexpr char kCheckpoint[] = "/checkpoint";
 
 struct Fault {

@@ -21,8 +21,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 Options SmallOptions() {
   Options options;
   options.memory_budget = size_t{4} << 20;

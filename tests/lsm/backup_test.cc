@@ -10,19 +10,16 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
 constexpr char kBackups[] = "/backups";
 
-class BackupTest : public ::testing::Test {
+class BackupTest : public DbFixture {
  protected:
   void SetUp() override { Open(); }
   void Open() {
     Options options;
     options.memtable_size = 64 * 1024;
     options.table_size = 64 * 1024;
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
+    DbFixture::Open(options);
   }
   BackupOptions Given() {
     BackupOptions options;
@@ -63,8 +60,6 @@ class BackupTest : public ::testing::Test {
   }
   std::vector<std::string> Stored() { return FilesEnding(machine_.disk.get(), "/backups/files", ""); }
 
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
   Rows rows_;
   BackupProgress progress_;
   int restored_ = 0;

@@ -9,9 +9,7 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
-class ChangesTest : public ::testing::Test {
+class ChangesTest : public DbFixture {
  protected:
   void SetUp() override { Open(); }
   Options Small() {
@@ -20,11 +18,7 @@ class ChangesTest : public ::testing::Test {
     options.wal_sync = WalSync::kNever;
     return machine_.Setup(options);
   }
-  void Open() {
-    auto db = Db::Open(kDir, Small());
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
+  void Open() { DbFixture::Open(Small()); }
   void Write(size_t changes = 5, size_t typical = 100) {
     const Changes batch_changes = RandomChanges(&dice_, changes, 100, typical);
     WriteBatch batch;
@@ -60,9 +54,7 @@ class ChangesTest : public ::testing::Test {
   }
   size_t Segments() { return FilesEnding(machine_.disk.get(), kDir, ".wal").size(); }
 
-  Machine machine_{1};
   Dice dice_{1};
-  std::unique_ptr<Db> db_;
   Rows rows_;
 };
 

@@ -9,38 +9,13 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
-class DbCompactionTest : public ::testing::Test {
+class DbCompactionTest : public DbFixture {
  protected:
-  void Open(Options options = {}) {
-    db_.reset();
-    options.memory_budget = size_t{8} << 20;
-    options.memtable_size = 64 * 1024;
-    options.table_size = 64 * 1024;
-    options.block_size = 1024;
-    options.background_threads = 1;
-    options.compression = Compression::kNone;
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
-  static std::string Key(int i) { return "key" + std::to_string(1'000'000 + i); }
-  // Puts 100 bytes under each of the keys [from, to), without running background work.
-  void Fill(int from, int to, char c = 'v') {
-    WriteBatch batch;
-    for (int i = from; i < to; ++i) batch.Put(Key(i), std::string(100, c));
-    ASSERT_TRUE(db_->Write({}, batch).ok());
-  }
+  void Open(const Options& options = {}) { DbFixture::Open(SmallTables(options)); }
   void Erase(int from, int to, int step = 1) {
     WriteBatch batch;
     for (int i = from; i < to; i += step) batch.Delete(Key(i));
     ASSERT_TRUE(db_->Write({}, batch).ok());
-  }
-  uint64_t Files() const {
-    uint64_t files = 0;
-    for (const auto& level : db_->Stats().levels) files += level.files;
-    return files;
   }
   uint64_t Deletes() const {
     uint64_t deletes = 0;
@@ -52,9 +27,6 @@ class DbCompactionTest : public ::testing::Test {
     return static_cast<size_t>(
         std::count_if(jobs.begin(), jobs.end(), [&](const Job& job) { return job.kind == kind; }));
   }
-
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
 };
 
 // A range delete gives back what it covers at once, for the price of an edit.

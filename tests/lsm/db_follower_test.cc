@@ -4,8 +4,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 class DbFollowerTest : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -10,8 +10,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 // Writes down what it hears.
 class Recorder final : public EventListener {
  public:
@@ -55,23 +53,18 @@ class Recorder final : public EventListener {
   void Note(std::string event) { events.push_back(std::move(event)); }
 };
 
-class DbJobsTest : public ::testing::Test {
+class DbJobsTest : public DbFixture {
  protected:
+  ~DbJobsTest() override { db_.reset(); }  // before what listens to it
   void Open(Options options = {}) {
-    db_.reset();
     options.listener = &recorder_;
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
+    DbFixture::Open(options);
   }
-  void Put(std::string_view key, std::string_view value) { ASSERT_TRUE(db_->Put({}, key, value).ok()); }
   void Fill(int from, int to, size_t value_size = 100) {
     for (int i = from; i < to; ++i) Put("key" + std::to_string(10000 + i), std::string(value_size, 'v'));
   }
 
   Recorder recorder_;
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
 };
 
 // The facts of each job are there when it is done, and when the database is opened again.

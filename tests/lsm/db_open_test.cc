@@ -12,8 +12,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 using Image = std::map<std::string, std::string>;  // names and bytes of a directory
 
 class DbOpenTest : public ::testing::Test {

@@ -10,8 +10,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 std::string KeyOf(uint64_t n) {
   std::string digits = std::to_string(n);
   return "key" + std::string(9 - digits.size(), '0') + digits;

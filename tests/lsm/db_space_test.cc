@@ -9,7 +9,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
 constexpr uint64_t kCap = uint64_t{8} << 20;
 
 Options CapOptions() {

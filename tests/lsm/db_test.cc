@@ -8,27 +8,7 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
-class DbTest : public ::testing::Test {
- protected:
-  void Open(const Options& options = {}) {
-    db_.reset();
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
-  void Put(std::string_view key, std::string_view value) { ASSERT_TRUE(db_->Put({}, key, value).ok()); }
-  std::string Get(std::string_view key, const ReadOptions& options = {}) {
-    PinnedValue value;
-    Result<bool> found = db_->Get(options, key, &value);
-    if (!found.ok()) return found.status().ToString();
-    return *found ? value.ToString() : "(none)";
-  }
-
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
-};
+using DbTest = DbFixture;
 
 TEST_F(DbTest, PutGetDelete) {
   Open();

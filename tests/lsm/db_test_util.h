@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@
 #include "lsm/sync/manual_executor.h"
 
 namespace varve::lsm {
+
+// Where the tests' database lies on their disk in memory.
+inline constexpr char kDir[] = "/db";
 
 // What the database should hold.
 using Rows = std::map<std::string, std::string>;
@@ -354,6 +358,58 @@ inline std::string Compare(Db* db, const Rows& want, const ReadOptions& options 
   }
   return {};
 }
+
+// Options under which little data makes many tables and levels.
+inline Options SmallTables(Options options = {}) {
+  options.memory_budget = size_t{8} << 20;
+  options.memtable_size = 64 * 1024;
+  options.table_size = 64 * 1024;
+  options.block_size = 1024;
+  options.background_threads = 1;
+  options.compression = Compression::kNone;
+  return options;
+}
+
+// A database on a machine of its own.
+class DbFixture : public ::testing::Test {
+ protected:
+  explicit DbFixture(uint64_t seed = 1) : machine_(seed) {}
+  // Opens it, or closes it and opens it again.
+  void Open(const Options& options = {}) {
+    db_.reset();
+    auto db = Db::Open(kDir, machine_.Setup(options));
+    ASSERT_TRUE(db.ok()) << db.status().ToString();
+    db_ = std::move(db).value();
+  }
+  void Put(std::string_view key, std::string_view value) { ASSERT_TRUE(db_->Put({}, key, value).ok()); }
+  // "(none)" when the key is not there; or the error.
+  std::string Get(std::string_view key, const ReadOptions& options = {}) { return Get(db_.get(), key, options); }
+  static std::string Get(Db* db, std::string_view key, const ReadOptions& options = {}) {
+    PinnedValue value;
+    const Result<bool> found = db->Get(options, key, &value);
+    if (!found.ok()) return found.status().ToString();
+    return *found ? value.ToString() : "(none)";
+  }
+  static std::string Key(int i) { return "key" + std::to_string(1'000'000 + i); }
+  // Puts `size` bytes under each of the keys [from, to) in one batch, without running background work.
+  void Fill(int from, int to, char c = 'v', size_t size = 100) {
+    WriteBatch batch;
+    for (int i = from; i < to; ++i) batch.Put(Key(i), std::string(size, c));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+  }
+  std::vector<uint64_t> FilesByLevel() const {
+    std::vector<uint64_t> files;
+    for (const auto& level : db_->Stats().levels) files.push_back(level.files);
+    return files;
+  }
+  uint64_t Files() const {
+    const std::vector<uint64_t> files = FilesByLevel();
+    return std::accumulate(files.begin(), files.end(), uint64_t{0});
+  }
+
+  Machine machine_;
+  std::unique_ptr<Db> db_;
+};
 
 inline std::string Problems(Db* db) {
   Result<VerifyReport> report = db->Verify();

@@ -8,7 +8,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
 constexpr int kPairs = 40;
 
 std::string Left(uint64_t n) {

@@ -10,8 +10,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 class Ear final : public EventListener {
  public:
   void OnJobStarted(const RunningJob& job) noexcept override {
@@ -30,27 +28,12 @@ class Ear final : public EventListener {
   std::function<void(const Job&)> on_finished;
 };
 
-class DbUpkeepTest : public ::testing::Test {
+class DbUpkeepTest : public DbFixture {
  protected:
+  ~DbUpkeepTest() override { db_.reset(); }  // before what listens to it
   void Open(Options options = {}) {
-    db_.reset();
-    options.memory_budget = size_t{8} << 20;
-    options.memtable_size = 64 * 1024;
-    options.table_size = 64 * 1024;
-    options.block_size = 1024;
-    options.background_threads = 1;
-    options.compression = Compression::kNone;
     options.listener = &ear_;
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
-  static std::string Key(int i) { return "key" + std::to_string(1'000'000 + i); }
-  // Puts `size` bytes under each of the keys [from, to).
-  void Fill(int from, int to, char c = 'v', size_t size = 100) {
-    WriteBatch batch;
-    for (int i = from; i < to; ++i) batch.Put(Key(i), std::string(size, c));
-    ASSERT_TRUE(db_->Write({}, batch).ok());
+    DbFixture::Open(SmallTables(options));
   }
   // Four flushes over the whole of [from, to): level 0 is due.
   void Pile(int from, int to) {
@@ -75,8 +58,6 @@ class DbUpkeepTest : public ::testing::Test {
   }
 
   Ear ear_;
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
 };
 
 // A compaction that was asked for needs a table outside its range that an earlier one found rotten: it says so. (It used

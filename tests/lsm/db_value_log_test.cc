@@ -9,8 +9,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 std::string Key(uint64_t n) {
   return "key" + std::to_string(10'000 + n);
 }

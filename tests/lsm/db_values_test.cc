@@ -8,8 +8,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 // Keeps operands between commas, and is not associative: ("a", then "b", "c") is "a<b<c".
 class Brackets final : public MergeOperator {
  public:
@@ -25,14 +23,9 @@ class Brackets final : public MergeOperator {
   }
 };
 
-class DbValuesTest : public ::testing::Test {
+class DbValuesTest : public DbFixture {
  protected:
-  void Open() {
-    db_.reset();
-    auto db = Db::Open(kDir, machine_.Setup(options_));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
+  void Open() { DbFixture::Open(options_); }
   Status TryOpen(const MergeOperator* op, OpenMode mode = OpenMode::kOwner) {
     Options options;
     options.mode = mode;
@@ -41,7 +34,6 @@ class DbValuesTest : public ::testing::Test {
     auto db = Db::Open(kDir, options);
     return db.ok() ? Status::Ok() : db.status();
   }
-  void Put(std::string_view key, std::string_view value) { ASSERT_TRUE(db_->Put({}, key, value).ok()); }
   void PutUntil(std::string_view key, std::string_view value, int64_t ms_from_now) {
     ASSERT_TRUE(db_->PutWithExpiry({}, key, value, In(ms_from_now)).ok());
   }
@@ -50,26 +42,12 @@ class DbValuesTest : public ::testing::Test {
   void Flush() { ASSERT_TRUE(db_->Flush().ok()); }
   void Compact() { ASSERT_TRUE(db_->CompactRange({}, {}).ok()); }
   uint64_t In(int64_t ms) { return static_cast<uint64_t>(machine_.clock.WallMillis() + ms); }
-  std::string Get(std::string_view key, const ReadOptions& options = {}) { return Get(db_.get(), key, options); }
-  static std::string Get(Db* db, std::string_view key, const ReadOptions& options = {}) {
-    PinnedValue value;
-    Result<bool> found = db->Get(options, key, &value);
-    if (!found.ok()) return found.status().ToString();
-    return *found ? value.ToString() : "(none)";
-  }
-  uint64_t Files() {
-    uint64_t files = 0;
-    for (const auto& level : db_->Stats().levels) files += level.files;
-    return files;
-  }
   uint64_t Entries() {
     Result<VerifyReport> report = db_->Verify();
     return report.ok() && report->problems.empty() ? report->entries : ~uint64_t{0};
   }
 
   Options options_;
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
 };
 
 // Reads `rows` in all ways, and again after each step down the tree.

@@ -13,9 +13,7 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
-class IngestTest : public ::testing::Test {
+class IngestTest : public DbFixture {
  protected:
   void SetUp() override { Open(); }
   Options Small(OpenMode mode = OpenMode::kOwner) {
@@ -26,12 +24,7 @@ class IngestTest : public ::testing::Test {
     options.block_size = 512;
     return machine_.Setup(options);
   }
-  void Open() {
-    db_.reset();
-    auto db = Db::Open(kDir, Small());
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
+  void Open() { DbFixture::Open(Small()); }
   std::unique_ptr<TableWriter> Writer(const std::string& path) {
     auto writer = TableWriter::Create(path, Small());
     EXPECT_TRUE(writer.ok()) << writer.status().ToString();
@@ -78,14 +71,7 @@ class IngestTest : public ::testing::Test {
     EXPECT_EQ(Compare(db_.get(), rows_), "");
     EXPECT_EQ(Problems(db_.get()), "");
   }
-  std::vector<uint64_t> FilesByLevel() {
-    std::vector<uint64_t> files;
-    for (const auto& level : db_->Stats().levels) files.push_back(level.files);
-    return files;
-  }
 
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
   Rows rows_;
   int files_ = 0;
 };

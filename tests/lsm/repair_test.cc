@@ -9,8 +9,6 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 class RepairTest : public ::testing::Test {
  protected:
   Options Small() {

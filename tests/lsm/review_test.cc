@@ -13,16 +13,8 @@
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
-class ReviewTest : public ::testing::Test {
+class ReviewTest : public DbFixture {
  protected:
-  void Open(Options options = {}) {
-    db_.reset();
-    auto db = Db::Open(kDir, machine_.Setup(options));
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
-  }
   size_t FilesOf(FileKind kind) {
     const auto names = machine_.disk->List(kDir);
     return static_cast<size_t>(std::count_if(
@@ -35,9 +27,6 @@ class ReviewTest : public ::testing::Test {
     rule.code = StatusCode::kNoSpace;
     return rule;
   }
-
-  Machine machine_{1};
-  std::unique_ptr<Db> db_;
 };
 
 TEST_F(ReviewTest, WritesOnAFullDiskLeaveNoLogSegmentsBehind) {

@@ -10,18 +10,15 @@
 namespace varve::lsm {
 namespace {
 
-class TransactionTest : public ::testing::Test {
+class TransactionTest : public DbFixture {
  protected:
-  TransactionTest() : machine_(7) { Open(); }
+  TransactionTest() : DbFixture(7) { Open(); }
   void Open() {
     Options options;
     options.memory_budget = size_t{8} << 20;
     options.memtable_size = 64 * 1024;
-    auto db = Db::Open("/db", machine_.Setup(options));
-    EXPECT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(db).value();
+    DbFixture::Open(options);
   }
-  void Put(std::string_view key, std::string_view value) { ASSERT_TRUE(db_->Put({}, key, value).ok()); }
   std::string Read(const Transaction& txn, std::string_view key) {
     PinnedValue value;
     auto found = txn.Get(key, &value);
@@ -38,9 +35,6 @@ class TransactionTest : public ::testing::Test {
     EXPECT_TRUE(status.ok() || status.Is(StatusCode::kConflict)) << status.ToString();
     return status.Is(StatusCode::kConflict);
   }
-
-  Machine machine_;
-  std::unique_ptr<Db> db_;
 };
 
 TEST_F(TransactionTest, ReadsItsOwnWritesAboveTheStateItBeganWith) {

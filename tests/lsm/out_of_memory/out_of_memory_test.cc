@@ -31,8 +31,6 @@ thread_local int64_t allocations_left = -1;  // until one fails; < 0: none will
 namespace varve::lsm {
 namespace {
 
-constexpr char kDir[] = "/db";
-
 // Writes `batch` with the allocation after the next `n` failing. False when there were not so many.
 bool WriteFailingAt(int64_t n, Db* db, WriteBatch& batch, Status* status) {
   allocations_left = n;
