@@ -30,11 +30,15 @@ varve_code CodeOf(StatusCode code);
 varve_code Fail(varve_code code, std::string_view text, char** error) noexcept;
 // A copy for the caller, with a zero behind it; varve_free's. Throws bad_alloc.
 void Give(std::string_view bytes, char** out);
+// The same, unless `out` is null.
+void GiveIfWanted(std::string_view bytes, char** out);
+template <typename T>
+void SetIfWanted(T* out, T value) {
+  if (out != nullptr) *out = value;
+}
 // The value, when it was found.
 Status GiveValue(const Result<bool>& found, const PinnedValue& value, char** out, size_t* size);
-// The same for all that is a report; the caller may want none.
-void GiveIfWanted(std::string_view bytes, char** out);
-// The report as JSON, if it is wanted; the first problem, if there is one.
+// The report as JSON, if it is wanted. kCorruption with the first problem, if there is one.
 Status GiveVerified(const Result<VerifyReport>& report, char** out);
 // Calls `tell` with the code and the text (null for VARVE_OK) of `status`.
 void Tell(const Status& status, const std::function<void(varve_code code, const char* text)>& tell);
@@ -58,11 +62,6 @@ Status Clear(T* out, const char* name) {
   return Status::Ok();
 }
 
-template <typename T>
-void SetIfWanted(T* out, T value) {
-  if (out != nullptr) *out = value;
-}
-
 // The caller's bytes, by the name they have in the header. A null pointer is fine for no bytes.
 struct Bytes {
   const char* data;
@@ -73,6 +72,7 @@ struct Bytes {
   std::string_view view() const { return size == 0 ? std::string_view() : std::string_view(data, size); }
 };
 
+// kInvalidArgument when one is not there, though its size is above 0.
 Status TakeKeys(size_t count, const char* const* keys, const size_t* sizes, std::vector<std::string_view>* taken);
 
 // As the engine calls it; empty for none.
