@@ -686,8 +686,11 @@ Status DbImpl::StartRangeStep(RangeProgress* progress, std::optional<CompactionP
     PickerOptions options = picker_options();
     options.room_bytes = CompactionRoomLocked();
     *plan = PickRange(*state_.version, options, running_plans_, progress, &busy);
-    // Nothing runs that would let go of tables: it is the room that is missing.
-    refused = busy && running_plans_.empty() && max_disk_bytes_.load(std::memory_order_relaxed) != 0;
+    if (busy && running_plans_.empty()) {  // nothing is going to make room: would it begin if there were?
+      RangeProgress same = *progress;
+      bool taken = false;
+      refused = PickRange(*state_.version, picker_options(), running_plans_, &same, &taken).has_value();
+    }
     manual_waiting_ = busy;
     return !busy || refused;
   });

@@ -160,6 +160,8 @@ Status DbImpl::ReclaimSpace(std::string_view begin, std::string_view end) {
   {
     MutexLock lock(&mu_);
     --jobs_;
+    if (!status.ok()) drop_due_ = true;
+    ScheduleWorkLocked();
     changed_.SignalAll();
   }
   return status.ok() ? CompactRange(begin, end) : status;

@@ -267,6 +267,30 @@ TEST_F(DbJobsTest, SetOptionsMovesMemory) {
   EXPECT_LE(most_memory(), (size_t{4} << 20) * 105 / 100);
 }
 
+// What ReclaimSpace had no space in the manifest for is dropped later, as if nobody had asked.
+TEST_F(DbJobsTest, ADropThatFailsIsTriedAgain) {
+  Open();
+  Fill(0, 1000);
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  ASSERT_TRUE(db_->DeleteRange({}, "key", "kez").ok());
+  recorder_.on_started = [&](const RunningJob& running) {
+    if (running.job.kind != JobKind::kDrop) return;
+    FaultRule full;
+    full.ops = {FileOp::kWriteAt};
+    full.path_classes = {PathClass::kManifest};
+    full.code = StatusCode::kNoSpace;
+    full.times_max = 1;
+    machine_.fs.AddRule(full);
+    recorder_.on_started = nullptr;
+  };
+  const uint64_t read = db_->Stats().compaction_read_bytes;
+  const Status reclaimed = db_->ReclaimSpace({}, {});
+  EXPECT_TRUE(reclaimed.Is(StatusCode::kNoSpace)) << reclaimed.ToString();
+  machine_.Rest();
+  EXPECT_TRUE(recorder_.Heard("finish drop 6 6"));
+  EXPECT_LT(db_->Stats().compaction_read_bytes, read + 1000) << "the table of the delete alone";
+}
+
 // With the real clock and threads.
 class RateTest : public ::testing::Test {
  protected:

@@ -1,6 +1,8 @@
 // max_disk_bytes: the directory never takes more, whatever the engine does; reads go on, deletes make room, and what was
 // refused goes on by itself.
 #include <array>
+#include <atomic>
+#include <latch>
 
 #include "lsm/event_listener.h"
 #include "lsm/table_writer.h"
@@ -376,6 +378,57 @@ TEST_F(DbSpaceTest, NoFileIsForgotten) {
   }
   machine_.fs.SetHook(nullptr);
   EXPECT_LT(forgotten, 8192u) << "the edit that the manifest is about to have";
+}
+
+// A drop that holds its tables until somebody waits for them.
+class HeldDrop final : public EventListener {
+ public:
+  void OnJobStarted(const RunningJob& running) noexcept override {
+    if (running.job.kind != JobKind::kDrop) return;
+    begun.count_down();
+    let_go.wait();
+  }
+  std::latch begun{1}, let_go{1};
+};
+
+// Threads that tell when a caller has to wait.
+class TellingExecutor final : public Executor {
+ public:
+  void Schedule(Lane lane, std::function<void()> work) override { threads_->Schedule(lane, std::move(work)); }
+  void ScheduleAfter(Lane lane, uint64_t delay_us, std::function<void()> work) override {
+    threads_->ScheduleAfter(lane, delay_us, std::move(work));
+  }
+  bool RunPending() override {
+    if (std::latch* waits = tell_.exchange(nullptr)) waits->count_down();
+    return false;
+  }
+  void Tell(std::latch* waits) { tell_.store(waits); }
+
+ private:
+  std::atomic<std::latch*> tell_{nullptr};
+  std::unique_ptr<Executor> threads_ = NewThreadExecutor(1);
+};
+
+// Tables that a drop holds are let go of: no reason to say that there is no room.
+TEST(DbSpaceThreads, CompactRangeWaitsForADrop) {
+  MemoryFileSystem disk;
+  HeldDrop drop;
+  TellingExecutor executor;
+  Options options = CapOptions();
+  options.file_system = &disk;
+  options.listener = &drop;
+  options.executor = &executor;
+  auto db = Db::Open(kDir, options);
+  ASSERT_TRUE(db.ok());
+  ASSERT_TRUE((*db)->Put({}, "k", "v").ok());
+  ASSERT_TRUE((*db)->CompactRange({}, {}).ok());
+  ASSERT_TRUE((*db)->DeleteRange({}, "a", "z").ok());
+  ASSERT_TRUE((*db)->Flush().ok());
+  drop.begun.wait();
+  executor.Tell(&drop.let_go);
+  const Status status = (*db)->CompactRange({}, {});
+  executor.RunPending();  // where it did not wait
+  EXPECT_TRUE(status.ok()) << status.ToString();
 }
 
 }  // namespace
