@@ -300,14 +300,14 @@ Status DbImpl::MakeRoom(bool may_wait, const WriteBatch& batch) {
   }
 }
 
-// Admits bytes at a rate that falls by equal factors from the first sign of pressure to the point where writers wait: so
-// it meets what compactions can do well before that point, whatever the machine can do.
+// Admits bytes at a rate that falls slowly at the first sign of pressure and steeply before the point where writers wait:
+// so it meets what compactions can do well before that point, and level 0 is still deep enough to be merged cheaply.
 void DbImpl::DelayLocked(size_t bytes) {
   const double level0 = (static_cast<double>(level0_debt_) - kLevel0Slow) / (kLevel0Stop - kLevel0Slow);
   const double garbage = (garbage_share_ - kGarbageUrgent) / (kGarbageStop - kGarbageUrgent);
   const double near = std::clamp(std::max(level0, garbage), 0.0, 1.0);
-  const auto rate =
-      static_cast<uint64_t>(kSlowBytesPerSecondMax * std::pow(kSlowBytesPerSecondMin / kSlowBytesPerSecondMax, near));
+  const auto rate = static_cast<uint64_t>(kSlowBytesPerSecondMax *
+                                          std::pow(kSlowBytesPerSecondMin / kSlowBytesPerSecondMax, near * near));
   delay_debt_us_ = std::min(delay_debt_us_ + bytes * 1'000'000 / rate, kDelayMaxUs);
   if (delay_debt_us_ < kDelayStepUs) return;
   const uint64_t until_us = env_.clock->MonotonicMicros() + std::exchange(delay_debt_us_, 0);
