@@ -16,25 +16,6 @@
 
 namespace varve::bench {
 
-// Polls: LevelDB has no call that waits for its compactions or tells of them, so a process that neither computes nor writes for a
-// while is taken to have settled. The windows in which it did nothing are not counted against it.
-uint64_t WaitUntilIdle() {
-  constexpr int kQuietWindows = 3;
-  constexpr auto kWindow = std::chrono::milliseconds(150);
-  constexpr double kIdleCpuSeconds = 0.002;
-  uint64_t settled = NowNanos();
-  Usage before = ReadUsage();
-  for (int quiet = 0; quiet < kQuietWindows;) {
-    std::this_thread::sleep_for(kWindow);  // the window of observation itself: LevelDB offers nothing to wait on
-    Usage now = ReadUsage();
-    Usage used = now - before;
-    before = now;
-    quiet = used.cpu_s < kIdleCpuSeconds && used.written_bytes < 4096 ? quiet + 1 : 0;
-    if (quiet == 0) settled = NowNanos();
-  }
-  return settled;
-}
-
 namespace {
 
 struct Contender {

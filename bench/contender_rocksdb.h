@@ -10,9 +10,7 @@
 #include <rocksdb/version.h>
 #include <rocksdb/write_batch.h>
 
-#include <chrono>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "bench/contenders.h"
@@ -115,27 +113,19 @@ class RocksContender {
     std::unique_ptr<rocksdb::Iterator> it_;
   };
 
-  // 7.8 has no call that waits for compactions; it tells what is pending and what runs, so this polls.
-  // The looks that found nothing are not counted against it.
+  // 7.8 has no call that waits for compactions; it tells what is pending and what runs.
   uint64_t Settle() {
     Check(db_->Flush(rocksdb::FlushOptions()));
-    uint64_t settled = NowNanos();
     auto pending = [this](const std::string& property) {
       uint64_t value = 0;
       return db_->GetIntProperty(property, &value) && value > 0;
     };
-    for (int quiet = 0; quiet < 3;) {
-      bool busy = pending(rocksdb::DB::Properties::kCompactionPending) ||
-                  pending(rocksdb::DB::Properties::kNumRunningCompactions) ||
-                  pending(rocksdb::DB::Properties::kMemTableFlushPending) ||
-                  pending(rocksdb::DB::Properties::kNumRunningFlushes);
-      quiet = busy ? 0 : quiet + 1;
-      // Between two looks; RocksDB 7.8 offers nothing to wait on, and a busy loop would take a core from what it waits
-      // for.
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      if (quiet == 0) settled = NowNanos();
-    }
-    return settled;
+    return WaitUntilQuiet(10, 3, [&] {
+      return pending(rocksdb::DB::Properties::kCompactionPending) ||
+             pending(rocksdb::DB::Properties::kNumRunningCompactions) ||
+             pending(rocksdb::DB::Properties::kMemTableFlushPending) ||
+             pending(rocksdb::DB::Properties::kNumRunningFlushes);
+    });
   }
   void CompactAll() { Check(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr)); }
   void Verify() { Check(db_->VerifyChecksum()); }

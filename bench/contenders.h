@@ -48,8 +48,4 @@ struct FilterUse {
   double bits_per_key = 0;  // on average, in all tables
 };
 
-// Waits until this process has done nothing for a while, for engines that do not tell when their compactions are done;
-// when that while began, as NowNanos() tells it.
-uint64_t WaitUntilIdle();
-
 }  // namespace varve::bench

@@ -117,14 +117,24 @@ uint64_t DirectoryBytes(const std::string& dir) {
   return total;
 }
 
-uint64_t RestingDirectoryBytes(const std::string& dir) {
-  uint64_t before = DirectoryBytes(dir);
-  for (;;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // nothing tells when files are removed
-    const uint64_t now = DirectoryBytes(dir);
-    if (now == before) return now;
-    before = now;
+uint64_t WaitUntilQuiet(uint64_t window_ms, int windows, const std::function<bool()>& busy) {
+  uint64_t settled = NowNanos();
+  for (int quiet = 0; quiet < windows;) {
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(window_ms));  // the window that is watched; nothing to wait on
+    quiet = busy() ? 0 : quiet + 1;
+    if (quiet == 0) settled = NowNanos();
   }
+  return settled;
+}
+
+uint64_t RestingDirectoryBytes(const std::string& dir) {
+  uint64_t bytes = DirectoryBytes(dir);
+  WaitUntilQuiet(200, 1, [&] {
+    const uint64_t before = std::exchange(bytes, DirectoryBytes(dir));
+    return bytes != before;
+  });
+  return bytes;
 }
 
 void Histogram::Merge(const Histogram& other) {

@@ -91,6 +91,10 @@ Usage operator-(const Usage& after, const Usage& before);
 
 uint64_t PeakResidentBytes();  // since this process began
 uint64_t DirectoryBytes(const std::string& dir);
+// Looks every `window_ms` milliseconds until `busy` has said no `windows` times in a row, and returns when it last said
+// yes, in nanoseconds (NowNanos): looks that found nothing are not charged to anybody. For what cannot be waited on:
+// LevelDB and RocksDB 7.8 have no call that waits for compactions, and no file system tells when files are gone.
+uint64_t WaitUntilQuiet(uint64_t window_ms, int windows, const std::function<bool()>& busy);
 // The same once it does not change any more: engines remove what a compaction has replaced a moment after it.
 uint64_t RestingDirectoryBytes(const std::string& dir);
 

@@ -88,7 +88,8 @@ class Sustained {
       const uint64_t due = start_ + i * 1'000'000'000 / per_second;
       const uint64_t now = NowNanos();
       if (now >= end) return;
-      // The pace of the load: what is due is done in one go, so a sleep that ends late delays some and drops none.
+      // The sleep is the pace of the load: spinning would take both cores from the engine. What is due is done in one go, so
+      // one that ends late delays some and drops none.
       if (now < due) std::this_thread::sleep_for(std::chrono::nanoseconds(due - now));
       operation(i);
       latencies->Add(NowNanos() - due);

@@ -275,10 +275,7 @@ TEST_F(DbJobsTest, ADropThatFailsIsTriedAgain) {
   ASSERT_TRUE(db_->DeleteRange({}, "key", "kez").ok());
   recorder_.on_started = [&](const RunningJob& running) {
     if (running.job.kind != JobKind::kDrop) return;
-    FaultRule full;
-    full.ops = {FileOp::kWriteAt};
-    full.path_classes = {PathClass::kManifest};
-    full.code = StatusCode::kNoSpace;
+    FaultRule full = NoSpaceForManifest(FileOp::kWriteAt);
     full.times_max = 1;
     machine_.fs.AddRule(full);
     recorder_.on_started = nullptr;

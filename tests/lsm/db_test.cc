@@ -530,10 +530,7 @@ TEST_F(DbTest, MemoryBudgetIsKept) {
 TEST_F(DbTest, TablesOfAFailedEditGoWithTheNextOne) {
   Open();
   Put("k", "v");
-  FaultRule rule;
-  rule.path_classes = {PathClass::kManifest};
-  rule.ops = {FileOp::kWriteAt};
-  rule.code = StatusCode::kNoSpace;
+  FaultRule rule = NoSpaceForManifest(FileOp::kWriteAt);
   rule.effect = FaultRule::Effect::kEverything;  // the edit arrives, and says that it did not
   machine_.fs.AddRule(rule);
   const Status s = db_->Flush();
@@ -561,11 +558,7 @@ TEST_F(DbTest, TablesOfAFailedEditGoWithTheNextOne) {
 TEST_F(DbTest, RetriesLeaveNoTablesBehind) {
   Open();
   Put("k", "v");
-  FaultRule rule;
-  rule.path_classes = {PathClass::kManifest};
-  rule.ops = {FileOp::kWriteAt};
-  rule.code = StatusCode::kNoSpace;
-  machine_.fs.AddRule(rule);
+  machine_.fs.AddRule(NoSpaceForManifest(FileOp::kWriteAt));
   EXPECT_TRUE(db_->Flush().Is(StatusCode::kNoSpace));
   for (int i = 0; i < 20; ++i) machine_.Rest();
   EXPECT_LE(FilesEnding(machine_.disk.get(), kDir, ".sst").size(), 1u);
@@ -581,11 +574,7 @@ TEST_F(DbTest, RetriesLeaveNoTablesBehind) {
 TEST_F(DbTest, NoSpaceAtASyncOfTheManifestFences) {
   Open();
   Put("k", "v");
-  FaultRule rule;
-  rule.path_classes = {PathClass::kManifest};
-  rule.ops = {FileOp::kSync};
-  rule.code = StatusCode::kNoSpace;
-  machine_.fs.AddRule(rule);
+  machine_.fs.AddRule(NoSpaceForManifest(FileOp::kSync));
   EXPECT_FALSE(db_->Flush().ok());
   EXPECT_TRUE(db_->Stats().fenced);
   machine_.fs.ClearRules();

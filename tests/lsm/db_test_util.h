@@ -370,6 +370,14 @@ inline Options SmallTables(Options options = {}) {
   return options;
 }
 
+inline FaultRule NoSpaceForManifest(FileOp op) {
+  FaultRule rule;
+  rule.ops = {op};
+  rule.path_classes = {PathClass::kManifest};
+  rule.code = StatusCode::kNoSpace;
+  return rule;
+}
+
 // A database on a machine of its own.
 class DbFixture : public ::testing::Test {
  protected:
