@@ -86,10 +86,14 @@ void LevelIterator::SeekToLast() {
   SkipEmptyBackward();
 }
 
-void LevelIterator::Seek(std::string_view key, uint64_t trailer) {
+void LevelIterator::AimAt(std::string_view key, uint64_t trailer) {
   status_ = Status::Ok();
-  if (!OpenTable(FindFile(files_, key))) return;
-  table_iter_.Seek(key, trailer);
+  if (OpenTable(FindFile(files_, key))) table_iter_.AimAt(key, trailer);
+}
+
+void LevelIterator::Land(std::string_view key, uint64_t trailer) {
+  if (!table_iter_.has_table()) return;
+  table_iter_.Land(key, trailer);
   SkipEmptyForward();
 }
 

@@ -29,7 +29,19 @@ class LevelIterator {
   // Positioning anew forgets an earlier error.
   void SeekToFirst();
   void SeekToLast();
-  void Seek(std::string_view key, uint64_t trailer);
+  void Seek(std::string_view key, uint64_t trailer) {
+    AimAt(key, trailer);
+    Land(key, trailer);
+  }
+  // The steps of Seek: as a TableIterator's.
+  void AimAt(std::string_view key, uint64_t trailer);
+  void Approach() const {
+    if (table_iter_.has_table()) table_iter_.Approach();
+  }
+  void Fetch() {
+    if (table_iter_.has_table()) table_iter_.Fetch();
+  }
+  void Land(std::string_view key, uint64_t trailer);
   void SeekBefore(std::string_view key, uint64_t trailer);
   void Next() {
     table_iter_.Next();

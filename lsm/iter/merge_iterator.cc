@@ -22,6 +22,12 @@ inline void MergeSource::Apply(Call&& call) {
   }
 }
 
+template <typename Call>
+inline void MergeSource::OnTables(Call&& call) {
+  if (auto* table = std::get_if<TableIterator>(&it_)) call(*table);
+  if (auto* level = std::get_if<LevelIterator>(&it_)) call(*level);
+}
+
 std::string_view MergeSource::value() const {
   switch (it_.index()) {
     case 0: return std::get_if<0>(&it_)->value();
@@ -51,8 +57,23 @@ void MergeSource::SeekToFirst() {
 void MergeSource::SeekToLast() {
   Apply([](auto& it) { it.SeekToLast(); });
 }
-void MergeSource::Seek(std::string_view key, uint64_t trailer) {
-  Apply([&](auto& it) { it.Seek(key, Below(trailer, added_)); });
+void MergeSource::AimAt(std::string_view key, uint64_t trailer) {
+  OnTables([&](auto& it) { it.AimAt(key, trailer); });
+}
+void MergeSource::Approach() {
+  OnTables([](auto& it) { it.Approach(); });
+}
+void MergeSource::Fetch() {
+  OnTables([](auto& it) { it.Fetch(); });
+}
+void MergeSource::Land(std::string_view key, uint64_t trailer) {
+  Apply([&](auto& it) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(it)>, MemTable::Iterator>) {
+      it.Seek(key, Below(trailer, added_));
+    } else {
+      it.Land(key, trailer);
+    }
+  });
 }
 void MergeSource::SeekBefore(std::string_view key, uint64_t trailer) {
   Apply([&](auto& it) { it.SeekBefore(key, Below(trailer, added_)); });
@@ -65,8 +86,7 @@ void MergeSource::Prev() {
 }
 
 void MergeSource::SetMemoryOnly(bool memory_only) {
-  if (auto* table = std::get_if<TableIterator>(&it_)) table->SetMemoryOnly(memory_only);
-  if (auto* level = std::get_if<LevelIterator>(&it_)) level->SetMemoryOnly(memory_only);
+  OnTables([&](auto& it) { it.SetMemoryOnly(memory_only); });
 }
 
 void MergeSource::SkipForward(std::string_view end, SequenceNumber covered) {
@@ -154,8 +174,12 @@ void MergeIterator::SeekToLast() {
   for (MergeSource& source : sources_) source.SeekToLast();
   Rebuild<false>();
 }
+// One source after the other a seek waits for memory time and again; in steps they wait together.
 void MergeIterator::Seek(std::string_view key, uint64_t trailer) {
-  for (MergeSource& source : sources_) source.Seek(key, trailer);
+  for (MergeSource& source : sources_) source.AimAt(key, trailer);
+  for (MergeSource& source : sources_) source.Approach();
+  for (MergeSource& source : sources_) source.Fetch();
+  for (MergeSource& source : sources_) source.Land(key, trailer);
   Rebuild<true>();
 }
 void MergeIterator::SeekBefore(std::string_view key, uint64_t trailer) {

@@ -39,7 +39,11 @@ class MergeSource {
 
   void SeekToFirst();
   void SeekToLast();
-  void Seek(std::string_view key, uint64_t trailer);
+  // The steps of a seek to the first version >= (key, trailer): as a TableIterator's.
+  void AimAt(std::string_view key, uint64_t trailer);
+  void Approach();
+  void Fetch();
+  void Land(std::string_view key, uint64_t trailer);
   void SeekBefore(std::string_view key, uint64_t trailer);
   void Next();
   void Prev();
@@ -52,6 +56,8 @@ class MergeSource {
  private:
   template <typename Call>
   void Apply(Call&& call);  // runs `call` on the concrete iterator, then caches its position
+  template <typename Call>
+  void OnTables(Call&& call);  // unless it is a memtable's
 
   std::variant<MemTable::Iterator, TableIterator, LevelIterator> it_;
   uint64_t added_ = 0;  // to trailers

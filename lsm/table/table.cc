@@ -190,6 +190,17 @@ Result<BlockRef> CheckedBlock(BlockBytes bytes, uint64_t offset, const std::stri
 
 }  // namespace
 
+namespace {
+
+// What a search reads first lies at a block's end: the tail, prefixes, trailers.
+void PrefetchSearched(std::string_view block) {
+  constexpr size_t kNearEnd = 256;
+  const char* const end = block.data() + block.size();
+  for (const char* p = end - std::min(block.size(), kNearEnd); p < end; p += 64) __builtin_prefetch(p);
+}
+
+}  // namespace
+
 struct Table::Rep {
   std::unique_ptr<ReadableFile> file;
   uint64_t file_size = 0;
@@ -324,12 +335,7 @@ bool Table::Find(std::string_view key, uint64_t key_hash, SequenceNumber snapsho
 void Table::TakeResident(BlockAhead* ahead) {
   const Rep& r = *ahead->table->rep_;
   ahead->block = r.cache->Lookup(&r.slots[ahead->index]);
-  if (!ahead->block) return;
-  // What a search reads first lies at the end: the tail, prefixes, trailers.
-  constexpr size_t kNearEnd = 256;
-  const std::string_view bytes = ahead->block->view();
-  const char* end = bytes.data() + bytes.size();
-  for (const char* p = end - std::min(bytes.size(), kNearEnd); p < end; p += 64) __builtin_prefetch(p);
+  if (ahead->block) PrefetchSearched(ahead->block->view());
 }
 
 void Table::WillRead(const BlockAhead& ahead) {
@@ -599,13 +605,32 @@ void TableIterator::SeekToLast() {
   if (LoadBlock(count - 1)) block_iter_.SeekToLast();
 }
 
-void TableIterator::Seek(std::string_view key, uint64_t trailer) {
+void TableIterator::AimAt(std::string_view key, uint64_t trailer) {
+  const Table::Rep& r = table_->rep();
   status_ = Status::Ok();
   sequential_ = 0;
-  const Tail& tail = table_->rep().tail;
-  const size_t index = tail.index.LowerBound(key, trailer);
-  if (index == tail.block_count()) return Stop();
-  if (!LoadBlock(index)) return;
+  Stop();
+  aim_ = r.tail.index.LowerBound(key, trailer);
+  if (aim_ < r.tail.block_count()) __builtin_prefetch(&r.slots[aim_]);
+}
+
+void TableIterator::Approach() const {
+  const Table::Rep& r = table_->rep();
+  if (aim_ < r.tail.block_count()) BlockCache::Prefetch(r.slots[aim_]);
+}
+
+void TableIterator::Fetch() {
+  const Table::Rep& r = table_->rep();
+  if (aim_ >= r.tail.block_count() || (block_ && block_index_ == aim_)) return;
+  BlockRef block = r.cache->Lookup(&r.slots[aim_]);
+  if (!block) return;
+  PrefetchSearched(block->view());
+  block_ = std::move(block);
+  block_index_ = aim_;
+}
+
+void TableIterator::Land(std::string_view key, uint64_t trailer) {
+  if (aim_ >= table_->rep().tail.block_count() || !LoadBlock(aim_)) return;
   block_iter_.Seek(key, trailer);
   if (!block_iter_.Valid()) NextBlock();  // between the block's last version and its separator
 }

@@ -126,7 +126,16 @@ class TableIterator {
 
   void SeekToFirst();
   void SeekToLast();
-  void Seek(std::string_view key, uint64_t trailer);        // first version >= (key, trailer)
+  void Seek(std::string_view key, uint64_t trailer) {  // first version >= (key, trailer)
+    AimAt(key, trailer);
+    Land(key, trailer);
+  }
+  // The steps of Seek, for whoever seeks in several tables at once: AimAt and Land are needed, each of the others brings
+  // near what the next one touches. Not Valid in between.
+  void AimAt(std::string_view key, uint64_t trailer);
+  void Approach() const;
+  void Fetch();
+  void Land(std::string_view key, uint64_t trailer);
   void SeekBefore(std::string_view key, uint64_t trailer);  // last version < (key, trailer)
   void Next() {
     block_iter_.Next();
@@ -153,6 +162,7 @@ class TableIterator {
   BlockRef block_;  // keeps the bytes under block_iter_
   BlockIterator block_iter_;
   size_t block_index_ = 0;  // of block_
+  size_t aim_ = 0;          // block index, from AimAt to Land; block_count(): behind the last one
   int sequential_ = 0;      // blocks stepped through in a row, negative backward; drives readahead
 
   // Stored bytes of the file from readahead_offset_ on: whole blocks, read at once, cut up one by one.
