@@ -79,6 +79,9 @@ class VersionTree {
     uint32_t index_ = 0;
   };
 
+  // What the pages take, on average: two thirds of the slots are in use.
+  static constexpr size_t kBytesPerVersion = 24;
+
   explicit VersionTree(Arena* arena) : arena_(arena) { Reset(); }
   // Forgets everything; the memory is the arena's, which has been reset.
   void Reset();
