@@ -55,7 +55,8 @@ class MemTableFiller {
 
     Mutex mu;
     CondVar linked;
-    std::array<Group, kGroups> groups;  // a ring. [first, first + size) are whoever links's, the one behind the caller's
+    // A ring: `size` of them from `first` on wait for whoever links, the one behind is the caller's.
+    std::array<Group, kGroups> groups;
     size_t first VARVE_GUARDED_BY(mu) = 0;
     size_t size VARVE_GUARDED_BY(mu) = 0;
     bool linking VARVE_GUARDED_BY(mu) = false;    // somebody links the first group

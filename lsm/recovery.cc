@@ -56,8 +56,8 @@ Status ReadRecord(std::string_view payload, Source source, SequenceNumber flushe
     return Status::Ok();
   }
   if (seq != *next_sequence) {
-    return Status::Corruption(std::string(source()) + ": batch begins with sequence " + std::to_string(seq) + ", want " +
-                              std::to_string(*next_sequence) + ": records are missing from the log");
+    return Status::Corruption(std::string(source()) + ": batch begins with sequence " + std::to_string(seq) +
+                              ", want " + std::to_string(*next_sequence) + ": records are missing from the log");
   }
   WriteBatch::Operation op;
   while (reader.Next(&op)) {

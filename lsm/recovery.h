@@ -7,6 +7,10 @@
 // and opening is refused. Reading changes nothing on disk. CleanTail then makes the end of the log final and durable
 // (cut segments removed, replayed ones sealed and synced), so that segments written from now on follow without a gap
 // even if the next crash comes at once.
+//
+// The caller reads: checksums, the order of sequences, malformed records, cuts and seals are its alone, in the order of
+// the log. It copies and hashes the versions as it goes; sorting them into a memtable's tree is as much work again, which a
+// thread of the executor does beside it (memtable_filler.h).
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 
 #include "lsm/mem/memtable.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
@@ -57,7 +58,17 @@ void MemTable::Index(std::span<const Placed> placed) {
 }
 
 void MemTable::Link(std::span<const Placed> placed) {
-  for (const Placed& version : placed) tree_.Insert(version.entry);
+  constexpr size_t kTogether = VersionTree::kTogether;
+  if (placed.size() == 1) return tree_.Insert(placed[0].entry);
+  const MemEntry* entries[kTogether];
+  for (size_t done = 0; done < placed.size(); done += kTogether) {
+    const size_t count = std::min(kTogether, placed.size() - done);
+    for (size_t i = 0; i < count; ++i) entries[i] = placed[done + i].entry;
+    for (size_t i = done + count; i < std::min(done + count + kTogether, placed.size()); ++i) {
+      __builtin_prefetch(placed[i].entry);  // another core wrote them
+    }
+    tree_.InsertTogether({entries, count});
+  }
 }
 
 void MemTable::AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end) {

@@ -36,8 +36,7 @@ class MemTable {
   enum class Filling : uint8_t { kByOne, kByTwo };
 
   // kByTwo gives the tree an arena of its own.
-  explicit MemTable(Filling filling = Filling::kByOne)
-      : tree_(filling == Filling::kByOne ? &arena_ : &tree_arena_) {}
+  explicit MemTable(Filling filling = Filling::kByOne) : tree_(filling == Filling::kByOne ? &arena_ : &tree_arena_) {}
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
 
