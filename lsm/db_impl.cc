@@ -187,7 +187,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   for (uint64_t number : listing.wals) {
     if (number >= state.wal_number) segments.push_back(number);
   }
-  auto log = ReplayLog(env_.file_system, dir_, state, segments, env_.memtable_bytes);
+  auto log = ReplayLog(env_.file_system, dir_, state, segments, env_.memtable_bytes, executor_);
   if (!log.ok()) return log.status();
   VARVE_TRY(CleanTail(env_.file_system, dir_, *log));
   wal_tail_cut_bytes_ = log->cut_bytes;

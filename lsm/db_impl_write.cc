@@ -1,5 +1,6 @@
 // The commit path: queue, room, log, memtable, visibility, durability. See lsm/README.md, "The life of a write".
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <new>
 
@@ -227,10 +228,22 @@ void DbImpl::Apply(const WriteBatch& batch) {
   SequenceNumber seq = batch.sequence();
   WriteBatch::Reader reader(batch.bytes());
   WriteBatch::Operation op;
-  while (reader.Next(&op)) {
-    active_->Add(seq, op.kind, op.key, op.value);
-    ++seq;
+  std::array<MemTable::Placed, VersionTree::kTogether> group;
+  size_t size = 0;
+  const auto finish_group = [&] {
+    active_->Link({group.data(), size});
+    active_->Index({group.data(), size});
+    size = 0;
+  };
+  for (; reader.Next(&op); ++seq) {
+    if (op.kind == ValueKind::kRangeDelete) {
+      active_->AddRangeDelete(seq, op.key, op.value);
+      continue;
+    }
+    group[size++] = active_->Place(seq, op.kind, op.key, op.value);
+    if (size == group.size()) finish_group();
   }
+  finish_group();
 }
 
 // However small the limit is, a memtable takes one batch.

@@ -1,8 +1,10 @@
 #include "lsm/recovery.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
+#include "lsm/memtable_filler.h"
 #include "lsm/version/file_names.h"
 #include "lsm/wal/log_reader.h"
 #include "lsm/wal/log_writer.h"
@@ -40,8 +42,12 @@ Status CheckNotBeheaded(const std::string& dir, const DirectoryListing& listing)
                             ": missing, but the directory holds tables or log segments of a database");
 }
 
-Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNumber flushed,
-                   SequenceNumber* next_sequence, MemTable* table) {
+namespace {
+
+// `source()` is where the record lies, for messages; `add(seq, op)` takes each operation that is not flushed.
+template <typename Source, typename Add>
+Status ReadRecord(std::string_view payload, Source source, SequenceNumber flushed, SequenceNumber* next_sequence,
+                  Add add) {
   WriteBatch::Reader reader(payload);
   VARVE_TRY(reader.status());
   SequenceNumber seq = reader.sequence();
@@ -50,12 +56,12 @@ Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNu
     return Status::Ok();
   }
   if (seq != *next_sequence) {
-    return Status::Corruption(std::string(source) + ": batch begins with sequence " + std::to_string(seq) + ", want " +
-                              std::to_string(*next_sequence) + ": records are missing from the log");
+    return Status::Corruption(std::string(source()) + ": batch begins with sequence " + std::to_string(seq) +
+                              ", want " + std::to_string(*next_sequence) + ": records are missing from the log");
   }
   WriteBatch::Operation op;
   while (reader.Next(&op)) {
-    if (op.kind != ValueKind::kIngest) table->Add(seq, op.kind, op.key, op.value);
+    if (op.kind != ValueKind::kIngest) add(seq, op);
     ++seq;
   }
   VARVE_TRY(reader.status());
@@ -63,19 +69,29 @@ Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNu
   return Status::Ok();
 }
 
+}  // namespace
+
+Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNumber flushed,
+                   SequenceNumber* next_sequence, MemTable* table) {
+  return ReadRecord(
+      payload, [&] { return source; }, flushed, next_sequence,
+      [&](SequenceNumber seq, const WriteBatch::Operation& op) { table->Add(seq, op.kind, op.key, op.value); });
+}
+
 namespace {
 
 // Replays segments into memtables.
 class Replay {
  public:
-  Replay(FileSystem* fs, const std::string& dir, const ManifestState& state, size_t memtable_bytes)
-      : fs_(fs), dir_(dir), flushed_(state.flushed_sequence), memtable_bytes_(memtable_bytes) {
+  Replay(FileSystem* fs, const std::string& dir, const ManifestState& state, size_t memtable_bytes, Executor* executor)
+      : fs_(fs), dir_(dir), flushed_(state.flushed_sequence), memtable_bytes_(memtable_bytes), filler_(executor) {
     next_sequence_ = flushed_ + 1;
   }
 
   Status Run(const std::vector<uint64_t>& segments) {
     for (uint64_t number : segments) VARVE_TRY(ReplaySegment(number));
     CloseMemTable(0);
+    VARVE_TRY(filler_.Finish());
     log_.last_sequence = next_sequence_ - 1;  // operations without effect, such as empty ranges, are in no memtable
     return Status::Ok();
   }
@@ -91,10 +107,13 @@ class Replay {
     if (more && !Continues(payload)) return CutSegment(&reader, path, number);
     const SequenceNumber first = more ? WriteBatch::Reader(payload).sequence() : next_sequence_;
     for (; more; more = reader.Next(&payload)) {
-      if (table_ == nullptr) table_ = std::make_shared<MemTable>();
-      const std::string source = path + ": record before offset " + std::to_string(reader.offset());
-      VARVE_TRY(ApplyRecord(payload, source, flushed_, &next_sequence_, table_.get()));
-      if (table_->memory_bytes() >= memtable_bytes_) CloseMemTable(number);
+      if (table_ == nullptr) BeginMemTable();
+      const auto source = [&] { return path + ": record before offset " + std::to_string(reader.offset()); };
+      const auto add = [&](SequenceNumber seq, const WriteBatch::Operation& op) {
+        filler_.Add(seq, op.kind, op.key, op.value);
+      };
+      VARVE_TRY(ReadRecord(payload, source, flushed_, &next_sequence_, add));
+      if (table_->expected_bytes() >= memtable_bytes_) CloseMemTable(number);
     }
     VARVE_TRY(reader.status());
     if (reader.end() == LogReader::End::kEmpty) {
@@ -130,6 +149,11 @@ class Replay {
     return Status::Ok();
   }
 
+  void BeginMemTable() {
+    table_ = std::make_shared<MemTable>(MemTable::Filling::kByTwo);
+    filler_.Begin(table_);
+  }
+
   void CloseMemTable(uint64_t next_wal_number) {
     if (table_ != nullptr && !table_->empty()) {
       log_.memtables.push_back({std::move(table_), next_wal_number, next_sequence_ - 1});
@@ -144,15 +168,18 @@ class Replay {
   SequenceNumber next_sequence_ = 0;
   std::shared_ptr<MemTable> table_;
   RecoveredLog log_;
+  MemTableFiller filler_;
 };
 
 }  // namespace
 
 Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
-                               const std::vector<uint64_t>& segments, size_t memtable_bytes) {
-  Replay replay(fs, dir, state, memtable_bytes);
+                               const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor) try {
+  Replay replay(fs, dir, state, memtable_bytes, executor);
   if (Status s = replay.Run(segments); !s.ok()) return s;
   return replay.TakeLog();
+} catch (const std::bad_alloc&) {
+  return Status::OutOfMemory(dir + ": the log was not replayed");
 }
 
 Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log) {

@@ -7,6 +7,10 @@
 // and opening is refused. Reading changes nothing on disk. CleanTail then makes the end of the log final and durable
 // (cut segments removed, replayed ones sealed and synced), so that segments written from now on follow without a gap
 // even if the next crash comes at once.
+//
+// The caller reads: checksums, the order of sequences, malformed records, cuts and seals are its alone, in the order of
+// the log. It copies and hashes the versions as it goes; sorting them into a memtable's tree is as much work again, which a
+// thread of the executor does beside it (memtable_filler.h).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +19,7 @@
 #include <vector>
 
 #include "lsm/mem/memtable.h"
+#include "lsm/sync/executor.h"
 #include "lsm/version/manifest.h"
 
 namespace varve::lsm {
@@ -51,9 +56,10 @@ struct RecoveredLog {
   std::vector<uint64_t> cut_segments;  // hold nothing that counts: never begun, or behind the end of the log
 };
 
-// `segments` ascend and hold every segment >= state.wal_number. Memtables are begun anew at `memtable_bytes`.
+// `segments` ascend and hold every segment >= state.wal_number. Memtables are begun anew at about `memtable_bytes`.
+// A thread of `executor` helps with a long log, where it has threads. kOutOfMemory when there is none for it.
 Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
-                               const std::vector<uint64_t>& segments, size_t memtable_bytes);
+                               const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor);
 Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log);
 
 // Applies one log record to `table`. kCorruption when it is malformed or does not begin with `*next_sequence`; records

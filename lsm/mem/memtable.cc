@@ -2,6 +2,7 @@
 
 #include "lsm/mem/memtable.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
@@ -11,6 +12,7 @@ namespace varve::lsm {
 
 void MemTable::Reset() {
   arena_.Reset();
+  tree_arena_.Reset();
   tree_.Reset();
   index_.Reset();
   count_.store(0, std::memory_order_relaxed);
@@ -31,6 +33,13 @@ void MemTable::NoteSequence(SequenceNumber seq) {
 void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value) {
   if (kind == ValueKind::kRangeDelete) [[unlikely]]
     return AddRangeDelete(seq, key, value);
+  const Placed placed = Place(seq, kind, key, value);
+  tree_.Insert(placed.entry);
+  index_.Set(placed.entry, placed.hash);
+}
+
+MemTable::Placed MemTable::Place(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value) {
+  assert(kind != ValueKind::kRangeDelete);
   const uint64_t hash = KeyIndex<MemEntry>::Hash(key);
   index_.Prefetch(hash);
   char* const memory = arena_.Allocate(sizeof(MemEntry) + key.size() + value.size());
@@ -39,10 +48,27 @@ void MemTable::Add(SequenceNumber seq, ValueKind kind, std::string_view key, std
   char* const data = memory + sizeof(MemEntry);
   if (!key.empty()) std::memcpy(data, key.data(), key.size());
   if (!value.empty()) std::memcpy(data + key.size(), value.data(), value.size());
-  tree_.Insert(entry);
-  index_.Set(entry, hash);
   NoteSequence(seq);
   count_.store(count() + 1, std::memory_order_relaxed);
+  return {entry, hash};
+}
+
+void MemTable::Index(std::span<const Placed> placed) {
+  for (const Placed& version : placed) index_.Set(version.entry, version.hash);
+}
+
+void MemTable::Link(std::span<const Placed> placed) {
+  constexpr size_t kTogether = VersionTree::kTogether;
+  if (placed.size() == 1) return tree_.Insert(placed[0].entry);
+  const MemEntry* entries[kTogether];
+  for (size_t done = 0; done < placed.size(); done += kTogether) {
+    const size_t count = std::min(kTogether, placed.size() - done);
+    for (size_t i = 0; i < count; ++i) entries[i] = placed[done + i].entry;
+    for (size_t i = done + count; i < std::min(done + count + kTogether, placed.size()); ++i) {
+      __builtin_prefetch(placed[i].entry);  // another core wrote them
+    }
+    tree_.InsertTogether({entries, count});
+  }
 }
 
 void MemTable::AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end) {

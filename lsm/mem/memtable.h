@@ -6,12 +6,14 @@
 // Range tombstones are few: they are kept apart, and what was added since the last read is fragmented by the next one.
 // Threads: Add and AddRangeDelete by one writer at a time; everything else by any thread, beside it. A version added is
 // seen by readers that start after; the caller's visible sequence decides what they may use.
+// Two threads can fill a table that has no readers yet and was made for it: one calls Place and Index, the other Link.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,7 +28,15 @@ namespace varve::lsm {
 
 class MemTable {
  public:
-  MemTable() = default;
+  // A version in the arena that is not yet found by its key, nor in order.
+  struct Placed {
+    const MemEntry* entry;
+    uint64_t hash;
+  };
+  enum class Filling : uint8_t { kByOne, kByTwo };
+
+  // kByTwo gives the tree an arena of its own.
+  explicit MemTable(Filling filling = Filling::kByOne) : tree_(filling == Filling::kByOne ? &arena_ : &tree_arena_) {}
   MemTable(const MemTable&) = delete;
   MemTable& operator=(const MemTable&) = delete;
 
@@ -34,6 +44,10 @@ class MemTable {
   void Add(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
   // What Add does with a kRangeDelete. A range with begin >= end covers nothing and leaves the table as it was.
   void AddRangeDelete(SequenceNumber seq, std::string_view begin, std::string_view end);
+  // Add, in steps. Every version placed goes through both of the others, in any order; of any kind but kRangeDelete.
+  Placed Place(SequenceNumber seq, ValueKind kind, std::string_view key, std::string_view value);
+  void Index(std::span<const Placed> placed);
+  void Link(std::span<const Placed> placed);
   // Empties the table in place and keeps some of its memory. The caller is the only holder: no reader, no iterator.
   void Reset();
 
@@ -52,8 +66,12 @@ class MemTable {
 
   // What the arena and the range tombstones took from the allocator.
   size_t memory_bytes() const {
-    return arena_.memory_bytes() + range_bytes_.load(std::memory_order_relaxed) +
+    return arena_.memory_bytes() + tree_arena_.memory_bytes() + range_bytes_.load(std::memory_order_relaxed) +
            stack_bytes_.load(std::memory_order_relaxed);
+  }
+  // About what memory_bytes() will be when all that was placed is linked, however far the thread that links has come.
+  size_t expected_bytes() const {
+    return memory_bytes() - tree_arena_.memory_bytes() + count() * VersionTree::kBytesPerVersion;
   }
   uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   bool empty() const { return count() == 0 && range_count_.load(std::memory_order_relaxed) == 0; }
@@ -86,7 +104,8 @@ class MemTable {
   void NoteSequence(SequenceNumber seq);
 
   Arena arena_;
-  VersionTree tree_{&arena_};
+  Arena tree_arena_;  // of a table filled by two
+  VersionTree tree_;
   KeyIndex<MemEntry> index_{&arena_};
   std::atomic<uint64_t> count_{0};
   SequenceNumber smallest_seq_ = 0;       // writer's

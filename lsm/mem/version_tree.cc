@@ -3,6 +3,8 @@
 #include "lsm/mem/version_tree.h"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -85,6 +87,7 @@ struct VersionTree::Page {
     const bool another_prefix = skipped > 0 && !fenced() && size > first() && !Shares(skipped);
     if (another_prefix || (size >= kSlots / 8 && (size & (size - 1)) == 0)) Redigest();
   }
+  bool full() const { return count.load(std::memory_order_relaxed) == kSlots; }
   bool fenced() const { return low != nullptr && next.load(std::memory_order_acquire) != nullptr; }
   // Of the entries that count. A page with a skip has two at least.
   uint32_t first() const { return leaf || low != nullptr ? 0 : 1; }
@@ -106,6 +109,9 @@ struct VersionTree::Page {
     for (size_t offset = 0; offset < offsetof(Page, entries); offset += 64) {
       __builtin_prefetch(reinterpret_cast<const char*>(this) + offset);
     }
+  }
+  void PrefetchEntries() const {
+    for (size_t at = 0; at < kSlots; at += 64 / sizeof(entries[0])) __builtin_prefetch(&entries[at]);
   }
 };
 
@@ -204,24 +210,54 @@ bool VersionTree::Holds(const Page& page, const Target& target) {
 }
 
 void VersionTree::Insert(const MemEntry* entry) {
-  const Target target{entry->key(), entry->trailer};
-  Page* leaf = recent_leaf_;
-  if (leaf->count.load(std::memory_order_relaxed) == kSlots || !Holds(*leaf, target)) {
-    Path path;
-    leaf = root_.load(std::memory_order_relaxed);
-    for (; !leaf->leaf;
-         leaf = path.pages[path.size - 1]->children()[path.at[path.size - 1]].load(std::memory_order_relaxed)) {
-      leaf->Prefetch();
-      path.Add(leaf, Search(*leaf, 1, target, /*or_equal=*/true) - 1);
+  Page* const leaf = recent_leaf_;
+  if (leaf->full() || !Holds(*leaf, Target{entry->key(), entry->trailer})) return InsertFromRoot(entry);
+  InsertInto(leaf, entry);
+}
+
+void VersionTree::InsertTogether(std::span<const MemEntry* const> entries) {
+  assert(entries.size() <= kTogether);
+  std::array<Page*, kTogether> pages;
+  pages.fill(root_.load(std::memory_order_relaxed));
+  while (!pages[0]->leaf) {  // all leaves lie equally deep
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const uint32_t at = Search(*pages[i], 1, {entries[i]->key(), entries[i]->trailer}, /*or_equal=*/true) - 1;
+      pages[i] = pages[i]->children()[at].load(std::memory_order_relaxed);
+      pages[i]->Prefetch();
+      if (pages[i]->leaf) pages[i]->PrefetchEntries();
     }
-    leaf->Prefetch();
-    if (leaf->count.load(std::memory_order_relaxed) == kSlots) {
-      path.Add(leaf, Search(*leaf, 0, target, /*or_equal=*/false));
-      return InsertAndSplit(path, entry);
-    }
-    recent_leaf_ = leaf;
   }
-  const uint32_t at = Search(*leaf, 0, target, /*or_equal=*/false);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Page* const leaf = pages[i];
+    if (leaf != nullptr && !leaf->full()) {
+      InsertInto(leaf, entries[i]);
+    } else {
+      InsertFromRoot(entries[i]);
+      std::replace(pages.begin(), pages.end(), leaf, static_cast<Page*>(nullptr));  // it was split
+    }
+  }
+}
+
+void VersionTree::InsertFromRoot(const MemEntry* entry) {
+  const Target target{entry->key(), entry->trailer};
+  Path path;
+  Page* leaf = root_.load(std::memory_order_relaxed);
+  for (; !leaf->leaf;
+       leaf = path.pages[path.size - 1]->children()[path.at[path.size - 1]].load(std::memory_order_relaxed)) {
+    leaf->Prefetch();
+    path.Add(leaf, Search(*leaf, 1, target, /*or_equal=*/true) - 1);
+  }
+  leaf->Prefetch();
+  if (leaf->full()) {
+    path.Add(leaf, Search(*leaf, 0, target, /*or_equal=*/false));
+    return InsertAndSplit(path, entry);
+  }
+  recent_leaf_ = leaf;
+  InsertInto(leaf, entry);
+}
+
+void VersionTree::InsertInto(Page* leaf, const MemEntry* entry) {
+  const uint32_t at = Search(*leaf, 0, {entry->key(), entry->trailer}, /*or_equal=*/false);
   leaf->BeginChange();
   leaf->Insert(at, entry, nullptr);
   leaf->EndChange();

@@ -27,6 +27,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "lsm/format/internal_key.h"
@@ -79,11 +80,17 @@ class VersionTree {
     uint32_t index_ = 0;
   };
 
+  // What the pages take, on average: two thirds of the slots are in use.
+  static constexpr size_t kBytesPerVersion = 24;
+
   explicit VersionTree(Arena* arena) : arena_(arena) { Reset(); }
   // Forgets everything; the memory is the arena's, which has been reset.
   void Reset();
   // `entry` lies in the arena and its version is not in the tree.
   void Insert(const MemEntry* entry);
+  // At most kTogether of them. Faster than one by one: they go down side by side, so that they wait for memory together.
+  void InsertTogether(std::span<const MemEntry* const> entries);
+  static constexpr size_t kTogether = 32;
 
  private:
   static constexpr uint32_t kSlots = 64;
@@ -101,6 +108,8 @@ class VersionTree {
   };
 
   char* PageMemory(bool leaf);
+  void InsertFromRoot(const MemEntry* entry);
+  static void InsertInto(Page* leaf, const MemEntry* entry);
   void InsertAndSplit(const Path& path, const MemEntry* entry);
   Page* SplitAround(Page* left, char* memory, uint32_t at, const MemEntry* entry, Page* child);
   Place Find(const Target& target, bool before) const;

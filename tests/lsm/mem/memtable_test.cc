@@ -268,6 +268,8 @@ TEST(MemTable, AgreesWithAMap) {
     MemTable table;
     std::map<std::pair<std::string, uint64_t>, std::string, Order> model;
     const std::string head = round % 2 == 0 ? "" : "common-prefix:";
+    const size_t group_size = round % 3 == 0 ? 1 : random() % 100 + 1;  // versions that go down the tree together
+    std::vector<MemTable::Placed> group;
     SequenceNumber seq = 0;
     while (seq < 2000) {
       int number = static_cast<int>(random() % 1000);
@@ -277,10 +279,19 @@ TEST(MemTable, AgreesWithAMap) {
         const bool put = random() % 4 != 0;
         const std::string value = put ? std::string(random() % 50, 'v') : "";
         ++seq;
-        table.Add(seq, put ? ValueKind::kPut : ValueKind::kDelete, key, value);
-        model[{key, PackTrailer(seq, put ? ValueKind::kPut : ValueKind::kDelete)}] = value;
+        const ValueKind kind = put ? ValueKind::kPut : ValueKind::kDelete;
+        if (group_size == 1) {
+          table.Add(seq, kind, key, value);
+        } else if (group.push_back(table.Place(seq, kind, key, value)); group.size() >= group_size) {
+          table.Link(group);
+          table.Index(group);
+          group.clear();
+        }
+        model[{key, PackTrailer(seq, kind)}] = value;
       }
     }
+    table.Link(group);
+    table.Index(group);
     MemTable::Iterator it(&table);
     it.SeekToFirst();
     for (const auto& [version, value] : model) {

@@ -1,0 +1,195 @@
+// Replay of logs longer than one thread's share: the same with and without a second thread, and the same refusals.
+#include "lsm/recovery.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lsm/io/memory_file_system.h"
+#include "lsm/sync/manual_executor.h"
+#include "lsm/version/file_names.h"
+#include "lsm/wal/log_writer.h"
+#include "lsm/write_batch.h"
+#include "tests/lsm/db_test_util.h"
+
+namespace varve::lsm {
+namespace {
+
+using Versions = std::map<std::pair<std::string, uint64_t>, std::string>;  // (key, trailer) -> value
+
+class RecoveryTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kMemTableBytes = 512 * 1024;
+  static constexpr uint32_t kBatch = 50;
+
+  RecoveryTest() {
+    EXPECT_TRUE(disk_.CreateDir(kDir).ok());
+    BeginSegment();
+  }
+  void BeginSegment(bool earlier_durable = false) {
+    const uint64_t number = segments_.size() + 1;
+    auto writer = LogWriter::Open(&disk_, WalFileName(kDir, number),
+                                  {.number = number, .salt = 7, .earlier_durable = earlier_durable});
+    ASSERT_TRUE(writer.ok()) << writer.status().ToString();
+    writer_ = std::move(writer).value();
+    segments_.push_back(number);
+  }
+  void Append(WriteBatch* batch) {
+    batch->SetSequence(next_sequence_);
+    next_sequence_ += batch->count();
+    ASSERT_TRUE(writer_->Append(batch->bytes()).ok());
+  }
+  // Puts, deletes and range deletes of keys that come again and again.
+  void AppendMany(size_t operations) {
+    for (size_t done = 0; done < operations; done += kBatch) {
+      WriteBatch batch;
+      for (SequenceNumber seq = next_sequence_; seq < next_sequence_ + kBatch; ++seq) {
+        const std::string key = "key" + std::to_string(dice_.Below(20'000)), value = std::to_string(seq);
+        if (dice_.OneIn(500)) {
+          batch.DeleteRange(key, key + "0");
+          ranges_[seq] = key;
+        } else if (dice_.OneIn(10)) {
+          batch.Delete(key);
+          versions_[{key, PackTrailer(seq, ValueKind::kDelete)}] = "";
+        } else {
+          batch.Put(key, value);
+          versions_[{key, PackTrailer(seq, ValueKind::kPut)}] = value;
+        }
+      }
+      Append(&batch);
+    }
+  }
+  // A batch whose header promises one operation more than there is.
+  void AppendMalformed() {
+    WriteBatch batch;
+    batch.Put("a", "1");
+    batch.SetSequence(next_sequence_);
+    std::string bytes(batch.bytes());
+    EncodeFixed32(bytes.data() + 8, 2);
+    ASSERT_TRUE(writer_->Append(bytes).ok());
+    next_sequence_ += 2;
+  }
+  Result<RecoveredLog> Replay(Executor* executor, size_t memtable_bytes = kMemTableBytes) {
+    return ReplayLog(&disk_, kDir, state_, segments_, memtable_bytes, executor);
+  }
+  // The tables together hold what was appended, each what the one before does not, in order and by key.
+  void ExpectAll(const RecoveredLog& log) {
+    EXPECT_EQ(log.last_sequence, next_sequence_ - 1);
+    Versions versions;
+    std::map<SequenceNumber, std::string> ranges;
+    SequenceNumber last = 0;
+    uint64_t next_wal_number = 1;
+    for (const RecoveredMemTable& memtable : log.memtables) {
+      const MemTable& table = *memtable.table;
+      EXPECT_GT(table.smallest_sequence(), last);
+      const bool last_one = &memtable == &log.memtables.back();
+      EXPECT_TRUE(memtable.next_wal_number >= next_wal_number || (last_one && memtable.next_wal_number == 0));
+      next_wal_number = memtable.next_wal_number;
+      std::string before;
+      MemTable::Iterator it(&table);
+      for (it.SeekToFirst(); it.Valid(); it.Next()) {
+        const SequenceNumber seq = TrailerSequence(it.trailer());
+        EXPECT_TRUE(seq > last && seq <= memtable.last_sequence);
+        EXPECT_LE(before, it.key());
+        if (before != it.key()) {  // the newest of its key
+          uint64_t trailer;
+          std::string_view value;
+          ASSERT_TRUE(table.Get(it.key(), kSequenceMax, &trailer, &value));
+          EXPECT_EQ(trailer, it.trailer());
+        }
+        before = it.key();
+        versions[{before, it.trailer()}] = it.value();
+      }
+      for (const RangeTombstone& range : table.plain_range_tombstones()) ranges[range.seq] = range.begin;
+      last = memtable.last_sequence;
+    }
+    EXPECT_TRUE(versions == versions_);
+    EXPECT_TRUE(ranges == ranges_);
+  }
+
+  MemoryFileSystem disk_;
+  ManualClock clock_;
+  ManualExecutor manual_{&clock_};
+  std::unique_ptr<Executor> threads_ = NewThreadExecutor(2);
+  ManifestState state_ = [] {
+    ManifestState state;
+    state.wal_number = 1;
+    return state;
+  }();
+  std::vector<uint64_t> segments_;
+  std::unique_ptr<LogWriter> writer_;
+  SequenceNumber next_sequence_ = 1;
+  Versions versions_;
+  std::map<SequenceNumber, std::string> ranges_;  // sequence -> begin
+  Dice dice_{4711};
+};
+
+TEST_F(RecoveryTest, ALongLogComesBackWithThreadsAndWithout) {
+  AppendMany(15'000);
+  BeginSegment();
+  AppendMany(25'000);
+  std::vector<SequenceNumber> ends[2];
+  for (Executor* executor : {threads_.get(), static_cast<Executor*>(&manual_)}) {
+    auto log = Replay(executor);
+    ASSERT_TRUE(log.ok()) << log.status().ToString();
+    ExpectAll(*log);
+    EXPECT_GT(log->memtables.size(), 4u);
+    for (const auto& table : log->memtables) ends[executor == &manual_].push_back(table.last_sequence);
+  }
+  EXPECT_EQ(ends[0], ends[1]) << "where a memtable ends depends on no thread";
+  manual_.RunAll();  // what was scheduled finds nothing to do
+}
+
+TEST_F(RecoveryTest, EveryRecordAMemTable) {
+  AppendMany(2'000);
+  for (Executor* executor : {threads_.get(), static_cast<Executor*>(&manual_)}) {
+    auto log = Replay(executor, /*memtable_bytes=*/1);
+    ASSERT_TRUE(log.ok()) << log.status().ToString();
+    ExpectAll(*log);
+    EXPECT_EQ(log->memtables.size(), 2'000 / kBatch);
+  }
+}
+
+TEST_F(RecoveryTest, WhatIsFlushedIsLeftOut) {
+  AppendMany(10'000);
+  state_.flushed_sequence = 6'000;
+  std::erase_if(versions_, [](const auto& row) { return TrailerSequence(row.first.second) <= 6'000; });
+  std::erase_if(ranges_, [](const auto& row) { return row.first <= 6'000; });
+  auto log = Replay(threads_.get());
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  ExpectAll(*log);
+}
+
+// The first of two defects counts, however far apart they lie: what comes later is not looked at.
+TEST_F(RecoveryTest, AMalformedRecordBeforeACut) {
+  AppendMany(10'000);
+  AppendMalformed();
+  AppendMany(10'000);
+  next_sequence_ += 5;  // the end of this segment is lost
+  BeginSegment(/*earlier_durable=*/true);
+  AppendMany(1'000);
+  for (Executor* executor : {threads_.get(), static_cast<Executor*>(&manual_)}) {
+    auto log = Replay(executor);
+    ASSERT_TRUE(log.status().Is(StatusCode::kCorruption)) << log.status().ToString();
+    EXPECT_EQ(log.status().message(), "operation 1 of the batch's 2 is malformed or cut short, 0 bytes before the end");
+  }
+}
+
+TEST_F(RecoveryTest, AGapInsideASegmentNamesThePlace) {
+  AppendMany(10'000);
+  next_sequence_ += 5;
+  AppendMany(kBatch);
+  const std::string end = std::to_string(writer_->size());
+  auto log = Replay(threads_.get());
+  ASSERT_TRUE(log.status().Is(StatusCode::kCorruption)) << log.status().ToString();
+  EXPECT_EQ(log.status().message(),
+            WalFileName(kDir, 1) + ": record before offset " + end +
+                ": batch begins with sequence 10006, want 10001: records are missing from the log");
+}
+
+}  // namespace
+}  // namespace varve::lsm
