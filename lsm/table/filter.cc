@@ -90,12 +90,11 @@ class Peeling {
   // Of a slot: so much for each key that has it, xor which of the key's slots it is.
   static constexpr uint8_t kOneKey = 4;
   // Slots on their way from memory while others are worked on.
-  static constexpr size_t kAhead = 8;
+  static constexpr size_t kAhead = 12;
   // Slots peeled before others are looked at: with their keys they fit into a core's cache.
   static constexpr uint32_t kStretch = 32 * 1024;
 
-  std::vector<uint64_t> SortedKeys(const std::vector<uint64_t>& hashes) const;
-  bool Enter(const std::vector<uint64_t>& keys);
+  bool Enter(const std::vector<uint64_t>& hashes);
 
   FilterShape shape_;
   std::unique_ptr<uint64_t[]> keys_;  // of each slot: the mixed hashes of its keys xored; of one key, that key
@@ -103,29 +102,20 @@ class Peeling {
   std::vector<uint32_t> order_;  // the slots that keys got for their own, as they were peeled
 };
 
-// By the segment of slot 0: the misses of what follows then fall into three segments at a time.
-std::vector<uint64_t> Peeling::SortedKeys(const std::vector<uint64_t>& hashes) const {
-  const FilterShape shape = shape_;
-  std::vector<uint32_t> ends((shape.window() >> shape.segment_bits) + 1);
-  const auto segment_of = [&](uint64_t h) { return ((h >> 32) * shape.window() >> 32) >> shape.segment_bits; };
-  for (const uint64_t hash : hashes) ++ends[segment_of(shape.Mix(hash)) + 1];
-  for (size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
-  std::vector<uint64_t> keys(hashes.size());
-  for (const uint64_t hash : hashes) {
-    const uint64_t h = shape.Mix(hash);
-    keys[ends[segment_of(h)]++] = h;
-  }
-  return keys;
-}
-
-bool Peeling::Enter(const std::vector<uint64_t>& sorted) {
+bool Peeling::Enter(const std::vector<uint64_t>& hashes) {
   const FilterShape shape = shape_;  // bytes may alias anything: what loops need is in locals
   uint64_t* const keys = keys_.get();
   uint8_t* const marks = marks_.get();
   std::fill_n(keys, shape.slots, 0);
   std::fill_n(marks, shape.slots, uint8_t{0});
   uint32_t overflow = 0;
-  for (const uint64_t h : sorted) {
+  const size_t last = hashes.size() - 1;
+  for (size_t i = 0; i <= last; ++i) {
+    for (const uint32_t slot : shape.SlotsOf(shape.Mix(hashes[std::min(i + kAhead, last)]))) {
+      __builtin_prefetch(keys + slot, 1);
+      __builtin_prefetch(marks + slot, 1);
+    }
+    const uint64_t h = shape.Mix(hashes[i]);
     const auto at = shape.SlotsOf(h);
     for (uint32_t k = 0; k < 3; ++k) {
       keys[at[k]] ^= h;
@@ -139,7 +129,7 @@ bool Peeling::Enter(const std::vector<uint64_t>& sorted) {
 
 bool Peeling::Run(uint32_t seed, const std::vector<uint64_t>& hashes) {
   shape_.seed = seed;
-  if (!Enter(SortedKeys(hashes))) return false;
+  if (!Enter(hashes)) return false;
   const FilterShape shape = shape_;
   uint64_t* const keys = keys_.get();
   uint8_t* const marks = marks_.get();

@@ -38,7 +38,7 @@ inline uint64_t FilterHash(std::string_view key) {
 }
 
 // The filter of the keys with these hashes; hashes may be equal. Empty when there are none or bits_per_key <= 0, and
-// when no seed works, which takes a hostile choice of keys. Takes 20 bytes a key of memory meanwhile.
+// when no seed works, which takes a hostile choice of keys. Takes 16 bytes a key of memory meanwhile.
 std::string BuildFilter(const std::vector<uint64_t>& hashes, double bits_per_key);
 // How large that is: within the budget from 4096 keys on; fewer need more slots each and may get more.
 size_t FilterSize(size_t keys, double bits_per_key);
