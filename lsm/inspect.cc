@@ -121,7 +121,7 @@ std::vector<TableFileFacts> ListTables(const Version& version) {
       table.range_deletes = facts.range_deletes;
       if (facts.entries > 0)
         table.filter_bits_per_key = 8 * static_cast<double>(facts.filter_size) / static_cast<double>(facts.entries);
-      table.false_positive_rate = FilterFalsePositiveRate(table.filter_bits_per_key);
+      table.false_positive_rate = FilterFalsePositiveRate(facts.entries, facts.filter_size);
       table.created_ms = facts.created_ms;
       table.expires_ms = facts.expires_ms;
       table.smallest_sequence = facts.smallest_seq;

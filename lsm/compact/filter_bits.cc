@@ -7,7 +7,7 @@ namespace varve::lsm {
 
 namespace {
 constexpr double kFilterBitsUseful = 16;
-constexpr double kLn2Squared = 0.480453013918201;
+constexpr double kRatePerBit = 0.6;  // ln 2 / 1.15
 }  // namespace
 
 double FilterBits(std::span<const uint64_t> keys, int level, int budget) {
@@ -20,7 +20,7 @@ double FilterBits(std::span<const uint64_t> keys, int level, int budget) {
     const double share = static_cast<double>(count) / total;
     if (count != 0) entropy -= share * std::log(share);
   }
-  const double bits = budget - (entropy + std::log(here / total)) / kLn2Squared;
+  const double bits = budget - (entropy + std::log(here / total)) / kRatePerBit;
   return std::clamp(bits, 1.0, std::max<double>(kFilterBitsUseful, budget));
 }
 

@@ -4,10 +4,11 @@
 // a budget of bits per key that sum is least when each level's rate of false answers is in proportion to its keys: with
 // p a level's share of all keys and H the sum of -p ln p over the levels,
 //
-//   bits(level) = budget - (H + ln p(level)) / ln(2)^2
+//   bits(level) = budget - (H + ln p(level)) / 0.6
 //
-// which is the budget on average, and 4.8 bits more on a level ten times smaller. Beyond 16 bits a cache line of filter
-// gains nothing, so small levels get less than that. Level 0 counts as one level, all its tables together.
+// which is the budget on average, and 3.8 bits more on a level ten times smaller. (The filters of filter.h fail with
+// 2^-width, and a key costs 1.15 slots of that width: each bit for a key divides the rate by e^0.6.) Beyond 16 bits
+// nothing is left to gain, so small levels get less than that. Level 0 counts as one level, all its tables together.
 #pragma once
 
 #include <cstdint>

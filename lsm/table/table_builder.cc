@@ -194,7 +194,7 @@ Status TableBuilder::Rep::FinishTail(TableFacts* facts) {
     VARVE_TRY(AppendStored(filter, BlockCompression::kNone, options.table_id, &footer.filter));
     facts->filter_size = filter.size();
     char name[32];
-    std::snprintf(name, sizeof(name), "bloom %.3g", options.filter_bits_per_key);
+    std::snprintf(name, sizeof(name), "binary fuse %.3g", options.filter_bits_per_key);
     properties.filter = name;
   }
   VARVE_TRY(AppendStored(index.Finish(), BlockCompression::kNone, options.table_id, &footer.index));

@@ -2,7 +2,8 @@
 //
 // Add versions in CompareVersions order; Finish writes filter, index, properties and footer and syncs the file. The
 // caller syncs the directory before it names the file in the manifest. On an error the file is garbage: remove it.
-// Memory: one block, one u64 of hash per key, and the index. Threads: one thread at a time.
+// Memory: one block, one u64 of hash per key, and the index; and 16 bytes per key while Finish builds the filter.
+// Threads: one thread at a time.
 #pragma once
 
 #include <cstdint>

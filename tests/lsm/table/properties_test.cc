@@ -26,7 +26,7 @@ TableProperties Sample() {
   p.largest_exclusive = true;
   p.range_tombstones = {.offset = 1000, .size = 20};
   p.compression = "none";
-  p.filter = "bloom 10";
+  p.filter = "binary fuse 10";
   p.value_logs = {{14, 300}};
   p.expires_ms = 300;
   return p;
@@ -46,7 +46,7 @@ TEST(PropertiesFormat, NamesAndValuesInPairs) {
             Pair("table_id", "\xac\x02") + Pair("entries", "\5") + Pair("deletes", "\1") + Pair("range_deletes", "\2") +
                 Pair("data_blocks", "\3") + Pair("smallest_seq", "\7") + Pair("largest_seq", "\x0b") +
                 Pair("raw_key_bytes", "\x32") + Pair("raw_value_bytes", "\x3c") + Pair("smallest", "a") +
-                Pair("largest", "z") + Pair("compression", "none") + Pair("filter", "bloom 10") +
+                Pair("largest", "z") + Pair("compression", "none") + Pair("filter", "binary fuse 10") +
                 Pair("largest_exclusive", "\1") + Pair("range_tombstones", "\xe8\x07\x14") +
                 Pair("value_logs", "\x0e\xac\x02") + Pair("expires_ms", "\xac\x02"));
   EXPECT_EQ(Hex(Pair("entries", "\5")),
