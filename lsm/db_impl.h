@@ -113,6 +113,14 @@ class DbImpl final : public Db {
     uint64_t next_wal_number;      // segments below it are not needed once the table is in the manifest
     SequenceNumber last_sequence;  // of the memtable
   };
+  // What one flush takes: the oldest of them.
+  struct Flushing {
+    std::vector<std::shared_ptr<MemTable>> tables;
+    size_t bytes = 0;  // of memory
+    uint64_t entries = 0;
+    uint64_t next_wal_number = 0;
+    SequenceNumber last_sequence = 0;
+  };
   struct ActiveJob;
   enum class Room : uint8_t { kFree, kSlow, kFull };
   // Delayed work holds this and finds the database gone, or begins as a job that Close waits for.
@@ -223,7 +231,8 @@ class DbImpl final : public Db {
   void RunFlush();
   Status FlushOldest();
   void RunCompaction();
-  Status WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job);
+  Flushing OldestLocked() const VARVE_REQUIRES(mu_);
+  Status WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job);
   void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
   void StartLocked(CompactionPlan* plan) VARVE_REQUIRES(mu_);
   void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
@@ -252,8 +261,9 @@ class DbImpl final : public Db {
   void ReleaseQuarantineLocked(std::string_view begin, std::string_view end) VARVE_REQUIRES(mu_);
   void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
-  Status InstallEdit(VersionEdit* edit, const Sealed* flushed);
-  Status WriteEdit(VersionEdit* edit, const Sealed* flushed);
+  // `flushed`: so many of the oldest sealed memtables are in the tables that it adds.
+  Status InstallEdit(VersionEdit* edit, size_t flushed);
+  Status WriteEdit(VersionEdit* edit, size_t flushed);
   void BuryUnplaced() VARVE_REQUIRES(manifest_mu_);
   Status SettleManifest();
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);

@@ -225,24 +225,39 @@ void DbImpl::RunFlush() {
   ScheduleWorkLocked();
 }
 
+// The oldest sealed memtable, and those behind it that make one of usual size with it: a replay leaves small ones.
+DbImpl::Flushing DbImpl::OldestLocked() const {
+  Flushing flushing;
+  for (const Sealed& sealed : sealed_) {
+    const size_t bytes = sealed.table->memory_bytes();
+    if (!flushing.tables.empty() && flushing.bytes + bytes > settings_.memtable_bytes) break;
+    flushing.tables.push_back(sealed.table);
+    flushing.bytes += bytes;
+    flushing.entries += sealed.table->count();
+    flushing.next_wal_number = sealed.next_wal_number;
+    flushing.last_sequence = sealed.last_sequence;
+  }
+  return flushing;
+}
+
 Status DbImpl::FlushOldest() {
-  Sealed sealed;
+  Flushing flushing;
   std::vector<SequenceNumber> snapshots;
   {
     MutexLock lock(&mu_);
     if (sealed_.empty() || StoppedLocked()) return Status::Closed();
-    sealed = sealed_.front();
+    flushing = OldestLocked();
     snapshots = SnapshotListLocked();
   }
   VARVE_TRY(SettleManifest());
   ActiveJob job;
   job.facts.kind = JobKind::kFlush;
   job.facts.from_level = -1;
-  job.facts.reason = "memtable of " + std::to_string(sealed.table->count()) + " entries";
-  job.bytes_total = sealed.table->memory_bytes();
-  job.entries_total = sealed.table->count();
+  job.facts.reason = "memtable of " + std::to_string(flushing.entries) + " entries";
+  job.bytes_total = flushing.bytes;
+  job.entries_total = flushing.entries;
   StartJob(&job);
-  Status status = WriteLevel0(sealed, std::move(snapshots), &job);
+  Status status = WriteLevel0(flushing, std::move(snapshots), &job);
   FinishJob(&job, status);
   VARVE_TRY(status);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
@@ -250,7 +265,7 @@ Status DbImpl::FlushOldest() {
   return Status::Ok();
 }
 
-Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
+Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
   std::vector<TableFileRef> guides;
   uint64_t piece_bytes;
   {
@@ -260,8 +275,8 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
   }
   TableOutputSetup setup = OutputSetup(std::move(guides), job);
   setup.border_bytes = piece_bytes;
-  setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, sealed.table->count());
-  auto output = WriteMemTable(*sealed.table, std::move(snapshots), rules_, std::move(setup));
+  setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, flushing.entries);
+  auto output = WriteMemTables(flushing.tables, std::move(snapshots), rules_, std::move(setup));
   if (!output.ok()) {
     GiveBackSpace(*job);
     return output.status();
@@ -269,14 +284,14 @@ Status DbImpl::WriteLevel0(const Sealed& sealed, std::vector<SequenceNumber> sna
 
   VersionEdit edit;
   edit.value_logs = std::move(output->value_logs);
-  edit.wal_number = sealed.next_wal_number;
-  edit.flushed_sequence = sealed.last_sequence;
+  edit.wal_number = flushing.next_wal_number;
+  edit.flushed_sequence = flushing.last_sequence;
   for (TableFileRef& file : output->files) edit.added.push_back({0, std::move(file)});
   edit.jobs.push_back(CompletedJob(*job, edit));
-  return InstallEdit(&edit, &sealed);
+  return InstallEdit(&edit, flushing.tables.size());
 }
 
-Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
+Status DbImpl::InstallEdit(VersionEdit* edit, size_t flushed) {
   Status status = WriteEdit(edit, flushed);
   EventListener* listener = env_.options.listener;
   if (listener == nullptr) return status;
@@ -289,7 +304,7 @@ Status DbImpl::InstallEdit(VersionEdit* edit, const Sealed* flushed) {
   return status;
 }
 
-Status DbImpl::WriteEdit(VersionEdit* edit, const Sealed* flushed) {
+Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
   const std::set<uint64_t> moved = MovedTables(*edit);
   MutexLock manifest_lock(&manifest_mu_);
   ManifestState next;
@@ -324,7 +339,7 @@ Status DbImpl::WriteEdit(VersionEdit* edit, const Sealed* flushed) {
   state_ = std::move(next);
   if (!edit->added.empty() && !state_.version->with_range_tombstones().empty()) drop_due_ = true;
   CheckQuarantineLocked();
-  if (flushed != nullptr) sealed_.pop_front();
+  sealed_.erase(sealed_.begin(), sealed_.begin() + static_cast<std::ptrdiff_t>(flushed));
   InstallViewLocked();
   // What Ingest adds is visible once it is there, in one step for whoever takes a snapshot or drops what nobody sees.
   if (visible_.load(std::memory_order_relaxed) < state_.flushed_sequence) {
@@ -549,7 +564,7 @@ Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
   for (const TableFileRef& file : plan.below) edit.removed.push_back({plan.output_level, file->number()});
   edit.jobs.push_back(CompletedJob(*job, edit));
-  VARVE_TRY(InstallEdit(&edit, nullptr));
+  VARVE_TRY(InstallEdit(&edit, 0));
   counters_.compactions.fetch_add(1, std::memory_order_relaxed);
   return Status::Ok();
 }

@@ -198,7 +198,7 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool
   }
   edit.jobs.push_back(CompletedJob(job, edit));
   *in_manifest = true;
-  Status status = InstallEdit(&edit, nullptr);
+  Status status = InstallEdit(&edit, 0);
   if (!status.ok()) visible_.store(last_sequence_, std::memory_order_release);  // used up in the log all the same
   MutexLock lock(&mu_);
   for (const CompactionPlan& place : places) std::erase(running_plans_, &place);

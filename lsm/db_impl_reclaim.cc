@@ -140,7 +140,7 @@ Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason
   job.facts.from_level = job.facts.to_level = tables.front().level;
   StartJob(&job);
   edit.jobs.push_back(CompletedJob(job, edit));
-  Status status = InstallEdit(&edit, nullptr);
+  Status status = InstallEdit(&edit, 0);
   FinishJob(&job, status);
   MutexLock lock(&mu_);
   for (const VersionEdit::Added& table : tables) table.file->being_compacted = false;

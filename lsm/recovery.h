@@ -56,7 +56,8 @@ struct RecoveredLog {
   std::vector<uint64_t> cut_segments;  // hold nothing that counts: never begun, or behind the end of the log
 };
 
-// `segments` ascend and hold every segment >= state.wal_number. Memtables are begun anew at about `memtable_bytes`.
+// `segments` ascend and hold every segment >= state.wal_number. Memtables are begun anew at about `memtable_bytes`, or
+// earlier.
 // A thread of `executor` helps with a long log, where it has threads. kOutOfMemory when there is none for it.
 Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
                                const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor);

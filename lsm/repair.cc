@@ -594,7 +594,7 @@ Status Repairer::ApplyLogRecord(std::string_view payload, const std::string& pat
 
 Status Repairer::FlushMemTable() {
   if (memtable_->empty()) return Status::Ok();
-  auto output = WriteMemTable(*memtable_, {}, {}, OutputSetup(0));
+  auto output = WriteMemTables({&memtable_, 1}, {}, {}, OutputSetup(0));
   if (!output.ok()) return output.status();
   VersionEdit edit;
   for (TableFileRef& file : output->files) {

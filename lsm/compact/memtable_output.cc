@@ -7,11 +7,17 @@
 
 namespace varve::lsm {
 
-Result<MemTableOutput> WriteMemTable(const MemTable& table, std::vector<SequenceNumber> snapshots,
-                                     const ValueRules& rules, TableOutputSetup setup) {
-  const RangeTombstones tombstones = RangeTombstones::Fragmented(table.plain_range_tombstones(), &snapshots);
+Result<MemTableOutput> WriteMemTables(std::span<const std::shared_ptr<MemTable>> tables,
+                                      std::vector<SequenceNumber> snapshots, const ValueRules& rules,
+                                      TableOutputSetup setup) {
+  std::vector<RangeTombstone> deleted;
   std::vector<MergeSource> sources;
-  sources.emplace_back(MemTable::Iterator(&table), 0, kSequenceMax);
+  for (const auto& table : tables) {
+    const std::vector<RangeTombstone> more = table->plain_range_tombstones();
+    deleted.insert(deleted.end(), more.begin(), more.end());
+    sources.emplace_back(MemTable::Iterator(table.get()), 0, kSequenceMax);
+  }
+  const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(deleted), &snapshots);
   MergeIterator input(std::move(sources));
   VersionFilter filter(std::move(snapshots), &tombstones, /*bottommost=*/false);
   VersionStream stream({.input = &input, .filter = &filter, .rules = rules});

@@ -3,6 +3,7 @@
 
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
+#include "lsm/mem/memtable.h"
 #include "lsm/version/file_names.h"
 #include "lsm/version/version_edit.h"
 #include "lsm/wal/log_format.h"
@@ -422,6 +423,43 @@ TEST_F(DbOpenTest, EmptyRangesAtTheEndOfTheLogCount) {
     db->reset();
     machine = std::make_unique<Machine>(static_cast<uint64_t>(life) + 2, std::move(left));
   }
+}
+
+// A replay fills small memtables; one flush takes as many as make one of the usual size.
+TEST_F(DbOpenTest, WhatAReplayFilledIsFlushedTogether) {
+  Options options;
+  options.memtable_size = 64 << 20;
+  options.wal_sync = WalSync::kNever;
+  auto db = Db::Open(kDir, machine_.Setup(options));
+  ASSERT_TRUE(db.ok());
+  Rows rows;
+  const auto put = [&](int i, char fill) {
+    const std::string key = "key" + std::to_string(i);
+    ASSERT_TRUE((*db)->Put({}, key, std::string(1000, fill)).ok());
+    rows[key] = std::string(1000, fill);
+  };
+  for (int i = 0; i < 20'000; ++i) put(i, 'a');
+  ASSERT_TRUE((*db)->DeleteRange({}, "key1", "key15").ok());
+  rows.erase(rows.lower_bound("key1"), rows.lower_bound("key15"));
+  for (int i = 10'000; i < 30'000; ++i) put(i, 'b');
+  ASSERT_TRUE((*db)->Delete({}, "key7").ok());
+  rows.erase("key7");
+  ASSERT_EQ((*db)->Stats().flushes, 0u);
+
+  Machine next(2, machine_.disk->CrashClone(CrashPlan::KeepAll()));
+  auto reopened = Db::Open(kDir, next.Setup(options));
+  ASSERT_TRUE(reopened.ok()) << reopened.status().ToString();
+  EXPECT_EQ(Compare(reopened->get(), rows), "") << "before the flush";
+  next.executor.RunAll();
+  EXPECT_EQ((*reopened)->Stats().flushes, 1u);
+  EXPECT_EQ((*reopened)->Stats().levels[0].files, 1u);
+  EXPECT_EQ(Compare(reopened->get(), rows), "");
+  // The log is needed no more: with all of it gone nothing is missing.
+  Machine last(3, next.disk->CrashClone(CrashPlan::KeepAll()));
+  auto again = Db::Open(kDir, last.Setup(options));
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ((*again)->Stats().memtable_bytes, MemTable().memory_bytes());
+  EXPECT_EQ(Compare(again->get(), rows), "");
 }
 
 TEST_F(DbOpenTest, TrailingSlashesDoNotMatter) {
