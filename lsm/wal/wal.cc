@@ -72,24 +72,8 @@ Status Wal::Rotate() {
   return Status::Ok();
 }
 
-// Callers that come while a sync runs wait for its end; what they wrote is in the next one, which the first of them runs
-// for all. A mutex held across the sync would not do: whoever has just been served takes it again before those it kept
-// waiting. Figures: docs/experiments.md.
 Status Wal::Sync() {
-  const uint64_t wanted = appended_bytes_.load(std::memory_order_acquire);
-  {
-    MutexLock lock(&sync_mu_);
-    while (syncing_ && durable_bytes_ < wanted) sync_ended_.Wait(&sync_mu_);
-    if (durable_bytes_ >= wanted) return Status::Ok();
-    syncing_ = true;
-  }
-  const uint64_t covered = appended_bytes_.load(std::memory_order_acquire);
-  Status status = SyncSegments();
-  MutexLock lock(&sync_mu_);
-  syncing_ = false;
-  if (status.ok()) durable_bytes_ = covered;
-  sync_ended_.SignalAll();
-  return status;
+  return group_sync_.Sync([this] { return SyncSegments(); });
 }
 
 Status Wal::SyncSegments() {
@@ -140,8 +124,7 @@ uint64_t Wal::disk_bytes() const {
 }
 
 bool Wal::NeedsSync() const {
-  MutexLock lock(&sync_mu_);
-  return durable_bytes_ < appended_bytes_.load(std::memory_order_acquire);
+  return !group_sync_.AllDurable();
 }
 
 }  // namespace varve::lsm

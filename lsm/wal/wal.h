@@ -18,6 +18,7 @@
 #include "lsm/io/clock.h"
 #include "lsm/io/file_system.h"
 #include "lsm/sync/mutex.h"
+#include "lsm/wal/group_sync.h"
 #include "lsm/wal/log_writer.h"
 
 namespace varve::lsm {
@@ -63,11 +64,8 @@ class Wal {
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> syncs_{0};
-  mutable Mutex sync_mu_;
-  CondVar sync_ended_;
-  bool syncing_ VARVE_GUARDED_BY(sync_mu_) = false;        // one at a time: segments are synced in order
-  uint64_t durable_bytes_ VARVE_GUARDED_BY(sync_mu_) = 0;  // of appended_bytes_
-  mutable Mutex mu_;                                       // held for moments only
+  GroupSync group_sync_{appended_bytes_};  // one at a time: segments are synced in order
+  mutable Mutex mu_;                       // held for moments only
   std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
   struct Recycled {
     uint64_t number;
