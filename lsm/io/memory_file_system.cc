@@ -472,8 +472,9 @@ Result<std::unique_ptr<ReadableFile>> MemoryFileSystem::OpenForRead(const std::s
   MutexLock lock(&mu_);
   Result<FilePtr> file = FindFileLocked(path, "open");
   if (!file.ok()) return file.status();
+  std::unique_ptr<ReadableFile> handle(new Readable(this, *file, path));
   ++open_handles_;
-  return std::unique_ptr<ReadableFile>(new Readable(this, *file, path));
+  return handle;
 }
 
 Result<std::unique_ptr<WritableFile>> MemoryFileSystem::Create(const std::string& path) {
@@ -481,16 +482,18 @@ Result<std::unique_ptr<WritableFile>> MemoryFileSystem::Create(const std::string
   Result<FilePtr> file = FindOrCreateLocked(path, "create");
   if (!file.ok()) return file.status();
   (*file)->Truncate();
+  std::unique_ptr<WritableFile> handle(new Writable(this, *file, path));
   ++open_handles_;
-  return std::unique_ptr<WritableFile>(new Writable(this, *file, path));
+  return handle;
 }
 
 Result<std::unique_ptr<WritableFile>> MemoryFileSystem::OpenForWrite(const std::string& path) {
   MutexLock lock(&mu_);
   Result<FilePtr> file = FindFileLocked(path, "open");
   if (!file.ok()) return file.status();
+  std::unique_ptr<WritableFile> handle(new Writable(this, *file, path));
   ++open_handles_;
-  return std::unique_ptr<WritableFile>(new Writable(this, *file, path));
+  return handle;
 }
 
 Status MemoryFileSystem::Rename(const std::string& from, const std::string& to) {
@@ -600,9 +603,10 @@ Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::string& path
   Result<FilePtr> file = FindOrCreateLocked(path, "open");
   if (!file.ok()) return file.status();
   if ((*file)->locked) return Status::Busy(path + ": held by process " + std::to_string(::getpid()));
+  std::unique_ptr<FileLock> handle(new HeldLock(this, *file));
   (*file)->locked = true;
   ++open_handles_;
-  return std::unique_ptr<FileLock>(new HeldLock(this, *file));
+  return handle;
 }
 
 std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashClone(const CrashPlan& plan) {
