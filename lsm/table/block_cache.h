@@ -89,6 +89,8 @@ class BlockCache {
   // The resident block of `slot`, or null. Not null: it stays resident until the caller's Unpin of the slot.
   CachedBlock* Pin(Slot* slot);
   static void Unpin(Slot* slot) { slot->fetch_sub(kOnePin, std::memory_order_release); }
+  // Whether a block was resident a moment ago; counts as no lookup.
+  static bool Holds(const Slot& slot) { return PointerOf(slot.load(std::memory_order_relaxed)) != nullptr; }
   // Brings near what Pin and Lookup of `slot` touch.
   static void Prefetch(const Slot& slot) { __builtin_prefetch(PointerOf(slot.load(std::memory_order_relaxed))); }
   // A reference to the resident block of `slot`, or empty.

@@ -622,6 +622,7 @@ void TableIterator::Approach() const {
 void TableIterator::Fetch() {
   const Table::Rep& r = table_->rep();
   if (aim_ >= r.tail.block_count() || (block_ && block_index_ == aim_)) return;
+  if (!BlockCache::Holds(r.slots[aim_])) return;  // Land reads it; looked up twice it would be missed twice
   BlockRef block = r.cache->Lookup(&r.slots[aim_]);
   if (!block) return;
   PrefetchSearched(block->view());

@@ -447,6 +447,25 @@ TEST(Table, MemoryOnlyReadsBlockOnAMissAndAnswerOnAHit) {
   EXPECT_EQ(cache.hits(), 2u);
 }
 
+// A seek in steps counts as one: what is missing is missed once, what is there is hit once.
+TEST(Table, ASeekInStepsLooksUpOnce) {
+  const std::vector<Row> rows = RandomRows(4, 500);
+  const BuiltTable built = MustBuild(rows, SmallBlocks());
+  BlockCache cache(1 << 20);
+  const auto table = MustOpen(built, &cache);
+  for (const uint64_t earlier : {0u, 1u}) {  // the second time the block is resident
+    TableIterator it(table, kRead);
+    it.AimAt(rows[100].key, rows[100].trailer);
+    it.Approach();
+    it.Fetch();
+    EXPECT_FALSE(it.Valid());
+    it.Land(rows[100].key, rows[100].trailer);
+    ExpectAt(it, rows, 100);
+    EXPECT_EQ(cache.misses(), 1u);
+    EXPECT_EQ(cache.hits(), earlier);
+  }
+}
+
 TEST(Table, TheFilterSparesReads) {
   const std::vector<Row> rows = RandomRows(4, 500);
   const BuiltTable built = MustBuild(rows, SmallBlocks());
