@@ -232,6 +232,7 @@ class DbImpl final : public Db {
   Status FlushOldest();
   void RunCompaction();
   Flushing OldestLocked() const VARVE_REQUIRES(mu_);
+  static std::pair<std::string, std::string> KeysOf(const Flushing& flushing);  // smallest and largest
   Status WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job);
   void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
   void StartLocked(CompactionPlan* plan) VARVE_REQUIRES(mu_);

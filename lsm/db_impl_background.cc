@@ -69,7 +69,6 @@ void DbImpl::EndJob() {
 PickerOptions DbImpl::picker_options() const {
   return {.memtable_bytes = settings_.memtable_bytes,
           .table_bytes = settings_.options.table_size,
-          .compresses = settings_.options.compression != Compression::kNone,
           .moves = env_.options.compaction_filter == nullptr,  // with one every value is looked at on its way down
           .style = settings_.options.compaction,
           .settled_sequence = settled_sequence_};
@@ -189,10 +188,9 @@ TableOutputSetup DbImpl::OutputSetup(std::vector<TableFileRef> borders, ActiveJo
   setup.clock = env_.clock;
   setup.context = context_;
   setup.builder.block_size = options.block_size;
-  // What a flush makes lives for moments: compressing it would only slow the flush.
-  setup.builder.compression = job->plan == nullptr ? Compression::kNone : options.compression;
+  setup.builder.compression = options.compression;
   setup.builder.zstd_level = kZstdLevel;
-  setup.grandparents = std::move(borders);
+  setup.borders = std::move(borders);
   setup.values.threshold = options.value_log_threshold;
   setup.values.file_bytes = kValueLogTables * options.table_size;
   setup.values.compression = options.compression;  // values are written once: it pays in level 0 too
@@ -240,6 +238,19 @@ DbImpl::Flushing DbImpl::OldestLocked() const {
   return flushing;
 }
 
+std::pair<std::string, std::string> DbImpl::KeysOf(const Flushing& flushing) {
+  std::string smallest, largest;
+  for (const auto& table : flushing.tables) {
+    MemTable::Iterator it(table.get());
+    it.SeekToFirst();
+    if (!it.Valid()) continue;
+    if (smallest.empty() || it.key() < smallest) smallest.assign(it.key());
+    it.SeekToLast();
+    largest = std::max(largest, std::string(it.key()));
+  }
+  return {smallest, largest};
+}
+
 Status DbImpl::FlushOldest() {
   Flushing flushing;
   std::vector<SequenceNumber> snapshots;
@@ -266,16 +277,19 @@ Status DbImpl::FlushOldest() {
 }
 
 Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job) {
+  const auto [smallest, largest] = KeysOf(flushing);
   std::vector<TableFileRef> guides;
   uint64_t piece_bytes;
+  int level;
   {
     MutexLock lock(&mu_);
     guides = FlushGuides(*state_.version, picker_options());
     piece_bytes = picker_options().FlushPieceBytes();
+    level = SettlingLevel(*state_.version, picker_options(), smallest, largest);
   }
   TableOutputSetup setup = OutputSetup(std::move(guides), job);
   setup.border_bytes = piece_bytes;
-  setup.builder.filter_bits_per_key = FilterBitsFor(-1, 0, flushing.entries);
+  setup.builder.filter_bits_per_key = FilterBitsFor(-1, level, flushing.entries);
   auto output = WriteMemTables(flushing.tables, std::move(snapshots), rules_, std::move(setup));
   if (!output.ok()) {
     GiveBackSpace(*job);
@@ -589,13 +603,14 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   if (!plan.below.empty()) sources.emplace_back(LevelIterator(plan.below, tier));
   std::vector<SequenceNumber> snapshots;
-  TableOutputSetup setup = OutputSetup(plan.grandparents, job);
+  TableOutputSetup setup = OutputSetup(plan.KeepsBorders() ? plan.below : plan.grandparents, job);
   std::shared_ptr<const Version> version;  // holds the value-log files that pointers lead to
   {
     MutexLock lock(&mu_);
     snapshots = SnapshotListLocked();
     setup.values.version = version = state_.version;
     setup.table_bytes = plan.TableBytes(picker_options());
+    setup.keeps_borders = plan.KeepsBorders();
   }
   const RangeTombstones tombstones = RangeTombstones::Fragmented(std::move(ranges), &snapshots);
   MergeIterator input(std::move(sources));

@@ -327,7 +327,7 @@ Result<TableFileRef> Repairer::Salvage(const TableFileRef& file) {
       RepairLoss& loss = report_.losses.back();
       loss.offset = *end;
       loss.size = facts.file_size > *end ? facts.file_size - *end : 0;
-      if (builder.entries() > 0) loss.smallest = last;
+      if (builder.entries() > 0 && facts.range_deletes == 0) loss.smallest = last;  // these concern any key
     }
   }
   if (values_lost > 0) {

@@ -193,7 +193,6 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   PickerOptions picker;
   picker.memtable_bytes = environment->memtable_bytes;
   picker.table_bytes = options.table_size;
-  picker.compresses = options.compression != Compression::kNone;
   const uint64_t table_bytes = Rounded(keys * sample->tables);
   auto version = Imagine(table_bytes);
   if (!version.ok()) return version.status();

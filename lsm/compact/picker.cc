@@ -1,9 +1,12 @@
 #include "lsm/compact/picker.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 
 #include "lsm/compact/tiers.h"
+#include "lsm/format/hash.h"
+#include "lsm/iter/level_iterator.h"
 
 namespace varve::lsm {
 
@@ -12,10 +15,12 @@ namespace {
 constexpr uint64_t kLevelRatio = 10;
 // A level smaller than this many memtables is not worth having.
 constexpr uint64_t kBaseMemtables = 4;
+// Bytes of level 0, in memtables, at which it is compacted.
+constexpr uint64_t kLevel0Memtables = 4;
 // Smaller memtables count as this large: a few rows in level 0 are no reason for anything.
 constexpr uint64_t kMemtableMin = 4 * 1024;
 // Tables of level 0, however small, at which it is compacted: more than flushes leave in three sublevels.
-constexpr double kLevel0Tables = 64;
+constexpr double kLevel0Tables = 4 * kColumns;
 
 // Where level 0 goes: past empty levels down to the base, but never past a level in use, for data must not overtake
 // older data.
@@ -49,6 +54,43 @@ KeyRange ColumnRange(const Version& version, const PickerOptions& options, const
     take(Touching(version.level(output_level), range));
     if (!grew || bytes > options.JobBytes()) return range;
     range = std::move(wider);
+  }
+}
+
+// Whether no table of level 0 lies across an end of `range`.
+bool StandsAlone(const Version& version, const KeyRange& range) {
+  for (const auto& sublevel : version.sublevels()) {
+    const auto files = Touching(sublevel, range);
+    if (!files.empty() && !(range.Holds(*files.front()) && range.Holds(*files.back()))) return false;
+  }
+  return true;
+}
+
+// Widens a column by neighbouring tables of `level` until they make one of full size, if it stays as well apart from
+// others: or narrow columns would leave ever smaller tables behind.
+void AddNeighbours(const Version& version, const PickerOptions& options, int level, KeyRange* range) {
+  const auto& files = version.level(level);
+  const uint64_t full = options.TableBytes(level);
+  size_t first = FindFile(files, range->smallest), limit = first;
+  uint64_t bytes = 0;
+  while (limit < files.size() && range->Touches(*files[limit])) bytes += files[limit++]->facts().file_size;
+  const auto take = [&](const TableFileRef& file) {
+    KeyRange wider = *range;
+    wider.Add(*file);
+    const bool fits = bytes + file->facts().file_size <= full + full / 2;
+    if (!fits || !IsFree(file, options) || !StandsAlone(version, wider)) return false;
+    bytes += file->facts().file_size;
+    *range = std::move(wider);
+    return true;
+  };
+  while (bytes < full) {
+    if (limit < files.size() && take(files[limit])) {
+      ++limit;
+    } else if (first > 0 && take(files[first - 1])) {
+      --first;
+    } else {
+      return;
+    }
   }
 }
 
@@ -120,6 +162,7 @@ std::optional<CompactionPlan> PickColumn(const Version& version, const PickerOpt
   for (const TableFileRef& seed : version.sublevels().front()) {
     if (!IsFree(seed, options) || (seen && seen->Holds(*seed))) continue;
     seen = ColumnRange(version, options, *seed, output_level);
+    AddNeighbours(version, options, output_level, &*seen);
     const KeyRange& range = *seen;
     if (DepthAt(version, range) < std::max(depth_min, best_depth)) continue;
     CompactionPlan plan;
@@ -238,7 +281,7 @@ std::optional<CompactionPlan> ReclaimTable(const Version& version, const PickerO
 double Level0Score(const Version& version, const PickerOptions& options) {
   const double depth = static_cast<double>(version.sublevels().size()) / static_cast<double>(kLevel0Compact);
   const double bytes = static_cast<double>(version.level_bytes(0)) /
-                       static_cast<double>(kBaseMemtables * std::max(options.memtable_bytes, kMemtableMin));
+                       static_cast<double>(kLevel0Memtables * std::max(options.memtable_bytes, kMemtableMin));
   const double tables = static_cast<double>(version.level(0).size()) / kLevel0Tables;
   return std::max({depth, bytes, tables});
 }
@@ -439,10 +482,23 @@ std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOp
   return plan;
 }
 
+int SettlingLevel(const Version& version, const PickerOptions& options, std::string_view smallest,
+                  std::string_view largest) {
+  if (options.style != CompactionStyle::kLeveled) return 0;
+  for (int n = 0; n < kLevels; ++n) {
+    if (version.AnyOverlap(n, smallest, largest)) return 0;
+  }
+  return Level0Output(version, ComputeTargets(version, options));
+}
+
 std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options) {
   if (options.style != CompactionStyle::kLeveled) return {};
-  if (!version.sublevels().empty() && version.sublevels().front().size() > 1) return version.sublevels().front();
-  return version.level(Level0Output(version, ComputeTargets(version, options)));
+  std::vector<TableFileRef> guides = version.level(Level0Output(version, ComputeTargets(version, options)));
+  // Of too many those stay that a hash chooses, mostly the same ones from flush to flush: a border that moves makes
+  // columns hang together.
+  const uint64_t one_in = std::bit_ceil((guides.size() + kColumns - 1) / kColumns);
+  std::erase_if(guides, [&](const TableFileRef& file) { return HashKey(file->facts().largest) % one_in != 0; });
+  return guides;
 }
 
 }  // namespace varve::lsm

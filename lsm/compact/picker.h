@@ -5,17 +5,19 @@
 // at most about a tenth of the data is stale copies, whatever the size of the database.
 //
 // Level 0 is a stack of sublevels (version.h). It is compacted in columns: one table of the oldest sublevel, what lies
-// beneath it in the base level, and every table above that fits into their key range. Flushes are cut where the tables
-// of the oldest sublevel end, so columns stay apart, and several can be compacted at the same time. What makes a column
-// sound is one rule: with a table goes every older table of level 0 that it overlaps. (Splitting level 0 into intervals
-// with a count for each, as others do, finds better columns where ranges are ragged, for five times the code.)
+// beneath it in the base level, and every table above that fits into their key range. Flushes are cut where tables of
+// the base level end, so columns stay apart: a compaction of one leaves its outer borders where they were. One column is
+// compacted after the other, the deepest first, so while one is at its deepest another is empty, and level 0 is half as
+// large as its depth says. What makes a column sound is one rule: with a table goes every older table of level 0 that it
+// overlaps. (Splitting level 0 into intervals with a count for each, as others do, finds better columns where ranges are
+// ragged, for five times the code.)
 //
 // Below level 0 the tables go first that have the least beneath them per byte, together with their neighbours that need
 // no further table from below. A job is bounded in bytes; tables with nothing beneath them move by an edit of the
 // manifest.
 //
 // Order: the score of level 0 is the largest of its sublevels over four, its bytes over four memtables and its tables
-// over 64, counted twice; of the others, bytes over target. The highest first.
+// over 512, counted twice; of the others, bytes over target. The highest first.
 // Pure functions of a version and of the jobs that run; the caller marks the tables. Threads: any, under the database's
 // mutex (being_compacted).
 #pragma once
@@ -39,6 +41,8 @@ struct LevelTargets {
 inline constexpr size_t kLevel0Compact = 4;
 inline constexpr size_t kLevel0Slow = 16;
 inline constexpr size_t kLevel0Stop = 28;
+// Of level 0, about: so many small tables a flush makes at most.
+inline constexpr size_t kColumns = 128;
 
 LevelTargets ComputeTargets(const Version& version, const PickerOptions& options);
 // The most urgent compaction whose tables are all free, or none.
@@ -79,7 +83,11 @@ std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOp
 // ingested ones are worth their sublevels, and what was there before (options.settled_sequence) nothing.
 size_t Level0Debt(const Version& version, const PickerOptions& options);
 
-// Where a flush is cut: where these tables end (see above).
+// The level whose filters a flush of these keys is to have: one that meets no table moves out of level 0 as it is.
+int SettlingLevel(const Version& version, const PickerOptions& options, std::string_view smallest,
+                  std::string_view largest);
+
+// Where a flush is cut: where these tables end (see above). At most about kColumns of them.
 std::vector<TableFileRef> FlushGuides(const Version& version, const PickerOptions& options);
 
 }  // namespace varve::lsm

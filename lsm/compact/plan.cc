@@ -10,9 +10,11 @@ namespace {
 constexpr uint64_t kJobTables = 8;
 // A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
 constexpr uint64_t kMoveOverlapMax = 10;
-constexpr uint64_t kPiecesOfMemtable = 16;  // that a flush makes at most
+constexpr uint64_t kMovedPartMin = 4;        // tables of level 0 move from such a part of a full table on
+constexpr uint64_t kSliverOfMemtable = 256;  // a flush makes no table smaller than this part
 constexpr uint64_t kPieceMin = 8 * 1024;
 constexpr uint64_t kUpperTableMin = 64 * 1024;
+constexpr uint64_t kLastTableMin = 1024 * 1024;
 
 bool AnyDeletes(std::span<const TableFileRef> files) {
   return std::any_of(files.begin(), files.end(), [](const TableFileRef& file) {
@@ -30,7 +32,9 @@ bool Collides(const CompactionPlan& plan, RunningPlans running) {
 
 bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
   if (!options.moves || !plan.below.empty() || plan.level == plan.output_level) return false;
-  if (plan.level == 0 && options.compresses) return false;
+  // What is small in level 0 would stay small.
+  const uint64_t table_bytes = options.TableBytes(plan.output_level);
+  if (plan.level == 0 && TotalBytes(plan.inputs) * kMovedPartMin < plan.inputs.size() * table_bytes) return false;
   for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
     const KeyRange range(*plan.inputs[i]);
     if (std::any_of(plan.inputs.begin(), plan.inputs.begin() + static_cast<std::ptrdiff_t>(i),
@@ -119,16 +123,17 @@ bool Complete(const Version& version, const PickerOptions& options, RunningPlans
 }
 
 uint64_t PickerOptions::TableBytes(int level) const {
-  return level == 0 || level == kLevels - 1 ? table_bytes
-                                            : std::min(table_bytes, std::max(memtable_bytes / 4, kUpperTableMin));
+  const uint64_t last = std::min(table_bytes, std::max(memtable_bytes, kLastTableMin));
+  return level == 0 || level == kLevels - 1 ? last : std::min(last, std::max(memtable_bytes / 4, kUpperTableMin));
 }
 
 uint64_t PickerOptions::JobBytes() const {
-  return std::min(kJobTables * std::max(table_bytes, memtable_bytes), room_bytes / 2);  // half: for what lies below
+  return std::min(kJobTables * std::max(TableBytes(kLevels - 1), memtable_bytes),
+                  room_bytes / 2);  // half: for what lies below
 }
 
 uint64_t PickerOptions::FlushPieceBytes() const {
-  return std::max(memtable_bytes / kPiecesOfMemtable, kPieceMin);
+  return std::max(memtable_bytes / kSliverOfMemtable, kPieceMin);
 }
 
 uint64_t CompactionPlan::input_bytes() const {
@@ -152,6 +157,7 @@ uint64_t CompactionPlan::OutputBytes() const {
 
 uint64_t CompactionPlan::TableBytes(const PickerOptions& options) const {
   const uint64_t target = options.TableBytes(output_level);
+  if (KeepsBorders()) return target;
   const uint64_t count = std::max<uint64_t>((input_bytes() + target / 2) / target, 1);
   return std::min(input_bytes() / count + target / 16, target + target / 2);
 }

@@ -14,15 +14,15 @@ namespace varve::lsm {
 
 struct PickerOptions {
   uint64_t memtable_bytes = 0;
-  uint64_t table_bytes = 0;  // of the last level
-  bool compresses = true;    // below level 0, so that no table moves out of level 0 as it is
+  uint64_t table_bytes = 0;  // of the last level, at most
   bool moves = true;         // a table with nothing beneath it may go down as it is
   CompactionStyle style = CompactionStyle::kLeveled;
   SequenceNumber settled_sequence = 0;  // what level 0 holds up to it is no debt of the writers (Level0Debt)
   bool tries_unreadable = false;        // takes quarantined tables too: somebody waits to be told what is wrong
   uint64_t room_bytes = UINT64_MAX;     // on the disk for what a plan writes: no larger one is made
 
-  // Target of a table that a compaction writes to this level. Upper levels have smaller ones, so that they are compacted in small steps.
+  // Target of a table that a compaction writes to this level: the last level's are no larger than a memtable, so that
+  // level 0 is compacted in narrow columns; upper levels have smaller ones, so that they are compacted in small steps.
   uint64_t TableBytes(int level) const;
   // What a job may read, unless the smallest step is larger. Less where there is little room.
   uint64_t JobBytes() const;
@@ -50,7 +50,9 @@ struct CompactionPlan {
   uint64_t input_bytes() const;
   // About what its tables will take: a delete that goes to the bottom takes along what it deletes. 0: nothing is written.
   uint64_t OutputBytes() const;
-  // Of an output table: near the level's target, but so that the last one is no crumb.
+  // Whether its output tables end where those of `below` did, so that columns of level 0 stay apart for good.
+  bool KeepsBorders() const { return level == 0 && grandparents.empty() && !below.empty(); }
+  // Of an output table: the level's target, or near it so that the last one is no crumb.
   uint64_t TableBytes(const PickerOptions& options) const;
 };
 

@@ -8,13 +8,16 @@ namespace varve::lsm {
 namespace {
 // An output table touches at most this many tables' worth of the level below it, so that compacting it later stays
 // bounded.
-constexpr uint64_t kGrandparentTables = 10;
+constexpr uint64_t kTouchedTables = 10;
 }  // namespace
 
 TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombstones)
     : setup_(std::move(setup)),
       tombstones_(tombstones),
-      values_(setup_.values, setup_.file_system, setup_.random, setup_.context, setup_.next_number) {}
+      values_(setup_.values, setup_.file_system, setup_.random, setup_.context, setup_.next_number),
+      full_bytes_(setup_.table_bytes) {
+  DivideToBorder(0);
+}
 
 TableOutput::~TableOutput() = default;
 
@@ -62,7 +65,7 @@ Status TableOutput::Pump(VersionStream* input) {
     if (values_.Wants(trailer, value)) VARVE_TRY(values_.Place(&trailer, &value));
     VARVE_TRY(builder_->Add(key, trailer, value));
     ++written;
-    if (!cut && setup_.table_bytes != 0 && builder_->size_estimate() >= setup_.table_bytes) {
+    if (!cut && setup_.table_bytes != 0 && builder_->size_estimate() >= full_bytes_) {
       cut = true;
       cut_behind.assign(key);
     }
@@ -75,16 +78,28 @@ Status TableOutput::Pump(VersionStream* input) {
 
 bool TableOutput::CutsAtBorder(std::string_view key) {
   bool passed = false;  // then no version of `key` was written yet
-  while (grandparent_ < setup_.grandparents.size() && setup_.grandparents[grandparent_]->EndsBefore(key)) {
-    touched_bytes_ += setup_.grandparents[grandparent_]->facts().file_size;
-    ++grandparent_;
+  while (border_ < setup_.borders.size() && setup_.borders[border_]->EndsBefore(key)) {
+    touched_bytes_ += setup_.borders[border_]->facts().file_size;
+    ++border_;
     passed = true;
   }
   if (builder_ == nullptr) touched_bytes_ = 0;
   if (!passed || builder_ == nullptr) return false;
   const uint64_t enough = setup_.border_bytes != 0 ? setup_.border_bytes : setup_.table_bytes / 2;
-  return builder_->size_estimate() >= enough ||
-         (setup_.table_bytes != 0 && touched_bytes_ > kGrandparentTables * setup_.table_bytes);
+  const bool cuts = builder_->size_estimate() >= enough ||
+                    (setup_.table_bytes != 0 && touched_bytes_ > kTouchedTables * setup_.table_bytes);
+  DivideToBorder(cuts ? 0 : builder_->size_estimate());
+  return cuts;
+}
+
+// What was there tells how much will be: how much of what comes replaces it, nobody knows. So a table that has grown is
+// divided when it is written the next time, and one that grows now may do so up to twice its size.
+void TableOutput::DivideToBorder(uint64_t begun) {
+  if (!setup_.keeps_borders || border_ == setup_.borders.size()) return;
+  const uint64_t full = setup_.table_bytes;
+  const uint64_t bytes = begun + setup_.borders[border_]->facts().file_size;
+  const uint64_t parts = (bytes + 3 * full / 4) / full;
+  full_bytes_ = parts < 2 ? 2 * full : bytes / parts + full / 8;
 }
 
 Status TableOutput::OpenTable() {

@@ -35,10 +35,11 @@ struct TableOutputSetup {
   RandomSource* random = nullptr;
   Clock* clock = nullptr;
   std::shared_ptr<const TableContext> context;
-  TableBuilderOptions builder;             // table_id is set for each table
-  uint64_t table_bytes = 0;                // 0: no bound
-  uint64_t border_bytes = 0;               // cut at a border from this size on; 0: half of table_bytes
-  std::vector<TableFileRef> grandparents;  // ascending; where one ends is a border
+  TableBuilderOptions builder;        // table_id is set for each table
+  uint64_t table_bytes = 0;           // 0: no bound
+  uint64_t border_bytes = 0;          // cut at a border from this size on; 0: half of table_bytes
+  std::vector<TableFileRef> borders;  // ascending tables; where one ends is a border
+  bool keeps_borders = false;         // they are of the tables that are replaced: large ones are divided evenly
   ValueOutputSetup values;
   // Looked at now and then, with no lock held: work that cannot wait may run inside it. May be empty.
   std::function<void()> yield;
@@ -65,6 +66,8 @@ class TableOutput {
   bool HasRangeTombstones(const VersionFilter& filter) const;
   // Whether the open table is to end before `key`, because a border lies between.
   bool CutsAtBorder(std::string_view key);
+  // Sets full_bytes_ for what there is up to the next border, `begun` bytes of it written.
+  void DivideToBorder(uint64_t begun);
   void RemoveFiles();
 
   const TableOutputSetup setup_;
@@ -77,8 +80,9 @@ class TableOutput {
   ValueOutput values_;
   ValueLogFiles value_logs_;
   std::string lower_;           // where the open (or next) table's share begins; empty for the first
-  size_t grandparent_ = 0;      // first that does not end before the current key
-  uint64_t touched_bytes_ = 0;  // of grandparents, by the open table
+  size_t border_ = 0;           // first that does not end before the current key
+  uint64_t touched_bytes_ = 0;  // of the borders' tables, by the open table
+  uint64_t full_bytes_;         // of the open table: it ends here, border or not
 };
 
 }  // namespace varve::lsm

@@ -147,7 +147,7 @@ TEST_F(DbJobsTest, HistoryIsBounded) {
   }
   const std::vector<Job> jobs = db_->JobHistory();
   ASSERT_EQ(jobs.size(), kJobHistoryMax);
-  EXPECT_GT(jobs.back().id, 300u);
+  EXPECT_GE(jobs.back().id, 300u);
   Open();
   ASSERT_EQ(db_->JobHistory().size(), kJobHistoryMax);
   EXPECT_EQ(db_->JobHistory().front().id, jobs.front().id);
@@ -168,7 +168,7 @@ TEST_F(DbJobsTest, ListenerHearsJobsAndTables) {
       EXPECT_EQ(running.job.reason, told.job.reason);
     }
   };
-  Fill(0, 5000, 300);
+  for (int i = 0; i < 4; ++i) Fill(0, 5000, 300);  // one over the other, so that they must be merged
   ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
   machine_.executor.RunAll();
   EXPECT_TRUE(recorder_.Heard("start flush -1 0"));
@@ -218,13 +218,17 @@ TEST_F(DbJobsTest, SetOptionsIsAllOrNothing) {
         OptionChanges{.compaction_bytes_per_second = 1}, OptionChanges{.max_disk_bytes = 1}}) {
     EXPECT_TRUE(db_->SetOptions(bad).Is(StatusCode::kInvalidArgument));
   }
-  ASSERT_TRUE(db_->SetOptions({.wal_sync = WalSync::kNever, .filter_bits_per_key = 20}).ok());
+  ASSERT_TRUE(
+      db_->SetOptions({.wal_sync = WalSync::kNever, .compression = Compression::kNone, .filter_bits_per_key = 20})
+          .ok());
   EXPECT_EQ(db_->GetOptions().wal_sync, WalSync::kNever);
   EXPECT_EQ(db_->GetOptions().block_size, before.block_size);
   Fill(0, 1000);
   ASSERT_TRUE(db_->Flush().ok());
   EXPECT_GT(db_->TableFiles().at(0).filter_bits_per_key, 18);
   const uint64_t plain = db_->TableFiles().at(0).size;
+  ASSERT_TRUE(db_->SetOptions({.compression = before.compression}).ok());
+  Fill(0, 1000);
   ASSERT_TRUE(db_->CompactRange({}, {}).ok());
   EXPECT_LT(db_->TableFiles().at(0).size, plain / 2);  // all values are alike
   ASSERT_TRUE(db_->SetOptions({.compression = Compression::kNone}).ok());

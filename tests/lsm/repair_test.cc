@@ -345,7 +345,9 @@ TEST_F(RepairTest, ATableDamagedAnywhere) {
 
 // What its first blocks hold takes the place of the dictionary in the tail.
 TEST_F(RepairTest, ATableWithADictionaryThatHasLostItsTail) {
-  auto opened = Db::Open(kDir, Small());
+  Options options = Small();
+  options.memtable_size = 1024 * 1024;
+  auto opened = Db::Open(kDir, options);
   ASSERT_TRUE(opened.ok()) << opened.status().ToString();
   const std::string text = R"({"maintainer":"Debian Developers <devel@lists.debian.org>","section":"libdevel","id":")";
   for (int i = 0; i < 2000; ++i) Put(opened->get(), i, text);

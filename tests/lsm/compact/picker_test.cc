@@ -243,18 +243,20 @@ TEST_F(PickerTest, TombstonesAreNotMovedToTheBottom) {
   EXPECT_FALSE(plan->trivial_move);
 }
 
-TEST_F(PickerTest, NoMoveOutOfLevelZeroIntoCompressedLevels) {
+TEST_F(PickerTest, SmallTablesOfLevelZeroAreMergedAndLargeOnesMoved) {
   for (char c = 'a'; c < 'f'; ++c) Add(0, std::string(1, c), std::string(1, c), 60);
   ASSERT_EQ(version_->sublevels().size(), 1u);
   auto plan = Pick();
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->inputs.size(), 5u);
-  EXPECT_FALSE(plan->trivial_move);
-  PickerOptions plain = kOptions;
-  plain.compresses = false;
-  plan = PickCompaction(*version_, plain, {});
-  ASSERT_TRUE(plan.has_value());
   EXPECT_TRUE(plan->trivial_move);
+  version_ = std::make_shared<const Version>();
+  for (char c = 'a'; c < 'z'; ++c) Add(0, std::string(1, c), std::string(1, c), 15);
+  ASSERT_EQ(version_->sublevels().size(), 1u);
+  plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs.size(), 25u);
+  EXPECT_FALSE(plan->trivial_move);
 }
 
 // Neighbours that lie over the same tables below go along: what lies below is rewritten once for all of them.
@@ -314,12 +316,69 @@ TEST_F(PickerTest, OutputsAreEvenAndNearTheTarget) {
   }
 }
 
-TEST_F(PickerTest, FlushesAreCutWhereTheOldestSublevelIs) {
+TEST_F(PickerTest, FlushesAreCutWhereTheBaseLevelIs) {
   EXPECT_TRUE(FlushGuides(*version_, kOptions).empty());
   const TableFileRef left = Add(6, "a", "c", 64), right = Add(6, "m", "n", 64);
+  Add(0, "a", "d", 8);
+  Add(0, "e", "z", 8);
   EXPECT_EQ(FlushGuides(*version_, kOptions), (std::vector<TableFileRef>{left, right}));
-  const TableFileRef piece = Add(0, "a", "d", 8), rest = Add(0, "e", "z", 8);
-  EXPECT_EQ(FlushGuides(*version_, kOptions), (std::vector<TableFileRef>{piece, rest}));
+}
+
+// The job of a narrow column takes free neighbours along until it fills a table, but none that belongs to another column.
+TEST_F(PickerTest, NarrowColumnsTakeNeighbours) {
+  const TableFileRef a = Add(6, "a", "b", 20), c = Add(6, "c", "d", 30), e = Add(6, "e", "f", 30),
+                     g = Add(6, "g", "h", 30);
+  for (int i = 0; i < 4; ++i) {
+    for (const char* keys : {"ab", "cd", "ef", "gh"}) Add(0, {keys[0]}, {keys[1]}, 2);
+  }
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->inputs.size(), 12u);
+  EXPECT_EQ(plan->below, (std::vector<TableFileRef>{a, c, e}));
+  c->being_compacted = true;
+  plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->below, (std::vector<TableFileRef>{a})) << "and not e and g, which are more";
+  c->being_compacted = false;
+  Add(0, "f", "g", 2);
+  g->quarantined = true;
+  plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->below, (std::vector<TableFileRef>{a, c})) << "e and g hang together, and g is out of reach";
+}
+
+TEST_F(PickerTest, ColumnsOfTheLastLevelKeepTheirBorders) {
+  Add(6, "a", "f", 40);
+  Add(6, "g", "m", 60);
+  for (int i = 0; i < 4; ++i) Add(0, "a", "m", 5);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_TRUE(plan->KeepsBorders());
+  EXPECT_EQ(plan->TableBytes(kOptions), kOptions.TableBytes(6));
+  plan->grandparents = plan->below;  // their borders come first: else each job below needs tables it hardly touches
+  EXPECT_FALSE(plan->KeepsBorders());
+}
+
+TEST_F(PickerTest, AFlushThatMeetsNothingSettlesBelow) {
+  EXPECT_EQ(SettlingLevel(*version_, kOptions, "a", "b"), 6);
+  Add(6, "m", "p", 64);
+  EXPECT_EQ(SettlingLevel(*version_, kOptions, "a", "b"), 6);
+  EXPECT_EQ(SettlingLevel(*version_, kOptions, "n", "z"), 0);
+  Add(0, "a", "a", 4);
+  EXPECT_EQ(SettlingLevel(*version_, kOptions, "a", "b"), 0);
+  EXPECT_EQ(SettlingLevel(*version_, kOptions, "q", "z"), 6);
+}
+
+// Of many tables some are guides, and they stay guides when others come.
+TEST_F(PickerTest, FlushesAreCutIntoSoManyPiecesAtMost) {
+  constexpr int kTables = 500;
+  for (int i = 0; i < kTables; ++i) Add(6, "k" + std::to_string(1000 + i), "k" + std::to_string(1000 + i) + "z", 1);
+  const std::vector<TableFileRef> guides = FlushGuides(*version_, kOptions);
+  EXPECT_GE(guides.size(), kColumns / 2);
+  EXPECT_LE(guides.size(), 2 * kColumns);
+  for (int i = 0; i < 10; ++i) Add(6, "m" + std::to_string(i), "m" + std::to_string(i) + "z", 1);
+  const std::vector<TableFileRef> later = FlushGuides(*version_, kOptions);
+  for (const TableFileRef& guide : guides) EXPECT_EQ(std::count(later.begin(), later.end(), guide), 1);
 }
 
 // Dense with tombstones: merged downwards, and at the bottom rewritten without them.
