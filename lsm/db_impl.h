@@ -232,6 +232,7 @@ class DbImpl final : public Db {
   Status FlushOldest();
   void RunCompaction();
   Flushing OldestLocked() const VARVE_REQUIRES(mu_);
+  void WarmCache(std::span<const TableFileRef> files, uint64_t bytes);
   static std::pair<std::string, std::string> KeysOf(const Flushing& flushing);  // smallest and largest
   Status WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job);
   void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
@@ -338,6 +339,7 @@ class DbImpl final : public Db {
   std::shared_ptr<Lifeline> lifeline_ = std::make_shared<Lifeline>();
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<BlockCache> cache_;
+  uint64_t filters_asked_ = 0;  // with an answer that spared a block, at the last flush; of the thread that flushes
   std::shared_ptr<TableContext> context_;
   std::unique_ptr<CurrentView> view_;
   std::unique_ptr<Wal> wal_;

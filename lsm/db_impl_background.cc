@@ -193,7 +193,7 @@ TableOutputSetup DbImpl::OutputSetup(std::vector<TableFileRef> borders, ActiveJo
   setup.borders = std::move(borders);
   setup.values.threshold = options.value_log_threshold;
   setup.values.file_bytes = kValueLogTables * options.table_size;
-  setup.values.compression = options.compression;  // values are written once: it pays in level 0 too
+  setup.values.compression = options.compression;
   setup.values.zstd_level = kZstdLevel;
   setup.values.bytes_moved = &counters_.value_log_moved_bytes;
   setup.next_number = [this] { return NextNumber(); };
@@ -296,6 +296,8 @@ Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber>
     return output.status();
   }
 
+  WarmCache(output->files, flushing.bytes);
+
   VersionEdit edit;
   edit.value_logs = std::move(output->value_logs);
   edit.wal_number = flushing.next_wal_number;
@@ -303,6 +305,19 @@ Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber>
   for (TableFileRef& file : output->files) edit.added.push_back({0, std::move(file)});
   edit.jobs.push_back(CompletedJob(*job, edit));
   return InstallEdit(&edit, flushing.tables.size());
+}
+
+// What was written last is read soon: while there are point reads, and room for all of it, a flush's blocks are in the
+// cache before the first of them looks there.
+void DbImpl::WarmCache(std::span<const TableFileRef> files, uint64_t bytes) {
+  const uint64_t asked = cache_->filter_useful();
+  if (std::exchange(filters_asked_, asked) == asked) return;
+  if (cache_->block_bytes() + cache_->table_memory_bytes() + bytes > cache_->capacity()) return;
+  for (const TableFileRef& file : files) {
+    if (!file->Open().ok()) return;  // whoever needs it will say so
+    TableIterator it(file->shared_table(), ReadTier{});
+    for (it.SeekToFirst(); it.Valid(); it.Next()) continue;
+  }
 }
 
 Status DbImpl::InstallEdit(VersionEdit* edit, size_t flushed) {

@@ -37,7 +37,8 @@ uint64_t DbImpl::CompactionNeedLocked() const {
   for (int n = 0; n < kLevels; ++n) tables += version.level_bytes(n);
   const uint64_t values = std::min(version.value_log_live_bytes(), kValueLogTables * options.table_bytes);
   switch (options.style) {
-    case CompactionStyle::kLeveled: return std::min(tables, options.JobBytes()) + values;
+    case CompactionStyle::kLeveled:  // tables of other options may be larger than a job is now
+      return std::min(tables, std::max(options.JobBytes(), 2 * version.largest_table_bytes())) + values;
     case CompactionStyle::kSizeTiered: return tables + values;  // all runs may become one
     case CompactionStyle::kFifo: return 0;
   }

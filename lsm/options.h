@@ -65,7 +65,7 @@ struct Options {
   Compression compression = Compression::kZstd;
   int filter_bits_per_key = 10;                  // 0: no filters
   size_t block_size = 8 * 1024;                  // target of a data block before compression
-  size_t table_size = size_t{32} * 1024 * 1024;  // target of a table below level 0
+  size_t table_size = size_t{32} * 1024 * 1024;  // target of a table of the last level, at most
   // Values of at least so many bytes are kept apart from their keys, in value-log files; 0: none are.
   size_t value_log_threshold = 4 * 1024;
   // Memtable size; 0: memory_budget / 8, at least 1 MiB and at most 64 MiB.

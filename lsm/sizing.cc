@@ -219,7 +219,8 @@ Result<SizingPlan> PlanSize(const SizingQuestion& question, const Options& optio
   // The log and the flush write what came; every level below writes it again, with what it meets there.
   const double compressed = row == 0 ? 1 : std::min(1.0, sample->tables / row);
   const double level0 = static_cast<double>(kLevel0Compact * picker.memtable_bytes) * compressed;
-  double amplification = 2 + compressed * MergeCost(level0, static_cast<double>(plan.levels.front().bytes));
+  double amplification =
+      1 + compressed + compressed * MergeCost(level0, static_cast<double>(plan.levels.front().bytes));
   for (size_t i = 1; i < plan.levels.size(); ++i) {
     amplification += compressed * MergeCost(static_cast<double>(plan.levels[i - 1].bytes),
                                             static_cast<double>(plan.levels[i].bytes));

@@ -94,12 +94,8 @@ std::vector<uint64_t> FilesToCollect(const Version& version, const PickerOptions
 std::optional<CompactionPlan> PickCollection(const Version& version, const PickerOptions& options,
                                              RunningPlans running) {
   if (GarbageShare(version, options) <= kGarbageDue) return std::nullopt;
-  uint64_t largest = 0;  // a table is rewritten beside the values
-  for (int n = 0; n < kLevels; ++n) {
-    for (const TableFileRef& file : version.level(n)) largest = std::max(largest, file->facts().file_size);
-  }
-  PickerOptions beside = options;
-  beside.room_bytes -= std::min(beside.room_bytes, largest);
+  PickerOptions beside = options;  // a table is rewritten beside the values
+  beside.room_bytes -= std::min(beside.room_bytes, version.largest_table_bytes());
   const std::vector<uint64_t> collected = FilesToCollect(version, beside);
   if (collected.empty()) return std::nullopt;
   struct Candidate {

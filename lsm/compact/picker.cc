@@ -67,17 +67,24 @@ bool StandsAlone(const Version& version, const KeyRange& range) {
 }
 
 // Widens a column by neighbouring tables of `level` until they make one of full size, if it stays as well apart from
-// others: or narrow columns would leave ever smaller tables behind.
-void AddNeighbours(const Version& version, const PickerOptions& options, int level, KeyRange* range) {
+// others: or narrow columns would leave ever smaller tables behind. Not when what it has is busy, for its neighbours are
+// not, nor when it is large and meets nothing: then it moves as it is.
+void AddNeighbours(const Version& version, const PickerOptions& options, const TableFile& seed, int level,
+                   KeyRange* range) {
   const auto& files = version.level(level);
   const uint64_t full = options.TableBytes(level);
+  const uint64_t most = std::min(full + full / 2, options.JobBytes());
   size_t first = FindFile(files, range->smallest), limit = first;
   uint64_t bytes = 0;
-  while (limit < files.size() && range->Touches(*files[limit])) bytes += files[limit++]->facts().file_size;
+  for (; limit < files.size() && range->Touches(*files[limit]); ++limit) {
+    if (!IsFree(files[limit], options)) return;
+    bytes += files[limit]->facts().file_size;
+  }
+  if (limit == first && IsLargeEnoughToMove(seed, options, level)) return;
   const auto take = [&](const TableFileRef& file) {
     KeyRange wider = *range;
     wider.Add(*file);
-    const bool fits = bytes + file->facts().file_size <= full + full / 2;
+    const bool fits = bytes + file->facts().file_size <= most;
     if (!fits || !IsFree(file, options) || !StandsAlone(version, wider)) return false;
     bytes += file->facts().file_size;
     *range = std::move(wider);
@@ -162,7 +169,7 @@ std::optional<CompactionPlan> PickColumn(const Version& version, const PickerOpt
   for (const TableFileRef& seed : version.sublevels().front()) {
     if (!IsFree(seed, options) || (seen && seen->Holds(*seed))) continue;
     seen = ColumnRange(version, options, *seed, output_level);
-    AddNeighbours(version, options, output_level, &*seen);
+    AddNeighbours(version, options, *seed, output_level, &*seen);
     const KeyRange& range = *seen;
     if (DepthAt(version, range) < std::max(depth_min, best_depth)) continue;
     CompactionPlan plan;

@@ -83,7 +83,8 @@ std::optional<CompactionPlan> PickRewrite(const Version& version, const PickerOp
 // ingested ones are worth their sublevels, and what was there before (options.settled_sequence) nothing.
 size_t Level0Debt(const Version& version, const PickerOptions& options);
 
-// The level whose filters a flush of these keys is to have: one that meets no table moves out of level 0 as it is.
+// The level whose filters a flush of these keys is to have: one that meets no table and is not small moves out of level 0
+// as it is.
 int SettlingLevel(const Version& version, const PickerOptions& options, std::string_view smallest,
                   std::string_view largest);
 

@@ -10,8 +10,8 @@ namespace {
 constexpr uint64_t kJobTables = 8;
 // A table that would come to lie over more than this many times its own bytes is rewritten instead of moved.
 constexpr uint64_t kMoveOverlapMax = 10;
-constexpr uint64_t kMovedPartMin = 4;        // tables of level 0 move from such a part of a full table on
-constexpr uint64_t kSliverOfMemtable = 256;  // a flush makes no table smaller than this part
+constexpr uint64_t kMovedPartMin = 4;         // tables of level 0 move from such a part of a full table on
+constexpr uint64_t kSliverOfMemtable = 1024;  // a flush makes no table smaller than this part
 constexpr uint64_t kPieceMin = 8 * 1024;
 constexpr uint64_t kUpperTableMin = 64 * 1024;
 constexpr uint64_t kLastTableMin = 1024 * 1024;
@@ -32,9 +32,10 @@ bool Collides(const CompactionPlan& plan, RunningPlans running) {
 
 bool CanMove(const CompactionPlan& plan, const PickerOptions& options) {
   if (!options.moves || !plan.below.empty() || plan.level == plan.output_level) return false;
-  // What is small in level 0 would stay small.
-  const uint64_t table_bytes = options.TableBytes(plan.output_level);
-  if (plan.level == 0 && TotalBytes(plan.inputs) * kMovedPartMin < plan.inputs.size() * table_bytes) return false;
+  const auto is_small = [&](const TableFileRef& file) {
+    return !IsLargeEnoughToMove(*file, options, plan.output_level);
+  };
+  if (plan.level == 0 && std::any_of(plan.inputs.begin(), plan.inputs.end(), is_small)) return false;
   for (size_t i = 1; plan.level == 0 && i < plan.inputs.size(); ++i) {
     const KeyRange range(*plan.inputs[i]);
     if (std::any_of(plan.inputs.begin(), plan.inputs.begin() + static_cast<std::ptrdiff_t>(i),
@@ -72,6 +73,10 @@ KeyRange RangeOf(std::span<const TableFileRef> files) {
   KeyRange range(*files.front());
   for (const TableFileRef& file : files.subspan(1)) range.Add(*file);
   return range;
+}
+
+bool IsLargeEnoughToMove(const TableFile& file, const PickerOptions& options, int level) {
+  return file.facts().file_size * kMovedPartMin >= options.TableBytes(level);
 }
 
 bool AllFree(std::span<const TableFileRef> files, const PickerOptions& options) {
@@ -123,8 +128,9 @@ bool Complete(const Version& version, const PickerOptions& options, RunningPlans
 }
 
 uint64_t PickerOptions::TableBytes(int level) const {
+  if (level == 0) return table_bytes;
   const uint64_t last = std::min(table_bytes, std::max(memtable_bytes, kLastTableMin));
-  return level == 0 || level == kLevels - 1 ? last : std::min(last, std::max(memtable_bytes / 4, kUpperTableMin));
+  return level == kLevels - 1 ? last : std::min(last, std::max(memtable_bytes / 4, kUpperTableMin));
 }
 
 uint64_t PickerOptions::JobBytes() const {

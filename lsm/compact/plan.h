@@ -21,8 +21,9 @@ struct PickerOptions {
   bool tries_unreadable = false;        // takes quarantined tables too: somebody waits to be told what is wrong
   uint64_t room_bytes = UINT64_MAX;     // on the disk for what a plan writes: no larger one is made
 
-  // Target of a table that a compaction writes to this level: the last level's are no larger than a memtable, so that
-  // level 0 is compacted in narrow columns; upper levels have smaller ones, so that they are compacted in small steps.
+  // Target of a table that a compaction writes to this level: the last level's are no larger than a memtable (or 1 MiB),
+  // so that level 0 is compacted in narrow columns; upper levels have smaller ones, so that they are compacted in small
+  // steps. Runs of the size-tiered style, in level 0, have the full size.
   uint64_t TableBytes(int level) const;
   // What a job may read, unless the smallest step is larger. Less where there is little room.
   uint64_t JobBytes() const;
@@ -33,13 +34,14 @@ struct PickerOptions {
 struct CompactionPlan {
   int level = 0;
   int output_level = 0;
-  std::vector<TableFileRef> inputs;        // of `level`; of level 0: newest first, of others: ascending
-  std::vector<TableFileRef> below;         // of `output_level`
-  std::vector<TableFileRef> grandparents;  // of the next level in use: output tables are cut where these end
-  std::string smallest, largest;           // of inputs and below
-  bool bottommost = false;                 // nothing beneath output_level in the key range
-  bool trivial_move = false;               // the inputs can become tables of the output level as they are
-  bool urgent = false;                     // runs inside another compaction, which waits for it
+  std::vector<TableFileRef> inputs;  // of `level`; of level 0: newest first, of others: ascending
+  std::vector<TableFileRef> below;   // of `output_level`
+  std::vector<TableFileRef>
+      grandparents;  // of the next level in use: output tables are cut where these end (or see KeepsBorders)
+  std::string smallest, largest;  // of inputs and below
+  bool bottommost = false;        // nothing beneath output_level in the key range
+  bool trivial_move = false;      // the inputs can become tables of the output level as they are
+  bool urgent = false;            // runs inside another compaction, which waits for it
   std::string reason;
   // Set when it starts: the value-log files whose values it moves to new ones (collection.h), ascending; bytes that the
   // disk had room for, and how many of them are kept free for what it writes.
@@ -75,6 +77,8 @@ KeyRange RangeOf(std::span<const TableFileRef> files);
 inline bool IsFree(const TableFileRef& file, const PickerOptions& options) {
   return !file->being_compacted && (options.tries_unreadable || !file->quarantined);
 }
+// Of level 0, to `level`: what is small would stay small.
+bool IsLargeEnoughToMove(const TableFile& file, const PickerOptions& options, int level);
 bool AllFree(std::span<const TableFileRef> files, const PickerOptions& options);
 uint64_t TotalBytes(std::span<const TableFileRef> files);
 

@@ -95,8 +95,10 @@ bool TableOutput::CutsAtBorder(std::string_view key) {
 // What was there tells how much will be: how much of what comes replaces it, nobody knows. So a table that has grown is
 // divided when it is written the next time, and one that grows now may do so up to twice its size.
 void TableOutput::DivideToBorder(uint64_t begun) {
-  if (!setup_.keeps_borders || border_ == setup_.borders.size()) return;
+  if (!setup_.keeps_borders) return;
   const uint64_t full = setup_.table_bytes;
+  full_bytes_ = full;  // behind the last border
+  if (border_ == setup_.borders.size()) return;
   const uint64_t bytes = begun + setup_.borders[border_]->facts().file_size;
   const uint64_t parts = (bytes + 3 * full / 4) / full;
   full_bytes_ = parts < 2 ? 2 * full : bytes / parts + full / 8;

@@ -2,12 +2,12 @@
 // compaction.
 //
 // Output tables are cut where a new user key begins: once they have their size, and before that where a table of the
-// level below the output ends, if they have half of it or touch too much. So tables of neighbouring levels have their
-// borders in the same places, and compacting one seldom needs a table of which it touches only a corner. A range
-// tombstone is clipped to each table's share of the key space: table i has [its first key, table i+1's first key). Large
-// values go to value-log files (value_output.h). Files are written and synced, then the directory is synced: on return
-// they may be named in the manifest. On an error every file made here is removed again. Touches only files nobody else
-// can see: no lock is held. Threads: one thread at a time.
+// level below the output (or one that is replaced) ends, if they have half of it or touch too much. So tables of
+// neighbouring levels have their borders in the same places, and compacting one seldom needs a table of which it touches
+// only a corner. A range tombstone is clipped to each table's share of the key space: table i has [its first key, table
+// i+1's first key). Large values go to value-log files (value_output.h). Files are written and synced, then the directory
+// is synced: on return they may be named in the manifest. On an error every file made here is removed again. Touches only
+// files nobody else can see: no lock is held. Threads: one thread at a time.
 #pragma once
 
 #include <atomic>

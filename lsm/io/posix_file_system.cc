@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -64,8 +65,23 @@ class Descriptor {
   int fd_;
 };
 
+// Takes what the process may have of descriptors: there is one for each table file, and the soft limit of most systems
+// (1024) stands for programs that use select(2).
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Descriptor Open(const std::string& path, int flags) {
-  return Descriptor(Retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode); }));
+  const auto open = [&] { return Retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode); }); };
+  int fd = open();
+  if (fd < 0 && errno == EMFILE) {
+    RaiseDescriptorLimit();
+    fd = open();
+  }
+  return Descriptor(fd);
 }
 
 Result<uint64_t> SizeOf(const Descriptor& fd, const std::string& path) {

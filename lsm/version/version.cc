@@ -80,12 +80,13 @@ void Version::Finish() {
   BuildSublevels();
   with_range_tombstones_.clear();
   deepest_level_ = -1;
-  earliest_expiry_ms_ = 0;
+  earliest_expiry_ms_ = largest_table_bytes_ = 0;
   for (size_t n = 0; n < kLevels; ++n) {
     const auto& files = levels_[n];
     level_bytes_[n] = level_entries_[n] = 0;
     for (const TableFileRef& file : files) {
       level_bytes_[n] += file->facts().file_size;
+      largest_table_bytes_ = std::max(largest_table_bytes_, file->facts().file_size);
       level_entries_[n] += file->facts().entries;
       if (file->facts().range_deletes > 0) with_range_tombstones_.push_back(file);
       const uint64_t expires_ms = file->facts().expires_ms;

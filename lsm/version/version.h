@@ -49,6 +49,7 @@ class Version {
   uint64_t value_log_live(size_t i) const { return value_log_live_[i]; }
   uint64_t value_log_bytes() const { return value_log_bytes_; }  // of records, over all files
   uint64_t value_log_live_bytes() const { return value_log_live_bytes_; }
+  uint64_t largest_table_bytes() const { return largest_table_bytes_; }
   uint64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }  // of a whole table; 0: none will expire
   // Tables of level n that touch [smallest, largest], both inclusive.
   std::vector<TableFileRef> Overlapping(int n, std::string_view smallest, std::string_view largest) const;
@@ -78,7 +79,7 @@ class Version {
   uint64_t value_log_bytes_ = 0, value_log_live_bytes_ = 0;
   std::string dangling_;  // what breaks W4; empty: nothing
   int deepest_level_ = -1;
-  uint64_t earliest_expiry_ms_ = 0;
+  uint64_t earliest_expiry_ms_ = 0, largest_table_bytes_ = 0;
 };
 
 // Any number of edits, one version: a manifest is read for the price of sorting, counting and checking once.

@@ -356,6 +356,27 @@ TEST_F(DbReadsTest, AnIteratorParksWhereItWouldTouchTheDisk) {
 }
 
 // The promise of docs/engine.md: over a tree of several levels a missing key reads at most 0.02 blocks in vain.
+// What was written last is read soon: where there are readers, it does not come from the disk.
+TEST_F(DbReadsTest, AFlushIsCachedBeforeItIsRead) {
+  Open(machine_.Setup(Small()));
+  const auto write_and_read = [&](int from) {  // and what that missed in the cache
+    for (int i = from; i < from + 200; ++i) EXPECT_TRUE(db_->Put({}, KeyOf(i), std::string(100, 'v')).ok());
+    EXPECT_TRUE(db_->Flush().ok());
+    const uint64_t before = db_->Stats().cache_misses;
+    PinnedValue value;
+    for (int i = from; i < from + 200; ++i) {
+      const Result<bool> found = db_->Get({}, KeyOf(i), &value);
+      EXPECT_TRUE(found.ok() && *found);
+    }
+    return db_->Stats().cache_misses - before;
+  };
+  EXPECT_GT(write_and_read(0), 0u) << "nobody had read yet";
+  PinnedValue value;
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(*db_->Get({}, KeyOf(i) + "x", &value));
+  EXPECT_EQ(write_and_read(100), 0u);
+  EXPECT_GT(write_and_read(200), 0u) << "nobody has read what is missing since";
+}
+
 TEST_F(DbReadsTest, FiltersOfAllLevelsTogetherFailRarely) {
   Options options = Small();
   options.memtable_size = 16 * 1024;

@@ -347,6 +347,29 @@ TEST_F(PickerTest, NarrowColumnsTakeNeighbours) {
   EXPECT_EQ(plan->below, (std::vector<TableFileRef>{a, c})) << "e and g hang together, and g is out of reach";
 }
 
+// A column whose own table is busy, or was found rotten, leaves its neighbours to their columns.
+TEST_F(PickerTest, ABusyColumnTakesNoNeighbours) {
+  const TableFileRef c = Add(6, "c", "d", 30), e = Add(6, "e", "f", 30), g = Add(6, "g", "h", 30);
+  for (int i = 0; i < 4; ++i) {
+    for (const char* keys : {"cd", "ef", "gh"}) Add(0, {keys[0]}, {keys[1]}, 2);
+  }
+  c->quarantined = true;
+  const auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->below, (std::vector<TableFileRef>{e, g}));
+}
+
+// Appended beside keys that are overwritten: it moves, and the last table is not rewritten for its sake.
+TEST_F(PickerTest, WhatMeetsNothingTakesNoNeighbours) {
+  const TableFileRef last = Add(6, "m", "p", 40);
+  for (int i = 0; i < 4; ++i) Add(0, "m", "p", 2);
+  const TableFileRef tail = Add(0, "q", "z", 60);
+  auto plan = Pick();
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->below, (std::vector<TableFileRef>{last}));
+  EXPECT_EQ(std::count(plan->inputs.begin(), plan->inputs.end(), tail), 0);
+}
+
 TEST_F(PickerTest, ColumnsOfTheLastLevelKeepTheirBorders) {
   Add(6, "a", "f", 40);
   Add(6, "g", "m", 60);

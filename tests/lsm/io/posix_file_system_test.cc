@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "lsm/io/file_system.h"
 
@@ -35,6 +37,22 @@ TEST_F(PosixFileSystemTest, AFullDeviceGivesNoSpace) {
   const Status status = (*file)->WriteAt(0, "x");
   EXPECT_TRUE(status.Is(StatusCode::kNoSpace));
   EXPECT_EQ(status.message(), "/dev/full: write: No space left on device");
+}
+
+// The soft limit stands for programs that use select(2); a database has a descriptor for each table file.
+TEST_F(PosixFileSystemTest, TakesTheDescriptorsThatItMayHave) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_GT(before.rlim_max, 200u);
+  const rlimit few{.rlim_cur = 64, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<std::unique_ptr<WritableFile>> files;
+  for (int i = 0; i < 100; ++i) {
+    auto file = fs_->Create(dir_ + "/" + std::to_string(i));
+    ASSERT_TRUE(file.ok()) << file.status().ToString();
+    files.push_back(std::move(file).value());
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // Whatever is prepared, and wherever writes begin and end: the file holds what was written, and another reader sees it.
