@@ -19,12 +19,13 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 1200  # for one program; only a hang takes as long, on whatever machine
-SHOWN_LINES = 150    # of the output of a program that failed
+SHOWN_LINES = 150    # of the output of a program that failed, or of each case that did
 
 TOTAL = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 CASE_OK = re.compile(r"\[       OK \] \S+")
 CASE_FAILED = re.compile(r"\[  FAILED  \] (\S+)[^\n]* \(\d+ ms\)$", re.M)
 CASE_SKIPPED = re.compile(r"\[  SKIPPED \] (\S+)[^\n]* \(\d+ ms\)$", re.M)
+CASE = re.compile(r"^\[ RUN      \] (\S+)\n.*?^\[  FAILED  \] \1[^\n]*\n", re.M | re.S)
 GTEST = "[==========]"
 
 
@@ -43,6 +44,12 @@ def judge(output, code, filtered=False):
     if code == 0 and not passed and not bad and not filtered:
         bad.append("ran no test")
     return passed, len(bad), ", ".join(sorted(set(bad)))
+
+
+def shown(output):
+    """What to read of a failed program: its failed cases, and its end (where a sanitizer speaks)."""
+    texts = [match.group() for match in CASE.finditer(output)] + [output]
+    return "\n".join("\n".join(text.splitlines()[-SHOWN_LINES:]) for text in texts)
 
 
 def run(name, command, cwd, environment, gtest_filter):
@@ -112,7 +119,7 @@ def main():
             name, output, seconds, ok, bad, why = future.result()
             passed, failed = passed + ok, failed + bad
             if bad:
-                print("\n".join(output.splitlines()[-SHOWN_LINES:]))
+                print(shown(output))
             if ok or bad:
                 print(f"{'FAIL' if bad else 'ok  '}  {name:32} {ok:5} passed {bad:3} failed {seconds:7.1f} s  {why}", flush=True)
     print(f"{passed} passed, {failed} failed")
