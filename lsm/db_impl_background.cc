@@ -520,17 +520,20 @@ void DbImpl::RunCompaction() {
       ScheduleWorkLocked();  // there may be work for another thread beside this
     }
   }
-  Status status = plan ? DoCompaction(&*plan) : Status::Ok();
-  {
+  const bool fruitless = !plan;
+  if (plan) {
+    const Status status = DoCompaction(&*plan);
     MutexLock lock(&mu_);
-    if (plan) EndCompactionLocked(*plan, status);
-    --compactions_scheduled_;
-    if (!plan && !retry_scheduled_) ForgetErrorLocked();
-    ScheduleWorkLocked();
+    EndCompactionLocked(*plan, status);
   }
   plan.reset();
   view_->Reap();
   RemoveBuried();
+  MutexLock lock(&mu_);
+  --compactions_scheduled_;  // only now: whoever waits for it finds the old tables gone
+  if (fruitless && !retry_scheduled_) ForgetErrorLocked();
+  ScheduleWorkLocked();
+  changed_.SignalAll();
 }
 
 // Inside a deeper compaction or a large merge of level 0, on its thread: what is urgent goes first, however few threads

@@ -196,6 +196,19 @@ TEST_F(DbThreadsTest, AdministrationBesideWriters) {
   EXPECT_EQ(Problems(db_.get()), "");
 }
 
+// Whoever has waited for work in the background finds what it replaced gone: plans of `varve size` counted old tables.
+TEST_F(DbThreadsTest, WhatWasCompactedIsGoneWhenTheWorkIsDone) {
+  for (int round = 0; round < 300; ++round) {
+    WriteBatch batch;
+    for (int i = 0; i < 100; ++i) batch.Put("key" + std::to_string(i * (round % 7 + 1)), std::string(50, 'v'));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+    ASSERT_TRUE(db_->Flush().ok());
+    ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
+    ASSERT_EQ(FilesEnding(&disk_, kDir, ".sst").size(), db_->TableFiles().size()) << round;
+  }
+  EXPECT_GT(db_->Stats().compactions, 20u);
+}
+
 TEST_F(DbThreadsTest, CallbacksOfManyWriters) {
   std::atomic<int> called{0};
   std::vector<std::thread> threads;
