@@ -36,8 +36,8 @@ struct CompactionPlan {
   int output_level = 0;
   std::vector<TableFileRef> inputs;  // of `level`; of level 0: newest first, of others: ascending
   std::vector<TableFileRef> below;   // of `output_level`
-  std::vector<TableFileRef>
-      grandparents;  // of the next level in use: output tables are cut where these end (or see KeepsBorders)
+  // Of the next level in use: output tables are cut where these end, if there are any (else see KeepsBorders).
+  std::vector<TableFileRef> grandparents;
   std::string smallest, largest;  // of inputs and below
   bool bottommost = false;        // nothing beneath output_level in the key range
   bool trivial_move = false;      // the inputs can become tables of the output level as they are

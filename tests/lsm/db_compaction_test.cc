@@ -68,12 +68,11 @@ TEST_F(DbCompactionTest, AscendingKeysMoveDown) {
   machine_.executor.RunAll();
   EXPECT_EQ(Jobs(JobKind::kCompaction), 0u);
   EXPECT_GT(Jobs(JobKind::kMove), 3u);
-  double bits = 0, entries = 0;
   for (const TableFileFacts& file : db_->TableFiles()) {
-    bits += file.filter_bits_per_key * static_cast<double>(file.entries);
-    entries += static_cast<double>(file.entries);
+    // A small filter takes a fifth more than the 10 bits asked for. Of level 0 it would have 16. The first few have more,
+    // for what waits to move counts as level 0, and little lay below it then.
+    EXPECT_LT(file.filter_bits_per_key, file.smallest < Key(2400) ? 16 : 12.5) << file.smallest;
   }
-  EXPECT_LT(bits / entries, 12.5);  // small filters are a fifth larger; of level 0 they would have 16
 }
 
 // A range delete gives back what it covers at once, for the price of an edit.

@@ -139,7 +139,7 @@ TEST_F(DbJobsTest, HistorySurvivesReopening) {
 
 TEST_F(DbJobsTest, HistoryIsBounded) {
   Open();
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 300; ++i) {
     Fill(i, i + 1);
     ASSERT_TRUE(db_->Flush().ok());
     Fill(i, i + 1);
@@ -147,7 +147,7 @@ TEST_F(DbJobsTest, HistoryIsBounded) {
   }
   const std::vector<Job> jobs = db_->JobHistory();
   ASSERT_EQ(jobs.size(), kJobHistoryMax);
-  EXPECT_GE(jobs.back().id, 300u);
+  EXPECT_GT(jobs.back().id, 600u);  // the flushes, and compactions
   Open();
   ASSERT_EQ(db_->JobHistory().size(), kJobHistoryMax);
   EXPECT_EQ(db_->JobHistory().front().id, jobs.front().id);
