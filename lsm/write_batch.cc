@@ -30,7 +30,7 @@ void WriteBatch::Clear() {
   merge_at_ = kNone;
 }
 
-// False, and noted, when the operation breaks a limit.
+// False, and noted, when the operation breaks a limit; else there is room for all its bytes.
 bool WriteBatch::Fits(std::string_view key, size_t value_size) {
   if (key.size() > kKeySizeMax) {
     Break(TooLarge("key", key.size(), kKeySizeMax));
@@ -39,6 +39,7 @@ bool WriteBatch::Fits(std::string_view key, size_t value_size) {
   } else if (const size_t grown = rep_.size() + kOperationOverhead + key.size() + value_size; grown > kBatchSizeMax) {
     Break(TooLarge("batch", grown, kBatchSizeMax));
   } else {
+    rep_.reserve(grown);  // at once: a batch of one would grow three times
     return true;
   }
   return false;

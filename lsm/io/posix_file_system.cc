@@ -130,11 +130,11 @@ class MappedRange {
 
   void Map(int fd, uint64_t offset, size_t size) {
     Unmap();
+    if (size == 0) return;
     const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
     const uint64_t begin = offset / page * page;
     const uint64_t end = (offset + size + page - 1) / page * page;
-    if (!WritesInPlace(fd) || ::fallocate(fd, 0, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) != 0)
-      return;
+    if (!WritesInPlace(fd) || !Extend(fd, begin, end)) return;
     void* const data = ::mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(begin));
     if (data == MAP_FAILED) return;
     data_ = static_cast<char*>(data);
@@ -166,6 +166,25 @@ class MappedRange {
     if (::fstatfs(fd, &info) != 0) return false;
     const long type = static_cast<long>(info.f_type);
     return type == kExt || type == kTmpfs;
+  }
+
+  // Allocates [begin, end), and fills with zeros what lies behind the file's end. To make a page present by a fault of its own costs
+  // three times what it costs as one of a larger folio, and folios become as large as the writes that fill them; larger
+  // than this, a fault costs more again, as it visits every block of its folio.
+  static bool Extend(int fd, uint64_t begin, uint64_t end) {
+    constexpr uint64_t kFolio = 64 * 1024;
+    struct stat info;
+    if (::fstat(fd, &info) != 0) return false;
+    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) != 0)
+      return false;
+    const std::string zeros(kFolio, '\0');
+    for (uint64_t at = std::max(begin, static_cast<uint64_t>(info.st_size)); at < end;) {
+      const uint64_t step = std::min(kFolio - at % kFolio, end - at);
+      const ssize_t count = Retry([&] { return ::pwrite(fd, zeros.data(), step, static_cast<off_t>(at)); });
+      if (count <= 0) return false;
+      at += static_cast<uint64_t>(count);
+    }
+    return true;
   }
 
   char* data_ = nullptr;

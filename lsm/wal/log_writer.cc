@@ -15,7 +15,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kOneWriteMax = 1024 * 1024;  // larger payloads are not copied behind their header
-constexpr uint64_t kPrepareMin = 64 * 1024;   // prepared at a time; more in a log that has grown
+constexpr uint64_t kPrepareMin = 64 * 1024;   // prepared at a time, once as much is unsynced; more when more is
 constexpr uint64_t kPrepareMax = 1024 * 1024;
 
 void EncodeHeader(char* header, uint32_t crc_seed, uint32_t tag, uint32_t mark, std::string_view payload) {
@@ -137,11 +137,20 @@ void LogWriter::WriteAhead(uint64_t end) {
   }
 }
 
+// A log that is synced every few records is better written than mapped: a sync writes the whole folio of a page that a
+// mapping made dirty, but only the blocks that a write call did.
 void LogWriter::Prepare(uint64_t offset, uint64_t end) {
-  if (write_ahead_bytes_ == 0 || end <= prepared_end_ || end - offset > kPrepareMax / 4) return;
-  uint64_t size = std::clamp(offset, kPrepareMin, kPrepareMax);
+  if (write_ahead_bytes_ == 0) return;
+  const uint64_t unsynced = offset - synced_size();
+  if (prepared_end_ != 0 && unsynced < offset - prepared_begin_) {
+    file_->Prepare(offset, 0);
+    prepared_end_ = 0;
+  }
+  if (end <= prepared_end_ || unsynced < kPrepareMin || end - offset > kPrepareMax / 4) return;
+  uint64_t size = std::clamp(unsynced, kPrepareMin, kPrepareMax);
   if (ahead_end_ > end) size = std::min(size, ahead_end_ - offset);  // no further than where a sync is cheap
   file_->Prepare(offset, size);
+  prepared_begin_ = offset;
   prepared_end_ = offset + size;
 }
 

@@ -68,7 +68,8 @@ class LogWriter {
   const uint32_t salt_;
   const size_t write_ahead_bytes_;
   std::atomic<uint64_t> ahead_end_;  // stored by the appender: zeros or stale bytes exist up to here
-  uint64_t prepared_end_ = 0;        // appender's: the file expects small writes up to here
+  uint64_t prepared_begin_ = 0;      // appender's: the file expects small writes from here
+  uint64_t prepared_end_ = 0;        // appender's: and up to here; 0: it expects none
   bool sealed_ = false;              // appender's
   std::string buffer_;               // appender's: header and payload go out in one write
   std::atomic<bool> earlier_durable_;

@@ -45,6 +45,7 @@ class ScriptedFiles : public FileSystem {
     return syncs_;
   }
   const std::vector<Write>& writes() const { return writes_; }
+  const std::vector<Write>& prepared() const { return prepared_; }
 
   Result<std::unique_ptr<ReadableFile>> OpenForRead(const std::string& path) override {
     std::lock_guard<std::mutex> lock(mu_);
@@ -104,6 +105,10 @@ class ScriptedFiles : public FileSystem {
    public:
     Writer(ScriptedFiles* fs, std::string path, Content bytes)
         : fs_(fs), path_(std::move(path)), bytes_(std::move(bytes)) {}
+    void Prepare(uint64_t offset, size_t size) override {
+      std::lock_guard<std::mutex> lock(fs_->mu_);
+      fs_->prepared_.push_back({offset, size});
+    }
     Status WriteAt(uint64_t offset, std::string_view data) override {
       std::lock_guard<std::mutex> lock(fs_->mu_);
       Status status;
@@ -137,7 +142,7 @@ class ScriptedFiles : public FileSystem {
 
   mutable std::mutex mu_;
   std::map<std::string, Content> files_;
-  std::vector<Write> writes_;
+  std::vector<Write> writes_, prepared_;
   int write_countdown_ = -1;
   size_t write_bytes_ = 0;
   Status write_status_;
