@@ -26,8 +26,8 @@ constexpr size_t kReplayedFlushesMax = 4;  // that come on top of a full level 0
 constexpr uint64_t kRateMin = uint64_t{64} << 10;
 constexpr uint64_t kDiskMin = uint64_t{4} << 20;
 constexpr uint64_t kMemTablesPerDisk = 32;
-// Zeros written before a fresh log segment's records; no more than its memtable will ask for.
-constexpr size_t kWriteAheadMin = size_t{64} << 10;
+// Zeros written before a fresh log segment's records: a quarter of what its memtable will ask for, within these.
+constexpr size_t kWriteAheadMin = size_t{16} << 10;
 constexpr size_t kWriteAheadMax = size_t{1} << 20;
 
 }  // namespace
@@ -215,7 +215,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   wal.dir = dir_;
   wal.file_name = [this](uint64_t number) { return WalFileName(dir_, number); };
   wal.next_number = [this] { return NextNumber(); };
-  wal.write_ahead_bytes = std::clamp(env_.memtable_bytes, kWriteAheadMin, kWriteAheadMax);
+  wal.write_ahead_bytes = std::clamp(env_.memtable_bytes / 4, kWriteAheadMin, kWriteAheadMax);
   auto created = Wal::Create(std::move(wal));
   if (!created.ok()) return created.status();
   wal_ = std::move(created).value();

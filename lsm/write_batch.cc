@@ -39,7 +39,8 @@ bool WriteBatch::Fits(std::string_view key, size_t value_size) {
   } else if (const size_t grown = rep_.size() + kOperationOverhead + key.size() + value_size; grown > kBatchSizeMax) {
     Break(TooLarge("batch", grown, kBatchSizeMax));
   } else {
-    rep_.reserve(grown);  // at once: a batch of one would grow three times
+    // At once, for a batch of one would grow three times; doubling, for a large one would be copied for each operation.
+    if (grown > rep_.capacity()) rep_.reserve(std::max(grown, 2 * rep_.capacity()));
     return true;
   }
   return false;

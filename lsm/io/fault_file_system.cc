@@ -27,7 +27,8 @@ std::string TraceLine(const FileCall& call) {
     line += " -> ";
     line += call.target;
   }
-  if (call.op == FileOp::kReadAt || call.op == FileOp::kWillRead || call.op == FileOp::kWriteAt) {
+  if (call.op == FileOp::kReadAt || call.op == FileOp::kWillRead || call.op == FileOp::kWriteAt ||
+      call.op == FileOp::kPrepare) {
     line += ' ' + std::to_string(call.offset) + '+' + std::to_string(call.size);
   }
   return line;
@@ -63,6 +64,7 @@ std::string_view FileOpName(FileOp op) {
     case FileOp::kReadAt: return "read";
     case FileOp::kWillRead: return "will-read";
     case FileOp::kWriteAt: return "write";
+    case FileOp::kPrepare: return "prepare";
     case FileOp::kSync: return "sync";
     case FileOp::kClose: return "close";
     case FileOp::kSize: return "size";
@@ -207,8 +209,13 @@ class FaultFileSystem::Readable final : public ReadableFile {
 class FaultFileSystem::Writable final : public WritableFile {
  public:
   Writable(FaultFileSystem* fs, std::unique_ptr<WritableFile> inner) : fs_(fs), inner_(std::move(inner)) {}
+  void Prepare(uint64_t offset, size_t size) override {
+    if (fs_->Judge(CallOn(FileOp::kPrepare, path(), offset, size)).status.ok()) inner_->Prepare(offset, size);
+  }
   Status WriteAt(uint64_t offset, std::string_view data) override {
-    Verdict verdict = fs_->Judge(CallOn(FileOp::kWriteAt, path(), offset, data.size()));
+    FileCall call = CallOn(FileOp::kWriteAt, path(), offset, data.size());
+    call.data = data;
+    Verdict verdict = fs_->Judge(call);
     if (verdict.status.ok()) return inner_->WriteAt(offset, data);
     if (verdict.effect == FaultRule::Effect::kPartOfWrite)
       (void)inner_->WriteAt(offset, data.substr(0, data.size() / 2));

@@ -8,7 +8,8 @@
 // The usual loop of error injection, in the manner of SQLite: for N = 1, 2, ... run the workload with
 // FaultRule::At(N) (once) and FaultRule::From(N) (sticky) until a run ends without FaultCount() moving.
 //
-// WillRead has no answer: a rule that fires on it keeps it from the inner file. Destructors are not calls: they cannot fail. A failed Close still closes, as close(2) does.
+// WillRead and Prepare have no answer: a rule that fires on one keeps it from the inner file. Destructors are not calls:
+// they cannot fail. A failed Close still closes, as close(2) does.
 // Ownership: the inner file system is borrowed; files must be closed before either is destroyed.
 // Threads: any. Numbers are unique; the hook runs in the caller, with no lock held.
 #pragma once
@@ -35,6 +36,7 @@ enum class FileOp : uint8_t {
   kReadAt,
   kWillRead,
   kWriteAt,
+  kPrepare,
   kSync,
   kClose,
   kSize,  // of an open file
@@ -71,8 +73,9 @@ struct FileCall {
   PathClass path_class = PathClass::kOther;  // of `target` for renames and links, else of `path`
   std::string_view path;
   std::string_view target;  // renames and links only
-  uint64_t offset = 0;      // kReadAt, kWillRead, kWriteAt
+  uint64_t offset = 0;      // kReadAt, kWillRead, kWriteAt, kPrepare
   size_t size = 0;
+  std::string_view data;  // kWriteAt only
 };
 
 struct FaultRule {

@@ -49,8 +49,9 @@ class WritableFile {
   virtual Status WriteAt(uint64_t offset, std::string_view data) = 0;
   // Says that [offset, offset + size) is about to be written in many small pieces, from lower to higher: an
   // implementation may allocate it (the file grows, reading as zeros) and map it, so that a WriteAt inside costs no system
-  // call; but a Sync may then write more around it than was stored. A size of 0 ends it. Optional, and silent: what is wrong, WriteAt tells. A WriteAt into what is prepared stores its first 16 bytes
-  // last: a reader of the file that sees them sees the rest.
+  // call; a Sync may then write more around it than was stored. A size of 0: no more. Optional, and silent: what is wrong,
+  // WriteAt tells. A WriteAt into what is prepared stores its first 16 bytes last: a reader of the file that sees them
+  // sees the rest.
   virtual void Prepare(uint64_t offset, size_t size) {
     static_cast<void>(offset);
     static_cast<void>(size);

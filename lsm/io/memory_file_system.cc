@@ -112,6 +112,13 @@ class File {
     }
   }
 
+  // Up to `size`, with zeros; no smaller.
+  void Extend(uint64_t size) {
+    if (size <= size_) return;
+    blocks_.resize((size + kBlockSize - 1) / kBlockSize);  // may throw
+    size_ = size;
+  }
+
   void Truncate() {
     for (size_t index = 0; index < blocks_.size(); ++index) {
       HistoryOf(index).writes.push_back({.offset = 0, .bytes = {}, .truncated = true});
@@ -363,6 +370,12 @@ class MemoryFileSystem::Writable final : public WritableFile {
   Writable(MemoryFileSystem* fs, FilePtr file, std::string path)
       : fs_(fs), file_(std::move(file)), path_(std::move(path)) {}
   ~Writable() override { (void)Close(); }
+  // As the posix implementation does it: whole blocks.
+  void Prepare(uint64_t offset, size_t size) override {
+    MutexLock lock(&fs_->mu_);
+    if (file_ == nullptr || size == 0 || offset > kFileSizeMax || size > kFileSizeMax - offset) return;
+    file_->Extend((offset + size + kBlockSize - 1) / kBlockSize * kBlockSize);
+  }
   Status WriteAt(uint64_t offset, std::string_view data) override {
     MutexLock lock(&fs_->mu_);
     if (file_ == nullptr) return Error(path_, "write", EBADF);

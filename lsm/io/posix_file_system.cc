@@ -1,5 +1,5 @@
-// FileSystem over POSIX calls. Every descriptor is opened O_CLOEXEC; objects keep nothing but a descriptor and a path,
-// so threads need no lock here.
+// FileSystem over POSIX calls. Every descriptor is opened O_CLOEXEC. But for a file's writer, objects keep nothing but a
+// descriptor and a path, so threads need no lock here.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -130,17 +130,19 @@ class MappedRange {
 
   void Map(int fd, uint64_t offset, size_t size) {
     Unmap();
-    if (size == 0) return;
+    if (size == 0 || unusable_) return;
     const uint64_t page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
     const uint64_t begin = offset / page * page;
     const uint64_t end = (offset + size + page - 1) / page * page;
     if (!WritesInPlace(fd) || !Extend(fd, begin, end)) return;
     void* const data = ::mmap(nullptr, end - begin, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(begin));
-    if (data == MAP_FAILED) return;
+    unusable_ = data == MAP_FAILED;
+    if (unusable_) return;
     data_ = static_cast<char*>(data);
     begin_ = begin;
     size_ = end - begin;
-    if (::madvise(data_, size_, MADV_POPULATE_WRITE) != 0) Unmap();  // an older kernel, or a page that cannot be read
+    unusable_ = ::madvise(data_, size_, MADV_POPULATE_WRITE) != 0;  // an older kernel, or a page that cannot be read
+    if (unusable_) Unmap();
   }
   void Unmap() {
     if (data_ != nullptr) ::munmap(data_, size_);
@@ -168,19 +170,19 @@ class MappedRange {
     return type == kExt || type == kTmpfs;
   }
 
-  // Allocates [begin, end), and fills with zeros what lies behind the file's end. To make a page present by a fault of its own costs
-  // three times what it costs as one of a larger folio, and folios become as large as the writes that fill them; larger
-  // than this, a fault costs more again, as it visits every block of its folio.
+  // Allocates [begin, end), and fills with zeros what lies behind the file's end. A page that a fault makes present alone
+  // costs three times what it costs as a part of a larger folio, and folios become as large as the writes that fill them
+  // (ext4; on tmpfs this gains nothing). In folios larger than this, each fault costs more again: it visits all blocks.
   static bool Extend(int fd, uint64_t begin, uint64_t end) {
     constexpr uint64_t kFolio = 64 * 1024;
     struct stat info;
     if (::fstat(fd, &info) != 0) return false;
     if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) != 0)
       return false;
-    const std::string zeros(kFolio, '\0');
+    static const char zeros[kFolio] = {};
     for (uint64_t at = std::max(begin, static_cast<uint64_t>(info.st_size)); at < end;) {
       const uint64_t step = std::min(kFolio - at % kFolio, end - at);
-      const ssize_t count = Retry([&] { return ::pwrite(fd, zeros.data(), step, static_cast<off_t>(at)); });
+      const ssize_t count = Retry([&] { return ::pwrite(fd, zeros, step, static_cast<off_t>(at)); });
       if (count <= 0) return false;
       at += static_cast<uint64_t>(count);
     }
@@ -190,6 +192,7 @@ class MappedRange {
   char* data_ = nullptr;
   uint64_t begin_ = 0;
   size_t size_ = 0;
+  bool unusable_ = false;  // it was tried
 };
 
 class PosixWritableFile final : public WritableFile {

@@ -15,8 +15,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kOneWriteMax = 1024 * 1024;  // larger payloads are not copied behind their header
-constexpr uint64_t kPrepareMin = 64 * 1024;   // prepared at a time, once as much is unsynced; more when more is
-constexpr uint64_t kPrepareMax = 1024 * 1024;
+constexpr uint64_t kAheadStep = 64 * 1024;    // a folio of the page cache becomes as large as the write that fills it
 
 void EncodeHeader(char* header, uint32_t crc_seed, uint32_t tag, uint32_t mark, std::string_view payload) {
   EncodeFixed32(header + 4, static_cast<uint32_t>(payload.size()));
@@ -72,6 +71,7 @@ Status LogWriter::Append(std::string_view payload) {
 Status LogWriter::Seal() {
   VARVE_TRY(AppendRecord({kSealPayload, 1}, salt_));
   sealed_ = true;
+  EndPrepared();
   return Status::Ok();
 }
 
@@ -128,30 +128,34 @@ Status LogWriter::WriteRecord(uint64_t offset, std::string_view header, std::str
 void LogWriter::WriteAhead(uint64_t end) {
   if (write_ahead_bytes_ == 0 || end <= ahead_end_ || !synced_once_.load(std::memory_order_relaxed)) return;
   const uint64_t begin = std::max<uint64_t>(end, ahead_end_);  // the record itself fills what lies before
-  const std::string zeros(std::min<size_t>(write_ahead_bytes_, kOneWriteMax), '\0');
+  static const char zeros[kAheadStep] = {};
   ahead_end_ = end + write_ahead_bytes_;
   for (uint64_t at = begin; at < ahead_end_;) {
-    const size_t step = static_cast<size_t>(std::min<uint64_t>(zeros.size(), ahead_end_ - at));
-    if (!file_->WriteAt(at, {zeros.data(), step}).ok()) return;
+    const size_t step = static_cast<size_t>(std::min<uint64_t>(kAheadStep - at % kAheadStep, ahead_end_ - at));
+    if (!file_->WriteAt(at, {zeros, step}).ok()) return;
     at += step;
   }
 }
 
-// A log that is synced every few records is better written than mapped: a sync writes the whole folio of a page that a
-// mapping made dirty, but only the blocks that a write call did.
+// Prepares as much as was written since the last sync, once that is a quarter of what is written ahead. A log that is
+// synced more often is better written than mapped: a sync writes the whole folio of a page that a mapping made dirty, but
+// only the blocks that a write call did.
 void LogWriter::Prepare(uint64_t offset, uint64_t end) {
-  if (write_ahead_bytes_ == 0) return;
   const uint64_t unsynced = offset - synced_size();
-  if (prepared_end_ != 0 && unsynced < offset - prepared_begin_) {
-    file_->Prepare(offset, 0);
-    prepared_end_ = 0;
-  }
-  if (end <= prepared_end_ || unsynced < kPrepareMin || end - offset > kPrepareMax / 4) return;
-  uint64_t size = std::clamp(unsynced, kPrepareMin, kPrepareMax);
+  if (prepared_ && unsynced < offset - prepared_begin_) EndPrepared();
+  const uint64_t least = write_ahead_bytes_ / 4;
+  if (least == 0 || unsynced < least || end - offset > least || (prepared_ && end <= prepared_end_)) return;
+  uint64_t size = std::min<uint64_t>(unsynced, write_ahead_bytes_);
   if (ahead_end_ > end) size = std::min(size, ahead_end_ - offset);  // no further than where a sync is cheap
   file_->Prepare(offset, size);
+  prepared_ = true;
   prepared_begin_ = offset;
   prepared_end_ = offset + size;
+}
+
+void LogWriter::EndPrepared() {
+  if (prepared_) file_->Prepare(size(), 0);
+  prepared_ = false;
 }
 
 Status LogWriter::Sync() {

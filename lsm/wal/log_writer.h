@@ -49,8 +49,11 @@ class LogWriter {
 
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
   uint64_t synced_size() const { return synced_size_.load(std::memory_order_acquire); }
-  // Of the file: records, and zeros or stale bytes behind them.
-  uint64_t file_size() const { return std::max(size(), ahead_end_.load(std::memory_order_relaxed)); }
+  // Of the file, about: records, and zeros or stale bytes behind them. Never less than it takes, but for a page.
+  uint64_t file_size() const {
+    return std::max(
+        {size(), ahead_end_.load(std::memory_order_relaxed), prepared_end_.load(std::memory_order_relaxed)});
+  }
   bool fenced() const { return fenced_.load(std::memory_order_acquire); }
   uint64_t number() const { return number_; }
   const std::string& path() const { return file_->path(); }
@@ -61,17 +64,19 @@ class LogWriter {
   Status WriteRecord(uint64_t offset, std::string_view header, std::string_view payload);
   void WriteAhead(uint64_t end);
   void Prepare(uint64_t offset, uint64_t end);
+  void EndPrepared();
   Status FencedStatus() const;
 
   const std::unique_ptr<WritableFile> file_;
   const uint64_t number_;
   const uint32_t salt_;
   const size_t write_ahead_bytes_;
-  std::atomic<uint64_t> ahead_end_;  // stored by the appender: zeros or stale bytes exist up to here
-  uint64_t prepared_begin_ = 0;      // appender's: the file expects small writes from here
-  uint64_t prepared_end_ = 0;        // appender's: and up to here; 0: it expects none
-  bool sealed_ = false;              // appender's
-  std::string buffer_;               // appender's: header and payload go out in one write
+  std::atomic<uint64_t> ahead_end_;        // stored by the appender: zeros or stale bytes exist up to here
+  bool prepared_ = false;                  // appender's: the file expects small writes,
+  uint64_t prepared_begin_ = 0;            // appender's: from here
+  std::atomic<uint64_t> prepared_end_{0};  // stored by the appender: up to here; stays when they are over
+  bool sealed_ = false;                    // appender's
+  std::string buffer_;                     // appender's: header and payload go out in one write
   std::atomic<bool> earlier_durable_;
   std::atomic<bool> synced_once_{false};  // Sync() was called: writing ahead pays
   std::atomic<uint64_t> size_{0};         // bytes of whole records; stored by the appender

@@ -4,7 +4,9 @@
 // The workload runs in one thread (ManualExecutor), so the seed replays it. Before every call of the file system the
 // hook takes crash clones by several plans and examines each: it opens; its rows are those after some whole number of
 // batches, not fewer than were durable, not more than were issued; Verify is clean; it takes writes; what it then
-// acknowledged survives the next crash. For a sample of the clones every call of the recovery itself is crashed again.
+// acknowledged survives the next crash. A write is also cut short by the death of the process, with its first half done, and
+// with all but the first bytes, which a store into a prepared file leaves for last. For a sample of the clones every call
+// of the recovery itself is crashed again.
 // VARVE_SEED and VARVE_CRASH_SCALE choose another run and a longer one.
 #include <algorithm>
 #include <array>
@@ -31,6 +33,12 @@ Options SmallOptions() {
   options.background_threads = 1;
   return options;
 }
+
+// The bytes [first, limit) of a write.
+struct Part {
+  size_t first = 0, limit = SIZE_MAX;
+};
+constexpr Part kNone = {.first = SIZE_MAX};
 
 // One workload, what it wrote, and what a crash may leave of it.
 class PowerLoss {
@@ -79,6 +87,11 @@ class PowerLoss {
     ASSERT_TRUE(db_->Write({.sync = sync}, batch).ok());
     acknowledged_ = states_.size() - 1;
     if (sync) durable_ = acknowledged_;
+  }
+  // Background work, the periodic sync included, gets its time.
+  void Rest() {
+    machine_.Rest();
+    if (options_.wal_sync == WalSync::kEverySecond) durable_ = acknowledged_;
   }
   void SyncWal() {
     ASSERT_TRUE(db_->SyncWal().ok());
@@ -139,6 +152,7 @@ class PowerLoss {
 
  private:
   static constexpr char kBackups[] = "/backups";
+  static constexpr size_t kStoredLast = 16;  // file_system.h: WritableFile::Prepare
   static BackupOptions BackupSetup(Machine* machine) {
     BackupOptions options;
     options.file_system = &machine->fs;
@@ -183,6 +197,10 @@ class PowerLoss {
     Examine(call, CrashPlan::DropUnsynced(), durable_);
     // The death of the process alone: nothing acknowledged may be missing.
     Examine(call, CrashPlan::KeepAll(), acknowledged_);
+    if (call.op == FileOp::kWriteAt) {
+      Examine(call, CrashPlan::KeepAll(), acknowledged_, {.limit = call.data.size() / 2});
+      Examine(call, CrashPlan::KeepAll(), acknowledged_, {.first = std::min(call.data.size(), kStoredLast)});
+    }
     if (machine_.disk->UnsyncedCount() == 0) return;
     const uint64_t seed = seed_ * 1'000'003 + call.number;
     static constexpr double kKeep[] = {0.5, 0.1, 0.9};
@@ -190,14 +208,24 @@ class PowerLoss {
     Examine(call, CrashPlan::Torn(seed + 1, kKeep[(call.number + 1) % 3]), durable_);
   }
 
-  void Examine(const FileCall& call, const CrashPlan& plan, size_t at_least) {
+  // `done`: what of the write that is about to be made is on the disk, too.
+  void Examine(const FileCall& call, const CrashPlan& plan, size_t at_least, Part done = kNone) {
     ++totals_.clones;
     std::unique_ptr<MemoryFileSystem> disk = machine_.disk->CrashClone(plan);
+    if (done.first < std::min(done.limit, call.data.size())) {
+      auto file = disk->OpenForWrite(std::string(call.path));
+      ASSERT_TRUE(file.ok()) << file.status().ToString();
+      const std::string_view written = call.data.substr(done.first, done.limit - done.first);
+      ASSERT_TRUE((*file)->WriteAt(call.offset + done.first, written).ok());
+    }
     const std::string where = name_ + ", VARVE_SEED=" + std::to_string(seed_) + ", before call " +
                               std::to_string(call.number) + " (" + std::string(FileOpName(call.op)) + " " +
                               std::string(call.path) + "), plan " + std::to_string(static_cast<int>(plan.kind)) +
                               " keep " + std::to_string(plan.keep) + (plan.torn_sectors ? " torn" : "") + " seed " +
-                              std::to_string(plan.seed);
+                              std::to_string(plan.seed) +
+                              (done.first == SIZE_MAX ? std::string()
+                                                      : ", its bytes " + std::to_string(done.first) + " to " +
+                                                            std::to_string(std::min(done.limit, call.data.size())));
     const bool deep = totals_.clones % 97 == 0;
     Machine after(call.number, std::move(disk));
     after.clock.AdvanceMicros(machine_.clock.MonotonicMicros());  // power returns later, not earlier
@@ -358,9 +386,33 @@ TEST(PowerLossTest, SyncedEverySecond) {
   run.Open();
   for (int i = 0; i < 12; ++i) {
     run.Write(RandomChanges(&run.dice(), 3, 30), false);
-    if (i % 5 == 4) run.machine().Rest();
+    if (i % 5 == 4) run.Rest();
   }
   run.Close();
+}
+
+// A log that is written into prepared ranges, until a sync ends them; then again, in a recycled file.
+TEST(PowerLossTest, PreparedLog) {
+  Options options = SmallOptions();
+  options.memtable_size = 64 * 1024;
+  PowerLoss run("prepared log", Seed(), options);
+  run.machine().fs.SetTracing(true);
+  run.Open();
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 24; ++i) run.Write(RandomChanges(&run.dice(), 2, 100, 1500), false);
+    run.SyncWal();
+    for (int i = 0; i < 4; ++i) run.Write(RandomChanges(&run.dice(), 2, 100, 900), i % 2 == 0);
+    run.Flush();
+  }
+  run.Close();
+  const auto prepared = [&](const char* size) {
+    const auto trace = run.machine().fs.Trace();
+    return std::count_if(trace.begin(), trace.end(), [&](const std::string& line) {
+      return line.find(" prepare wal ") != std::string::npos && line.ends_with(size);
+    });
+  };
+  EXPECT_GE(prepared("+0"), 2) << "the workload misses its point";
+  EXPECT_GT(prepared(""), prepared("+0"));
 }
 
 TEST(PowerLossTest, BatchesAreWhole) {

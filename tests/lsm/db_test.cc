@@ -279,6 +279,34 @@ TEST_F(DbTest, ModesOfSync) {
   EXPECT_EQ(db_->Stats().wal_syncs, 3u);
 }
 
+// At most two seconds of writes are unsynced, however long the disk takes: one to the sync, and one while it lasts.
+TEST_F(DbTest, ASyncThatHangsTurnsWritersAway) {
+  Options options;
+  options.wal_sync = WalSync::kEverySecond;
+  Open(options);
+  const auto write = [&](const char* key) {
+    WriteBatch batch;
+    batch.Put(key, "v");
+    return db_->WriteAsync(batch, nullptr).status();
+  };
+  ASSERT_TRUE(write("before").ok());
+  int syncs = 0;
+  machine_.fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kSync || call.path_class != PathClass::kWal || ++syncs > 1) return;
+    EXPECT_TRUE(write("beside").ok());
+    machine_.clock.AdvanceMicros(1'000'000);
+    EXPECT_TRUE(write("at the limit").ok());
+    machine_.clock.AdvanceMicros(1);
+    const Status status = write("too late");
+    EXPECT_TRUE(status.Is(StatusCode::kBusy)) << status.ToString();
+  });
+  machine_.Rest();
+  machine_.fs.SetHook(nullptr);
+  EXPECT_EQ(syncs, 1);
+  EXPECT_TRUE(write("after").ok());
+  EXPECT_EQ(Compare(db_.get(), {{"after", "v"}, {"at the limit", "v"}, {"before", "v"}, {"beside", "v"}}), "");
+}
+
 // Nobody runs flushes: WriteAsync turns writers away before it would have to wait, and writes nothing then.
 TEST_F(DbTest, PressureAndBusy) {
   Options options;

@@ -167,6 +167,32 @@ TEST_F(PosixFileSystemTest, AShortWriteIsContinuedUntilItsReasonShows) {
   EXPECT_EQ(fs_->FileSize(path).value(), 4096u);
 }
 
+// The range can be prepared in part only: nothing is mapped, what was there stays, and writes go as far as they can.
+TEST_F(PosixFileSystemTest, WhatIsPreparedInPartIsWrittenAllTheSame) {
+  const std::string path = dir_ + "/a";
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit limit = {.rlim_cur = 100'000, .rlim_max = 100'000};
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(2);
+    auto file = fs_->Create(path);
+    if (!file.ok() || !(*file)->WriteAt(0, "before").ok()) _exit(3);
+    (*file)->Prepare(6, 200'000);
+    if (!(*file)->WriteAt(6, " and behind").ok() || !(*file)->WriteAt(99'999, "!").ok()) _exit(4);
+    _exit((*file)->WriteAt(100'000, "x").Is(StatusCode::kIoError) ? 0 : 5);
+  }
+  int result = 0;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_TRUE(WIFEXITED(result) && WEXITSTATUS(result) == 0) << result;
+  auto reader = fs_->OpenForRead(path);
+  ASSERT_TRUE(reader.ok());
+  std::string found(100'000, 'x');
+  EXPECT_EQ(*(*reader)->Size(), found.size());
+  ASSERT_EQ(*(*reader)->ReadAt(0, found.size(), found.data()), found.size());
+  EXPECT_EQ(found, "before and behind" + std::string(99'999 - 17, '\0') + "!");
+}
+
 // A child takes the lock, tells so through a pipe, and is killed: the kernel drops the lock.
 TEST_F(PosixFileSystemTest, ALockNamesItsHolderAndDiesWithIt) {
   const std::string path = dir_ + "/LOCK";

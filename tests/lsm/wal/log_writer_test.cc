@@ -192,38 +192,50 @@ TEST(LogWriter, WritesAheadOnlyOnceSomebodySyncs) {
 TEST(LogWriter, PreparesOnlyWhatIsSyncedSeldom) {
   ScriptedFiles fs;
   LogWriter::Setup setup = Segment(7, 1);
-  setup.write_ahead_bytes = 1 << 20;
+  setup.write_ahead_bytes = 400'000;
   const auto log = OpenLog(&fs, setup);
   const std::string record(1000, 'x');
-  for (int i = 0; i < 300; ++i) {
-    ASSERT_TRUE(log->Append(record).ok());
-    if (i % 60 == 0) {
-      ASSERT_TRUE(log->Sync().ok());
-    }
-  }
-  EXPECT_TRUE(fs.prepared().empty()) << "never 64 KiB without a sync";
-
   const auto append = [&](uint64_t bytes) {
     const uint64_t begin = log->size();
     while (log->size() < begin + bytes) ASSERT_TRUE(log->Append(record).ok());
   };
-  ASSERT_TRUE(log->Sync().ok());
-  append(100 << 10);
+  for (int i = 0; i < 5; ++i) {
+    append(90'000);
+    ASSERT_TRUE(log->Sync().ok());
+  }
+  EXPECT_TRUE(fs.prepared().empty()) << "never a quarter of 400,000 bytes without a sync";
+
+  append(150'000);
   ASSERT_EQ(fs.prepared().size(), 1u);
   const auto window = fs.prepared()[0];
-  EXPECT_GE(window.offset, log->synced_size() + (64 << 10));
-  EXPECT_LT(window.offset, log->synced_size() + (65 << 10));
+  EXPECT_GE(window.offset, log->synced_size() + 100'000);
+  EXPECT_LT(window.offset, log->synced_size() + 102'000);
   EXPECT_EQ(window.size, window.offset - log->synced_size());
-  append(400 << 10);
-  ASSERT_GE(fs.prepared().size(), 3u) << "the next begins where records leave the last";
-  EXPECT_GT(fs.prepared()[2].size, fs.prepared()[1].size) << "and the longer without a sync, the more";
-  const size_t before = fs.prepared().size();
+  EXPECT_GE(log->file_size(), window.offset + window.size);
+  append(200'000);
+  ASSERT_EQ(fs.prepared().size(), 2u) << "the next begins where records leave the last";
+  EXPECT_GT(fs.prepared()[1].size, window.size) << "and the longer without a sync, the more";
+
   ASSERT_TRUE(log->Sync().ok());
   const uint64_t end = log->size();
-  append(10 << 10);
-  ASSERT_EQ(fs.prepared().size(), before + 1);
-  EXPECT_EQ(fs.prepared().back().offset, end);
-  EXPECT_EQ(fs.prepared().back().size, 0u) << "a sync ends it";
+  append(10'000);
+  ASSERT_EQ(fs.prepared().size(), 3u);
+  EXPECT_EQ(fs.prepared()[2].offset, end);
+  EXPECT_EQ(fs.prepared()[2].size, 0u) << "a sync ends it";
+}
+
+TEST(LogWriter, ASealedLogIsPreparedNoMore) {
+  ScriptedFiles fs;
+  LogWriter::Setup setup = Segment(7, 1);
+  setup.write_ahead_bytes = 4000;
+  const auto log = OpenLog(&fs, setup);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(log->Append(std::string(100, 'x')).ok());
+  ASSERT_FALSE(fs.prepared().empty());
+  ASSERT_NE(fs.prepared().back().size, 0u);
+  ASSERT_TRUE(log->Append(std::string(2000, 'x')).ok());
+  ASSERT_NE(fs.prepared().back().size, 0u) << "a record too large for it is no reason";
+  ASSERT_TRUE(log->Seal().ok());
+  EXPECT_EQ(fs.prepared().back().size, 0u);
 }
 
 TEST(LogWriter, FailureToWriteAheadIsNoFailure) {
