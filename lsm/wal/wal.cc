@@ -11,10 +11,6 @@ Result<std::unique_ptr<Wal>> Wal::Create(Setup setup) {
   std::unique_ptr<Wal> wal(new Wal(std::move(setup)));
   auto first = wal->Begin(/*earlier_durable=*/true);
   if (!first.ok()) return first.status();
-  if (Status s = wal->setup_.file_system->SyncDir(wal->setup_.dir); !s.ok()) {
-    wal->GiveUp((*first)->path());
-    return s;
-  }
   wal->current_ = *first;
   MutexLock lock(&wal->mu_);
   wal->segments_.push_back(*first);
@@ -41,9 +37,9 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
     segment.recycled = setup_.file_system->Rename(setup_.file_name(old_number), path).ok();
   }
   auto writer = LogWriter::Open(setup_.file_system, path, segment);
-  if (!writer.ok()) {
+  if (Status s = writer.ok() ? setup_.file_system->SyncDir(setup_.dir) : writer.status(); !s.ok()) {
     GiveUp(path);
-    return writer.status();
+    return s;
   }
   return std::shared_ptr<LogWriter>(std::move(writer).value());
 }
@@ -72,7 +68,6 @@ Status Wal::Rotate() {
   current_ = *next;
   MutexLock lock(&mu_);
   segments_.push_back(std::move(next).value());
-  ++rotations_;
   renewed_bytes_ = 0;
   return Status::Ok();
 }
@@ -83,17 +78,9 @@ Status Wal::Sync() {
 
 Status Wal::SyncSegments() {
   std::vector<std::shared_ptr<LogWriter>> segments;
-  uint64_t rotations, named;
   {
     MutexLock lock(&mu_);
     segments.assign(segments_.begin(), segments_.end());
-    rotations = rotations_;
-    named = named_rotations_;
-  }
-  if (named < rotations) {  // before any record says that earlier segments are durable
-    VARVE_TRY(setup_.file_system->SyncDir(setup_.dir));
-    MutexLock lock(&mu_);
-    named_rotations_ = rotations;
   }
   for (const auto& segment : segments) {
     segment->set_earlier_durable();  // all before it are synced by now

@@ -2,8 +2,7 @@
 //
 // A segment begins with each memtable and is needed until that memtable is in a table. Rotate() seals the last segment
 // and begins the next, in a recycled file where there is one. Sync() makes every record durable in order: an older
-// segment before a newer, so that a record's sync mark speaks for all that came before it. The name of a new segment is
-// made durable by the next Sync, too: a writer who asked for none does not wait for the disk. Threads: Append and Rotate
+// segment before a newer, so that a record's sync mark speaks for all that came before it. Threads: Append and Rotate
 // by one thread at a time (the commit leader); Sync, Release and the getters by any, beside them.
 #pragma once
 
@@ -75,9 +74,7 @@ class Wal {
   std::vector<Recycled> recycled_ VARVE_GUARDED_BY(mu_);
   uint64_t renewed_bytes_ VARVE_GUARDED_BY(mu_) = 0;  // of the old segment that becomes the next one just now
   uint64_t removed_bytes_ VARVE_GUARDED_BY(mu_) = 0;  // of those being removed
-  uint64_t rotations_ VARVE_GUARDED_BY(mu_) = 0;
-  uint64_t named_rotations_ VARVE_GUARDED_BY(mu_) = 0;  // of these; the names of their segments are durable
-  std::shared_ptr<LogWriter> current_;                  // the appender's copy of segments_.back()
+  std::shared_ptr<LogWriter> current_;                // the appender's copy of segments_.back()
 };
 
 }  // namespace varve::lsm

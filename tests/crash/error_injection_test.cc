@@ -44,7 +44,6 @@ class FaultyRun {
       if (made.number < call || (made.number > call && !fault_.sticky) || healed_) return;
       const bool log = made.path_class == PathClass::kWal || made.path_class == PathClass::kManifest;
       if (made.op == FileOp::kSync && log && made.path.starts_with("/db/")) log_sync_failed_ = true;
-      if (made.op == FileOp::kSyncDir && made.path == "/db") names_sync_failed_ = true;
       // Then it is unknown what of the log or of CURRENT is on the disk: no going on without reopening.
       if (made.op == FileOp::kSync || made.op == FileOp::kSyncDir || made.path_class == PathClass::kCurrent)
         may_be_fenced_ = true;
@@ -73,7 +72,6 @@ class FaultyRun {
     WriteBatch batch;
     AddTo(changes, &batch);
     const bool sync_failed_before = log_sync_failed_;
-    names_sync_failed_ = false;
     const Status s = db_->Write({}, batch);
     Rows next = acknowledged_;
     Apply(changes, &next);
@@ -84,8 +82,7 @@ class FaultyRun {
       perhaps_.clear();
     } else {
       EXPECT_TRUE(met_fault()) << s.ToString();
-      // A sync of the log makes the names of its segments durable, too: this write was logged when that failed.
-      if (!s.Is(StatusCode::kFenced) || log_sync_failed_ || names_sync_failed_) perhaps_.push_back(std::move(next));
+      if (!s.Is(StatusCode::kFenced) || log_sync_failed_) perhaps_.push_back(std::move(next));
     }
   }
   // All of `rows`, or nothing; then perhaps later, when the edit turns out to be on the disk.
@@ -222,7 +219,6 @@ class FaultyRun {
   std::vector<Rows> perhaps_;  // acknowledged_ and one batch that failed since
   int loads_ = 0;
   bool log_sync_failed_ = false;
-  bool names_sync_failed_ = false;  // while the last batch was written
   bool may_be_fenced_ = false;
   bool healed_ = false;
   std::string first_;
