@@ -36,7 +36,7 @@ enum class OpenMode : uint8_t {
 
 enum class Compression : uint8_t {
   kNone = 0,
-  kZstd = 1,  // fast zstd for what compactions write and for large values; none in what a flush writes
+  kZstd = 1,  // fast zstd for tables and large values
 };
 
 // How tables are merged; see docs/engine.md, "Compaction". May differ each time the database is opened.
