@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "clients"))
+from redis_server import redis_server  # noqa: E402
+
 CLIENTS = 50
 VALUE_SIZE = 100
 SERVER_CORE, CLIENT_CORE = "0", "1"
@@ -37,18 +40,6 @@ MODES = {
 
 def die(message):
     sys.exit(f"bench: {message}")
-
-
-def redis_server(scratch):
-    """redis-server's path. Debian's redis-tools holds the same program as redis-check-rdb; its name decides what it is."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    program = shutil.which("redis-check-rdb") or die("no redis-server and no redis-check-rdb here")
-    link = pathlib.Path(scratch, "redis-server")
-    if not link.exists():
-        link.symlink_to(program)
-    return str(link)
 
 
 class Server:

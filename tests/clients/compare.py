@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Sends the same requests to our server and to redis-server and compares the replies byte by byte.
 
-    tests/clients/compare.py [path of varve-server] [request file] [--redis redis-server]
+    tests/clients/compare.py [path of varve-server] [request file] [--redis PATH]
 
 The request file says how its lines are read (tests/resp/testdata/compare.txt). Differences we stand by are listed in
 compare_allowed.txt beside this script, `request # reason` a line; an entry that no longer differs is a failure too, so that
@@ -12,7 +12,9 @@ import os
 import pathlib
 import re
 import sys
+import tempfile
 
+from redis_server import redis_server
 from server import Server
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -117,17 +119,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("server", nargs="?", default=os.environ.get("VARVE_SERVER", "build/release/bin/varve-server"))
     parser.add_argument("requests", nargs="?", default=str(HERE.parent / "resp" / "testdata" / "compare.txt"))
-    parser.add_argument("--redis", default="redis-server")
+    parser.add_argument("--redis", help="of redis-server; else the one that is installed")
     arguments = parser.parse_args()
     allowed = read_allowed(HERE / "compare_allowed.txt")
     lines = pathlib.Path(arguments.requests).read_text().splitlines()
 
+    scratch = tempfile.TemporaryDirectory(prefix="varve_compare_")
     ours_server = Server(arguments.server)
-    redis_server = Server(arguments.redis, "--save", "", "--appendonly", "no", "--enable-debug-command", "local")
+    theirs = Server(arguments.redis or redis_server(scratch.name), "--save", "", "--appendonly", "no",
+                    "--enable-debug-command", "local")
     compared = differences = 0
     met = set()
     try:
-        ours, redis = Client(ours_server), Client(redis_server)
+        ours, redis = Client(ours_server), Client(theirs)
         for number, line in enumerate(lines, 1):
             line = line.strip()
             if not line or line.startswith("#"):
@@ -150,7 +154,7 @@ def main():
                 print(f"{arguments.requests}:{number}: {line}\n  ours  {replies[0][1][:400]!r}\n  redis {replies[1][1][:400]!r}")
     finally:
         ours_server.stop()
-        redis_server.stop()
+        theirs.stop()
     for request in sorted(set(allowed) - met):
         differences += 1
         print(f"compare_allowed.txt: this does not differ: {request}")
