@@ -114,7 +114,8 @@ Status Session::AppendCounters() {
 }
 
 Status Session::Sync(bool durable) {
-  if (synced_ || writes_.empty()) return {};
+  if (writes_.empty()) return {};
+  if (synced_) return durable ? db().SyncWal() : Status::Ok();  // another table's Sync may have asked for less
   VARVE_TRY(database_->CheckProcess());
   VARVE_TRY(AppendCounters());
   lsm::WriteBatch& batch = writes_.Batch();
