@@ -190,21 +190,30 @@ Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const Man
   return Status::OutOfMemory(dir + ": the log was not replayed");
 }
 
+namespace {
+
+Status SyncFile(FileSystem* fs, const std::string& path) {
+  auto file = fs->OpenForWrite(path);
+  if (!file.ok()) return file.status();
+  return (*file)->Sync();
+}
+
+}  // namespace
+
 Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log) {
   for (auto it = log.cut_segments.rbegin(); it != log.cut_segments.rend(); ++it) {
     VARVE_TRY(fs->Remove(WalFileName(dir, *it)));
   }
   if (!log.cut_segments.empty()) VARVE_TRY(fs->SyncDir(dir));
+  // The process may have died without a sync; new segments will claim that these are durable.
   for (const RecoveredLog::Segment& segment : log.replayed) {
     const std::string path = WalFileName(dir, segment.number);
-    if (!segment.sealed) {
-      VARVE_TRY(LogWriter::SealAt(fs, path, segment.number, segment.salt, segment.end));
-      continue;
+    const Status s =
+        segment.sealed ? SyncFile(fs, path) : LogWriter::SealAt(fs, path, segment.number, segment.salt, segment.end);
+    if (!s.ok()) {
+      LogWriter::MakeDirtyAgain(fs, path, 0, UINT64_MAX);
+      return s;
     }
-    // The process may have died without a sync; new segments will claim that this one is durable.
-    auto file = fs->OpenForWrite(path);
-    if (!file.ok()) return file.status();
-    VARVE_TRY((*file)->Sync());
   }
   return Status::Ok();
 }

@@ -26,7 +26,7 @@ enum class StatusCode : uint8_t {
   kCorruption,       // bytes on disk are not what was written; message names file and offset
   kUnsupported,      // a format version or feature this build does not know
   kIoError,          // the operating system refused; message carries errno's text
-  kNoSpace,          // the disk (or quota, or configured cap) is full; reads go on
+  kNoSpace,          // the disk (or quota, or configured cap, or table of open files) is full; reads go on
   kBusy,             // somebody else holds the directory, or the write controller asks to come back later
   kWouldBlock,       // TryGet only: the answer needs the disk
   kFenced,           // a sync failed earlier: nothing is acknowledged until the database is reopened

@@ -1,6 +1,7 @@
 // How durable and live states are kept apart:
 //   a block without a history is durable as it is; with one, the history holds the durable block (null: zeros) and the
 //   writes since, oldest first, while the file's block is the live state with all of them applied;
+//   a lost block is durable as lost_ says, though nothing is left to be written of it;
 //   a directory keeps both maps of names, and the changes that lead from one to the other.
 #include "lsm/io/memory_file_system.h"
 
@@ -36,13 +37,12 @@ class Fate {
   explicit Fate(const CrashPlan& plan) : plan_(plan), random_(plan.seed) {}
 
   bool random() const { return plan_.kind == CrashPlan::Kind::kRandom; }
-  bool Keep() {
-    if (!random()) return plan_.kind == CrashPlan::Kind::kKeepAll;
-    return static_cast<double>(random_.Next() >> 11) * 0x1p-53 < plan_.keep;
-  }
+  bool KeepCache() const { return plan_.kind == CrashPlan::Kind::kKeepCache; }
+  bool KeepName() { return Keep(CrashPlan::Kind::kNamesOnly); }
+  bool KeepSize() { return Keep(CrashPlan::Kind::kBytesOnly); }
   // Of `count` writes to one block, how many reached the disk.
   size_t KeptWrites(size_t count) {
-    if (Keep()) return count;
+    if (Keep(CrashPlan::Kind::kBytesOnly)) return count;
     if (!random() || count == 1 || Coin()) return 0;
     return 1 + random_.Next() % (count - 1);
   }
@@ -50,6 +50,12 @@ class Fate {
   bool Coin() { return (random_.Next() & 1) != 0; }
 
  private:
+  // Something of the sort that all is kept of by plan `sort`.
+  bool Keep(CrashPlan::Kind sort) {
+    if (!random()) return plan_.kind == CrashPlan::Kind::kKeepAll || plan_.kind == sort;
+    return static_cast<double>(random_.Next() >> 11) * 0x1p-53 < plan_.keep;
+  }
+
   const CrashPlan plan_;
   SeededRandom random_;
 };
@@ -73,13 +79,14 @@ struct BlockWrite {
 
 struct BlockHistory {
   BlockPtr durable;
+  BlockPtr base;                   // what the writes came on top of: the durable block, but for lost ones
   std::vector<BlockWrite> writes;  // at least one
 };
 
 class File {
  public:
   uint64_t size() const { return size_; }
-  size_t UnsyncedCount() const { return changes_.size() + (size_ != durable_size_ ? 1 : 0); }
+  size_t UnsyncedCount() const { return changes_.size() + lost_.size() + (size_ != durable_size_ ? 1 : 0); }
 
   size_t Read(uint64_t offset, size_t size, char* buffer) const {
     if (offset >= size_) return 0;
@@ -128,28 +135,57 @@ class File {
   }
 
   void Sync() {
+    for (const auto& [index, history] : changes_) lost_.erase(index);
     changes_.clear();
     durable_size_ = size_;
   }
 
+  void LoseUnsynced() {
+    for (auto& [index, history] : changes_) lost_.try_emplace(index, history.durable);
+    changes_.clear();
+  }
+
   std::shared_ptr<File> CrashClone(Fate* fate) {
+    if (fate->KeepCache()) return CacheClone();
     auto clone = std::make_shared<File>();
     clone->blocks_ = blocks_;
+    for (const auto& [index, durable] : lost_) {
+      if (index >= clone->blocks_.size()) clone->blocks_.resize(index + 1);
+      clone->blocks_[index] = durable;
+    }
     uint64_t kept_end = 0;  // of the bytes written since the last sync that are on the disk
     for (auto& [index, history] : changes_) {
       if (index >= clone->blocks_.size()) clone->blocks_.resize(index + 1);
       clone->blocks_[index] = BlockAfterCrash(index, history, fate, &kept_end);
     }
-    clone->SetSizeAfterCrash(fate->Keep() ? size_ : std::max(durable_size_, kept_end));
+    clone->SetSizeAfterCrash(fate->KeepSize() ? size_ : std::max(durable_size_, kept_end));
     return clone;
   }
 
   bool locked = false;
 
  private:
+  // With the histories; nobody writes to a block of theirs, and what both have as live block is copied before a write.
+  std::shared_ptr<File> CacheClone() {
+    auto clone = std::make_shared<File>();
+    for (const BlockPtr& block : blocks_) {
+      if (block != nullptr) block->shared = true;
+    }
+    clone->blocks_ = blocks_;
+    clone->size_ = size_;
+    clone->durable_size_ = durable_size_;
+    clone->changes_ = changes_;
+    clone->lost_ = lost_;
+    return clone;
+  }
+
   BlockHistory& HistoryOf(size_t index) {
     auto [it, inserted] = changes_.try_emplace(index);
-    if (inserted) it->second.durable = blocks_[index];
+    if (inserted) {
+      const auto lost = lost_.find(index);
+      it->second.base = blocks_[index];
+      it->second.durable = lost != lost_.end() ? lost->second : blocks_[index];
+    }
     return it->second;
   }
 
@@ -158,7 +194,7 @@ class File {
     BlockPtr& block = blocks_[index];
     if (block == nullptr) {
       block = std::make_shared<Block>();
-    } else if (block == history.durable || block->shared) {
+    } else if (block == history.base || block->shared) {
       auto copy = std::make_shared<Block>();
       copy->bytes = block->bytes;
       block = std::move(copy);
@@ -183,7 +219,7 @@ class File {
       return blocks_[index];
     }
     auto block = std::make_shared<Block>();
-    if (history.durable != nullptr) block->bytes = history.durable->bytes;
+    if (history.base != nullptr) block->bytes = history.base->bytes;
     for (size_t i = 0; i < kept; ++i) {
       const BlockWrite& write = history.writes[i];
       if (write.truncated) {
@@ -224,6 +260,7 @@ class File {
   uint64_t size_ = 0;             // live
   uint64_t durable_size_ = 0;
   std::map<size_t, BlockHistory> changes_;  // by block
+  std::map<size_t, BlockPtr> lost_;         // by block: what is on the disk instead of what a failed sync did not write
 };
 
 // One of the two, or neither: no such name.
@@ -262,9 +299,10 @@ class Directory {
     std::unordered_map<const Directory*, std::shared_ptr<Directory>> directories;
   };
   std::shared_ptr<Directory> CrashClone(Fate* fate, Clones* clones) const {
+    if (fate->KeepCache()) return CacheClone(fate, clones);
     Names left = durable_;
     for (const Change& change : changes_) {
-      if (fate->Keep()) Apply(change, &left);
+      if (fate->KeepName()) Apply(change, &left);
     }
     auto clone = std::make_shared<Directory>();
     for (const auto& [name, node] : left) clone->live_[name] = CloneOf(node, fate, clones);
@@ -283,7 +321,19 @@ class Directory {
     }
   }
 
+  std::shared_ptr<Directory> CacheClone(Fate* fate, Clones* clones) const {
+    auto clone = std::make_shared<Directory>();
+    for (const auto& [name, node] : live_) clone->live_[name] = CloneOf(node, fate, clones);
+    for (const auto& [name, node] : durable_) clone->durable_[name] = CloneOf(node, fate, clones);
+    for (const Change& change : changes_) {
+      Change& copy = clone->changes_.emplace_back();
+      for (const auto& [name, node] : change) copy.emplace_back(name, CloneOf(node, fate, clones));
+    }
+    return clone;
+  }
+
   static Node CloneOf(const Node& node, Fate* fate, Clones* clones) {
+    if (!node.exists()) return {};
     if (node.file != nullptr) {
       auto& clone = clones->files[node.file.get()];
       if (clone == nullptr) clone = node.file->CrashClone(fate);
@@ -634,6 +684,11 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::CrashClone(const CrashPlan& 
   MutexLock lock(&clone->mu_);
   clone->root_ = std::move(root);
   return clone;
+}
+
+void MemoryFileSystem::LoseUnsynced(const std::string& path) {
+  MutexLock lock(&mu_);
+  if (Result<FilePtr> file = FindFileLocked(path, "fdatasync"); file.ok()) (*file)->LoseUnsynced();
 }
 
 uint64_t MemoryFileSystem::TotalBytes() const {

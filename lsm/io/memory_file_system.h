@@ -7,7 +7,8 @@
 // Sync of a file does not make its name durable; SyncDir of a directory makes neither the bytes of its files nor its
 // own name in its parent durable. Creating over an existing file truncates it, and that, too, may be undone by a crash.
 //
-// CrashClone gives the disk after a power loss: a new file system in which all that was left is durable. What happens
+// CrashClone gives the disk after a power loss: a new file system in which all that was left is durable (but for
+// kKeepCache, where only a process died). What happens
 // to each change that was not durable is chosen by a CrashPlan, block by block of 4 KiB and name by name, each on its
 // own: a later change may survive an earlier one that does not. A block that was written several times since the last
 // sync may hold any state in between, and blocks written over durable bytes (recycled logs) may fall back to these. A
@@ -44,7 +45,10 @@ struct Node;
 struct CrashPlan {
   enum class Kind : uint8_t {
     kDropUnsynced,  // the disk holds exactly what was synced
-    kKeepAll,       // everything had reached the disk (also: the process died, the kernel did not)
+    kKeepAll,       // everything had reached the disk
+    kKeepCache,     // the process died, the kernel did not: all is there, and what was not durable still is not
+    kNamesOnly,     // names had, bytes had not: files are empty or as they were
+    kBytesOnly,     // bytes had, names had not
     kRandom,        // each unsynced block, size and name by itself
   };
   Kind kind = Kind::kDropUnsynced;
@@ -57,6 +61,9 @@ struct CrashPlan {
 
   static CrashPlan DropUnsynced() { return {}; }
   static CrashPlan KeepAll() { return {.kind = Kind::kKeepAll}; }
+  static CrashPlan NamesOnly() { return {.kind = Kind::kNamesOnly}; }
+  static CrashPlan BytesOnly() { return {.kind = Kind::kBytesOnly}; }
+  static CrashPlan KeepCache() { return {.kind = Kind::kKeepCache}; }
   static CrashPlan Random(uint64_t seed, double keep) { return {.kind = Kind::kRandom, .keep = keep, .seed = seed}; }
   static CrashPlan Torn(uint64_t seed, double keep) {
     return {.kind = Kind::kRandom, .keep = keep, .torn_sectors = true, .seed = seed};
@@ -84,6 +91,9 @@ class MemoryFileSystem final : public FileSystem {
 
   // The disk after a power loss at this moment. This file system goes on undisturbed.
   std::unique_ptr<MemoryFileSystem> CrashClone(const CrashPlan& plan);
+  // What a failed sync of a file does to it on Linux: its unwritten blocks stay as they are for readers, but count as
+  // clean, so that a later sync succeeds without them, and a power loss takes them. Those written to again are cured.
+  void LoseUnsynced(const std::string& path);
 
   // Sizes of all files that have a name, each file once. For space and leak tests.
   uint64_t TotalBytes() const;

@@ -29,7 +29,9 @@ Status PosixError(const std::string& path, const std::string& operation, int err
   std::string message = path + ": " + operation + ": " + (text != nullptr ? text : "error " + std::to_string(error));
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return Status::NoSpace(std::move(message));
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE: return Status::NoSpace(std::move(message));
     case ENOENT: return Status::NotFound(std::move(message));
     default: return Status::IoError(std::move(message));
   }

@@ -86,6 +86,18 @@ Status LogWriter::SealAt(FileSystem* fs, const std::string& path, uint64_t numbe
   return (*file)->Close();
 }
 
+void LogWriter::MakeDirtyAgain(FileSystem* fs, const std::string& path, uint64_t begin, uint64_t end) {
+  const auto source = fs->OpenForRead(path);
+  const auto target = fs->OpenForWrite(path);
+  if (!source.ok() || !target.ok()) return;
+  std::string buffer(kAheadStep, '\0');
+  while (begin < end) {
+    const auto got = (*source)->ReadAt(begin, std::min<uint64_t>(buffer.size(), end - begin), buffer.data());
+    if (!got.ok() || *got == 0 || !(*target)->WriteAt(begin, {buffer.data(), *got}).ok()) return;
+    begin += *got;
+  }
+}
+
 Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
   if (fenced_.load(std::memory_order_acquire)) return FencedStatus();
   if (sealed_) return Status::InvalidArgument(path() + ": the log is sealed");

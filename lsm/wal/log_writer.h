@@ -37,6 +37,11 @@ class LogWriter {
   // of a torn tail, and makes the whole file durable.
   static Status SealAt(FileSystem* fs, const std::string& path, uint64_t number, uint32_t salt, uint64_t end);
 
+  // After a failed sync of [begin, end): Linux may count as clean what did not reach the disk, and whoever opens the file
+  // next in the same life of the machine reads it and could sync without it. Writes these bytes over themselves, as far
+  // as that works; nobody else may write to them meanwhile. `end` may lie beyond the file's.
+  static void MakeDirtyAgain(FileSystem* fs, const std::string& path, uint64_t begin, uint64_t end);
+
   // Appends one record; on OK the bytes have been handed to the operating system, up to 1 MiB by one write call.
   // kInvalidArgument for what the format has no place for: 0 or 1 bytes, 4 GiB and more.
   Status Append(std::string_view payload);

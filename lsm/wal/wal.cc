@@ -85,7 +85,10 @@ Status Wal::SyncSegments() {
   for (const auto& segment : segments) {
     segment->set_earlier_durable();  // all before it are synced by now
     if (segment->synced_size() >= segment->size()) continue;
-    VARVE_TRY(segment->Sync());
+    if (Status s = segment->Sync(); !s.ok()) {
+      LogWriter::MakeDirtyAgain(setup_.file_system, segment->path(), segment->synced_size(), segment->size());
+      return s;
+    }
     syncs_.fetch_add(1, std::memory_order_relaxed);
   }
   return Status::Ok();

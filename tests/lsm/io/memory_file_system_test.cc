@@ -266,6 +266,73 @@ TEST_F(MemoryFileSystemTest, CloneAndOriginalDoNotSeeEachOthersWrites) {
   EXPECT_EQ(second->UnsyncedCount(), 0u) << "what a crash left is durable";
 }
 
+TEST_F(MemoryFileSystemTest, NamesWithoutBytesAndBytesWithoutNames) {
+  WriteDurably("/db/a", "old");
+  Overwrite(&disk_, "/db/a", 0, "new");
+  WriteFile(&disk_, "/db/b", "bytes", Durable::kNo);
+  ExpectOk(disk_.Rename("/db/a", "/db/c"));
+  auto names = disk_.CrashClone(CrashPlan::NamesOnly());
+  EXPECT_EQ(Names(names.get(), "/db"), "b c");
+  EXPECT_EQ(Read(names.get(), "/db/b"), "");
+  EXPECT_EQ(Read(names.get(), "/db/c"), "old");
+  auto bytes = disk_.CrashClone(CrashPlan::BytesOnly());
+  EXPECT_EQ(Names(bytes.get(), "/db"), "a");
+  EXPECT_EQ(Read(bytes.get(), "/db/a"), "new");
+}
+
+TEST_F(MemoryFileSystemTest, TheDeathOfAProcessLosesNothingAndMakesNothingDurable) {
+  WriteDurably("/db/a", std::string(2 * kBlock, 'o'));
+  WriteDurably("/db/gone", "old");
+  Overwrite(&disk_, "/db/a", 0, "live");
+  ExpectOk(disk_.Remove("/db/gone"));
+  WriteFile(&disk_, "/db/new", "new", Durable::kNo);
+  auto after = disk_.CrashClone(CrashPlan::KeepCache());
+  EXPECT_EQ(Names(after.get(), "/db"), "a new");
+  EXPECT_EQ(Read(after.get(), "/db/a"), "live" + std::string(2 * kBlock - 4, 'o'));
+  EXPECT_EQ(after->UnsyncedCount(), disk_.UnsyncedCount());
+  auto lost = after->CrashClone(CrashPlan::DropUnsynced());
+  EXPECT_EQ(Names(lost.get(), "/db"), "a gone");
+  EXPECT_EQ(Read(lost.get(), "/db/a"), std::string(2 * kBlock, 'o'));
+  // Each goes its own way.
+  Overwrite(after.get(), "/db/a", 0, "LIVE");
+  Overwrite(&disk_, "/db/new", 0, "NEW");
+  EXPECT_EQ(Read(&disk_, "/db/a").substr(0, 5), "liveo");
+  EXPECT_EQ(Read(after.get(), "/db/new"), "new");
+  auto file = after->OpenForWrite("/db/a");
+  ASSERT_TRUE(file.ok());
+  ExpectOk((*file)->Sync());
+  ExpectOk(after->SyncDir("/db"));
+  lost = after->CrashClone(CrashPlan::DropUnsynced());
+  EXPECT_EQ(Names(lost.get(), "/db"), "a new");
+  EXPECT_EQ(Read(lost.get(), "/db/a").substr(0, 5), "LIVEo");
+  EXPECT_EQ(Read(Crash().get(), "/db/a").substr(0, 5), "ooooo");
+}
+
+TEST_F(MemoryFileSystemTest, WhatAFailedSyncLeftIsNotWrittenByTheNextOne) {
+  WriteDurably("/db/a", std::string(3 * kBlock, 'o'));
+  Overwrite(&disk_, "/db/a", 0, "first");
+  Overwrite(&disk_, "/db/a", kBlock, "second");
+  disk_.LoseUnsynced("/db/a");
+  Overwrite(&disk_, "/db/a", kBlock + 10, "again");
+  Overwrite(&disk_, "/db/a", 2 * kBlock, "third");
+  auto file = disk_.OpenForWrite("/db/a");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(Read(Crash().get(), "/db/a"), std::string(3 * kBlock, 'o'));
+  ExpectOk((*file)->Sync());
+  EXPECT_EQ(Read(&disk_, "/db/a").substr(0, 6), "firsto") << "readers see it all the same";
+  EXPECT_EQ(disk_.UnsyncedCount(), 1u);
+  for (const CrashPlan& plan : {CrashPlan::DropUnsynced(), CrashPlan::KeepAll()}) {
+    const std::string bytes = Read(disk_.CrashClone(plan).get(), "/db/a");
+    EXPECT_EQ(bytes.substr(0, 6), "oooooo") << "clean, so never written";
+    EXPECT_EQ(bytes.substr(kBlock, 16), "secondooooagaino") << "the block was written to again, and as a whole";
+    EXPECT_EQ(bytes.substr(2 * kBlock, 6), "thirdo");
+  }
+  Overwrite(&disk_, "/db/a", 0, "first");
+  ExpectOk((*file)->Sync());
+  EXPECT_EQ(Read(Crash().get(), "/db/a").substr(0, 6), "firsto");
+  EXPECT_EQ(disk_.UnsyncedCount(), 0u);
+}
+
 TEST_F(MemoryFileSystemTest, AFileThatGrowsAgainAfterACrashReadsZerosBetween) {
   WriteDurably("/db/log", std::string(100, 'o'));
   auto file = disk_.Create("/db/log");

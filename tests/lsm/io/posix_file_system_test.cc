@@ -55,6 +55,27 @@ TEST_F(PosixFileSystemTest, TakesTheDescriptorsThatItMayHave) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+// The limit cannot be raised again everywhere: in a child process.
+TEST_F(PosixFileSystemTest, AFullTableOfOpenFilesIsLackOfSpace) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const rlimit few{.rlim_cur = 40, .rlim_max = 40};
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0) _exit(2);
+    std::vector<std::unique_ptr<WritableFile>> files;
+    for (int i = 0; i < 40; ++i) {
+      auto file = fs_->Create(dir_ + "/" + std::to_string(i));
+      if (!file.ok()) _exit(file.status().Is(StatusCode::kNoSpace) ? 0 : 3);
+      files.push_back(std::move(file).value());
+    }
+    _exit(4);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 // Whatever is prepared, and wherever writes begin and end: the file holds what was written, and another reader sees it.
 TEST_F(PosixFileSystemTest, PreparedWritesAreWrites) {
   auto file = fs_->Create(dir_ + "/log");
