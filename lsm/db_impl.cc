@@ -201,6 +201,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
     state.flushed_sequence = log->last_sequence;
   }
   state.next_number = next_number_;
+  state.durable_sequence = log->last_sequence;
   auto manifest = ManifestWriter::Create(env_.file_system, env_.random, dir_, manifest_number, state);
   if (!manifest.ok()) return manifest.status();
   {
@@ -312,10 +313,32 @@ Status DbImpl::Close() {
     lifeline_->db = nullptr;
   }
   Status status;
-  if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) status = wal_->Sync();
+  if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) {
+    status = wal_->Sync();
+    if (status.ok()) NoteEnds();
+  }
   closed_.store(true, std::memory_order_release);
   lock_.reset();
   return status;
+}
+
+// Says in the manifest how far the log reaches, and in CURRENT how far the manifest does, so that files that lose their
+// ends are not taken for shorter ones. Without that nothing is lost but the warning, so errors are harmless.
+void DbImpl::NoteEnds() {
+  SequenceNumber known = 0;
+  {
+    MutexLock lock(&mu_);
+    known = std::max(state_.flushed_sequence, state_.durable_sequence);
+  }
+  Status status;
+  if (last_sequence_ > known) {
+    VersionEdit edit;
+    edit.durable_sequence = last_sequence_;
+    status = WriteEdit(&edit, 0);
+  }
+  MutexLock manifest_lock(&manifest_mu_);
+  if (status.ok() && !manifest_->fenced()) status = manifest_->NoteEnd();
+  (void)status.ok();
 }
 
 Result<bool> DbImpl::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {

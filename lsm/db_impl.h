@@ -266,6 +266,7 @@ class DbImpl final : public Db {
   // `flushed`: so many of the oldest sealed memtables are in the tables that it adds.
   Status InstallEdit(VersionEdit* edit, size_t flushed);
   Status WriteEdit(VersionEdit* edit, size_t flushed);
+  void NoteEnds();
   void BuryUnplaced() VARVE_REQUIRES(manifest_mu_);
   Status SettleManifest();
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);

@@ -418,7 +418,7 @@ Status DbImpl::RewriteManifest(ManifestState state) {
     manifest_ = std::move(fresh).value();
   } else {
     auto current = ReadCurrent(fs, dir_);
-    const bool still_ours = current.ok() && dir_ + "/" + *current == manifest_->path();
+    const bool still_ours = current.ok() && dir_ + "/" + current->manifest == manifest_->path();
     if (!fresh.status().Is(StatusCode::kNoSpace) || !still_ours) {
       SetFence(fresh.status());  // after a crash CURRENT may name either
       return fresh.status();

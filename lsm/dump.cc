@@ -12,6 +12,7 @@
 #include "lsm/stats_text.h"
 #include "lsm/table/table_file.h"
 #include "lsm/version/file_names.h"
+#include "lsm/version/manifest.h"
 #include "lsm/version/version_edit.h"
 #include "lsm/wal/log_reader.h"
 #include "lsm/write_batch.h"
@@ -115,14 +116,11 @@ class Dumper {
   bool LimitReached() { return options_.limit != 0 && count_++ >= options_.limit; }
 
   Status Current() {
-    auto file = fs_->OpenForRead(path_);
-    if (!file.ok()) return file.status();
-    char buffer[256];
-    auto size = (*file)->ReadAt(0, sizeof(buffer), buffer);
-    if (!size.ok()) return size.status();
-    std::string_view text(buffer, *size);
-    while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-    Line(options_.json, "current").Text(EscapeBytes(text)).Member("manifest", EscapeBytes(text)).Emit(line_);
+    auto current = ReadCurrent(fs_, ParentOf(path_));
+    if (!current.ok()) return current.status();
+    Line line(options_.json, "current");
+    line.Text(current->manifest).Member("manifest", current->manifest);
+    line.Text(" ").Both("durable_bytes", current->durable_bytes).Emit(line_);
     return Status::Ok();
   }
 
@@ -159,6 +157,7 @@ class Dumper {
     number("wal number", "wal_number", edit->wal_number);
     number("next number", "next_number", edit->next_number);
     number("flushed", "flushed_sequence", edit->flushed_sequence);
+    number("durable", "durable_sequence", edit->durable_sequence);
     if (edit->merge_operator) {
       const std::string name = EscapeBytes(*edit->merge_operator);
       head.Text(" merge operator ").Text(name).Text(",").Member("merge_operator", name);

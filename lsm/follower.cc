@@ -86,9 +86,11 @@ Status Follower::TryOnceLocked() {
     if (*moved) continue;
     auto current = ReadCurrent(env_.file_system, dir_);
     if (!current.ok()) return current.status();
-    if (*current == manifest_->name()) break;
+    if (current->manifest == manifest_->name()) break;
     VARVE_TRY(ReadManifestLocked());  // the owner has begun a new one, and goes on there
   }
+  const std::string last = segments_.empty() ? dir_ : WalFileName(dir_, segments_.rbegin()->first);
+  VARVE_TRY(CheckLogReaches(manifest_->state().durable_sequence, next_sequence_ - 1, last));
   auto view = std::make_shared<ReadView>();
   for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) view->sealed.push_back(it->second.table);
   view->version = manifest_->state().version;
@@ -104,7 +106,7 @@ Status Follower::TryOnceLocked() {
 Status Follower::ReadManifestLocked() {
   auto current = ReadCurrent(env_.file_system, dir_);
   if (!current.ok()) return current.status();
-  if (manifest_ != nullptr && manifest_->name() == *current) {
+  if (manifest_ != nullptr && manifest_->name() == current->manifest) {
     auto moved = manifest_->Advance();
     return moved.ok() ? Status::Ok() : moved.status();
   }

@@ -122,6 +122,7 @@ Result<LiveFiles> DbImpl::GetLiveFiles() {
   });
   state.next_number = NextNumber() + 1;  // the number below is the new manifest's
   state.wal_number = state.next_number;
+  state.durable_sequence = 0;  // no log goes with it
   live.sequence = state.flushed_sequence;
   live.manifest = FirstEdit(state).Encode();
   for (int n = 0; n < kLevels; ++n) {

@@ -71,6 +71,13 @@ Status ReadRecord(std::string_view payload, Source source, SequenceNumber flushe
 
 }  // namespace
 
+Status CheckLogReaches(SequenceNumber durable, SequenceNumber last, std::string_view end) {
+  if (last >= durable) return Status::Ok();
+  return Status::Corruption(std::string(end) + ": the log ends with sequence " + std::to_string(last) +
+                            ", but the manifest says that all up to " + std::to_string(durable) +
+                            " was durable. Bytes of the log are lost or damaged; restore a backup");
+}
+
 Status ApplyRecord(std::string_view payload, std::string_view source, SequenceNumber flushed,
                    SequenceNumber* next_sequence, MemTable* table) {
   return ReadRecord(
@@ -91,6 +98,7 @@ class Replay {
       : fs_(fs),
         dir_(dir),
         flushed_(state.flushed_sequence),
+        durable_(state.durable_sequence),
         memtable_bytes_(std::min(memtable_bytes, kReplayedBytesMax)),
         filler_(executor) {
     next_sequence_ = flushed_ + 1;
@@ -101,7 +109,7 @@ class Replay {
     CloseMemTable(0);
     VARVE_TRY(filler_.Finish());
     log_.last_sequence = next_sequence_ - 1;  // operations without effect, such as empty ranges, are in no memtable
-    return Status::Ok();
+    return CheckLogReaches(durable_, log_.last_sequence, EndOfLog());
   }
   RecoveredLog TakeLog() { return std::move(log_); }
 
@@ -131,6 +139,15 @@ class Replay {
     log_.cut_bytes += reader.tail_bytes();
     log_.replayed.push_back({number, reader.end() == LogReader::End::kSealed, reader.offset(), reader.salt(), first});
     return Status::Ok();
+  }
+
+  // "<path>: offset N", where the log ends.
+  std::string EndOfLog() const {
+    if (!log_.replayed.empty()) {
+      const RecoveredLog::Segment& last = log_.replayed.back();
+      return WalFileName(dir_, last.number) + ": offset " + std::to_string(last.end);
+    }
+    return log_.cut_segments.empty() ? dir_ : WalFileName(dir_, log_.cut_segments.front()) + ": offset 0";
   }
 
   // False when the segment's first record leaves a gap: the log ended before.
@@ -171,7 +188,7 @@ class Replay {
 
   FileSystem* const fs_;
   const std::string& dir_;
-  const SequenceNumber flushed_;
+  const SequenceNumber flushed_, durable_;
   const size_t memtable_bytes_;
   SequenceNumber next_sequence_ = 0;
   std::shared_ptr<MemTable> table_;

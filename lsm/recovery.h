@@ -4,7 +4,8 @@
 // the sequence behind the last one, or is in the tables already. Where a segment does not continue the sequence, the
 // log ended before it: what follows is cut (a power loss kept a later segment and lost a part of an earlier one),
 // unless a later record says that everything before its segment was durable: then bytes that were promised are missing,
-// and opening is refused. Reading changes nothing on disk. CleanTail then makes the end of the log final and durable
+// and opening is refused. So it is when the log ends before a sequence that the manifest calls durable: what an owner
+// has recovered, and all there was when one was closed. Reading changes nothing on disk. CleanTail then makes the end of the log final and durable
 // (cut segments removed, replayed ones sealed and synced), so that segments written from now on follow without a gap
 // even if the next crash comes at once.
 //
@@ -62,6 +63,9 @@ struct RecoveredLog {
 Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
                                const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor);
 Status CleanTail(FileSystem* fs, const std::string& dir, const RecoveredLog& log);
+
+// kCorruption when a log that ends at `end` ("<path>: offset N") with `last` has lost what was `durable`.
+Status CheckLogReaches(SequenceNumber durable, SequenceNumber last, std::string_view end);
 
 // Applies one log record to `table`. kCorruption when it is malformed or does not begin with `*next_sequence`; records
 // at or below `flushed` are skipped.

@@ -109,7 +109,7 @@ class Repairer {
   Status Lock();
   // Whether there is a sound one. kUnsupported, here and below, is no damage: a newer Varve wrote it.
   Result<bool> ReadManifest();
-  Result<bool> TryManifest(const std::string& name);
+  Result<bool> TryManifest(const Current& current);
   // Merges are kept as they are, so nothing here needs the operator but its name, for the new manifest.
   Status CheckOperator();
   Status CheckNamedTables();
@@ -207,17 +207,17 @@ Result<bool> Repairer::ReadManifest() {
   if (current.ok()) return TryManifest(*current);
   if (listing_.has_current) Lose(CurrentFileName(dir_), std::string(current.status().message()));
   for (auto it = listing_.manifests.rbegin(); it != listing_.manifests.rend(); ++it) {
-    auto sound = TryManifest(ManifestName(*it));
+    auto sound = TryManifest({.manifest = ManifestName(*it)});
     if (!sound.ok() || *sound) return sound;
   }
   return false;
 }
 
-Result<bool> Repairer::TryManifest(const std::string& name) {
+Result<bool> Repairer::TryManifest(const Current& current) {
   ManifestReader reader;
-  if (Status s = reader.OpenNamed(context_, name); !s.ok()) {
+  if (Status s = reader.OpenNamed(context_, current); !s.ok()) {
     if (s.Is(StatusCode::kUnsupported)) return s;
-    Lose(name, std::string(s.message()));
+    Lose(current.manifest, std::string(s.message()));
     return false;
   }
   state_ = reader.state();
@@ -499,6 +499,14 @@ Status Repairer::ReadLog() {
       return ApplyLogRecord(payload, path);
     }));
     Done(WalFileName(dir_, number));
+  }
+  if (next_sequence_ <= state_.durable_sequence) {
+    RepairLoss& loss = Lose(
+        segments.empty() ? dir_ : WalFileName(dir_, segments.back()),
+        "the log ends before sequence " + std::to_string(state_.durable_sequence) + ", up to which all was durable");
+    loss.first_seq = next_sequence_;
+    loss.last_seq = state_.durable_sequence;
+    next_sequence_ = state_.durable_sequence + 1;
   }
   return FlushMemTable();
 }

@@ -1,5 +1,7 @@
 #include "lsm/version/manifest.h"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "lsm/version/file_names.h"
@@ -7,7 +9,7 @@
 namespace varve::lsm {
 
 namespace {
-constexpr size_t kCurrentSizeMax = 64;  // "MANIFEST-" and a number and a newline
+constexpr size_t kCurrentSizeMax = 64;  // "MANIFEST-", two numbers, a space and a newline
 }  // namespace
 
 VersionEdit FirstEdit(const ManifestState& state) {
@@ -15,6 +17,7 @@ VersionEdit FirstEdit(const ManifestState& state) {
   edit.wal_number = state.wal_number;
   edit.next_number = state.next_number;
   edit.flushed_sequence = state.flushed_sequence;
+  if (state.durable_sequence > state.flushed_sequence) edit.durable_sequence = state.durable_sequence;
   edit.jobs = state.jobs;
   if (!state.merge_operator.empty()) edit.merge_operator = state.merge_operator;
   return edit;
@@ -27,6 +30,7 @@ void NoteEdit(const VersionEdit& edit, ManifestState* state) {
   if (edit.wal_number) state->wal_number = *edit.wal_number;
   if (edit.next_number) state->next_number = *edit.next_number;
   if (edit.flushed_sequence) state->flushed_sequence = *edit.flushed_sequence;
+  if (edit.durable_sequence) state->durable_sequence = *edit.durable_sequence;
   if (edit.merge_operator) state->merge_operator = *edit.merge_operator;
   auto& jobs = state->jobs;
   jobs.insert(jobs.end(), edit.jobs.begin(), edit.jobs.end());
@@ -43,37 +47,47 @@ Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState
   return Status::Ok();
 }
 
-Result<std::string> ReadCurrent(FileSystem* fs, const std::string& dir) {
+Result<Current> ReadCurrent(FileSystem* fs, const std::string& dir) {
   const std::string path = CurrentFileName(dir);
   auto file = fs->OpenForRead(path);
   if (!file.ok()) return file.status();
   char buffer[kCurrentSizeMax];
   auto size = (*file)->ReadAt(0, sizeof(buffer), buffer);
   if (!size.ok()) return size.status();
-  std::string_view text(buffer, *size);
-  if (!text.ends_with('\n') || ParseFileName(text.substr(0, text.size() - 1)).kind != FileKind::kManifest) {
-    return Status::Corruption(path + ": does not name a manifest (want one line like MANIFEST-000001)");
+  const std::string_view text(buffer, *size);
+  const size_t space = std::min(text.find(' '), text.size());
+  Current current{.manifest = std::string(text.substr(0, space))};
+  const char* const number = buffer + std::min(space + 1, text.size());
+  const auto [end, error] = std::from_chars(number, buffer + text.size(), current.durable_bytes);
+  const bool whole = error == std::errc() && std::string_view(end, buffer + text.size()) == "\n";
+  if (!whole || ParseFileName(current.manifest).kind != FileKind::kManifest) {
+    return Status::Corruption(path + ": does not name a manifest (want one line like MANIFEST-000001 1234)");
   }
-  return std::string(text.substr(0, text.size() - 1));
+  return current;
 }
 
 Status ManifestReader::Open(const std::shared_ptr<const TableContext>& context) {
-  auto name = ReadCurrent(context->file_system, context->dir);
-  if (!name.ok()) return name.status();
-  Status s = OpenNamed(context, *name);
+  auto current = ReadCurrent(context->file_system, context->dir);
+  if (!current.ok()) return current.status();
+  Status s = OpenNamed(context, *current);
   if (!s.Is(StatusCode::kNotFound)) return s;
   return Status::Corruption(CurrentFileName(context->dir) + ": names " + name_ + ", but that file is missing");
 }
 
-Status ManifestReader::OpenNamed(const std::shared_ptr<const TableContext>& context, const std::string& name) {
+Status ManifestReader::OpenNamed(const std::shared_ptr<const TableContext>& context, const Current& current) {
   context_ = context;
-  name_ = name;
+  name_ = current.manifest;
   number_ = ParseFileName(name_).number;
   const std::string path = context->dir + "/" + name_;
   VARVE_TRY(log_.Open(context->file_system, path, number_));
   bool any = false;
   VARVE_TRY(ReadRecords(&any));
   if (!first_record_seen_) return Status::Corruption(path + ": the manifest holds no whole record");
+  if (log_.offset() < current.durable_bytes) {
+    return Status::Corruption(path + ": offset " + std::to_string(log_.offset()) +
+                              ": the manifest ends, but CURRENT says " + "that " +
+                              std::to_string(current.durable_bytes) + " bytes were durable");
+  }
   return Status::Ok();
 }
 
@@ -123,22 +137,29 @@ Result<std::unique_ptr<ManifestWriter>> ManifestWriter::Create(FileSystem* fs, R
   setup.salt = static_cast<uint32_t>(random->Next());
   auto log = LogWriter::Open(fs, dir + "/" + name, setup);
   if (!log.ok()) return log.status();
-  std::unique_ptr<ManifestWriter> writer(new ManifestWriter());
+  std::unique_ptr<ManifestWriter> writer(new ManifestWriter(fs, dir, name));
   writer->log_ = std::move(log).value();
 
   if (Status s = writer->Append(FirstEdit(state)); !s.ok()) return s;
   writer->snapshot_bytes_ = writer->log_->size();
   if (Status s = fs->SyncDir(dir); !s.ok()) return s;
-
-  const std::string temporary = CurrentFileName(dir) + ".tmp";
-  auto current = fs->Create(temporary);
-  if (!current.ok()) return current.status();
-  if (Status s = (*current)->WriteAt(0, name + "\n"); !s.ok()) return s;
-  if (Status s = (*current)->Sync(); !s.ok()) return s;
-  if (Status s = (*current)->Close(); !s.ok()) return s;
-  if (Status s = fs->Rename(temporary, CurrentFileName(dir)); !s.ok()) return s;
-  if (Status s = fs->SyncDir(dir); !s.ok()) return s;
+  if (Status s = writer->NoteEnd(); !s.ok()) return s;
   return writer;
+}
+
+Status ManifestWriter::NoteEnd() {
+  const uint64_t end = log_->synced_size();
+  if (end == noted_end_) return Status::Ok();
+  const std::string path = CurrentFileName(dir_), temporary = path + ".tmp";
+  auto current = fs_->Create(temporary);
+  if (!current.ok()) return current.status();
+  VARVE_TRY((*current)->WriteAt(0, name_ + " " + std::to_string(end) + "\n"));
+  VARVE_TRY((*current)->Sync());
+  VARVE_TRY((*current)->Close());
+  VARVE_TRY(fs_->Rename(temporary, path));
+  VARVE_TRY(fs_->SyncDir(dir_));
+  noted_end_ = end;
+  return Status::Ok();
 }
 
 Status ManifestWriter::Append(const VersionEdit& edit) {

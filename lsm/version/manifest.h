@@ -4,7 +4,8 @@
 // when the log has grown past twice its snapshot) is written beside the old one and becomes live by the steps R1, R2 of
 // lsm/io/file_system.h: write and sync the file, sync the directory, write and sync CURRENT.tmp, rename, sync the
 // directory. A torn last record is cut: no edit is relied on before it is synced. Behind each synced edit goes an empty
-// one that carries its sync mark, so that rot in the last edit is refused rather than cut. Threads: one thread at a time (the
+// one that carries its sync mark, so that rot in the last edit is refused rather than cut; and CURRENT says how long the
+// manifest was when it became live, or when the database was closed, so that one that lost its end is refused. Threads: one thread at a time (the
 // database's manifest lock).
 #pragma once
 
@@ -27,6 +28,7 @@ struct ManifestState {
   uint64_t wal_number = 0;
   uint64_t next_number = 1;
   SequenceNumber flushed_sequence = 0;
+  SequenceNumber durable_sequence = 0;           // the log reaches it, or has lost bytes
   std::string merge_operator;                    // its name; empty: the database was never opened with one
   std::vector<std::shared_ptr<const Job>> jobs;  // finished, oldest first, at most kJobHistoryMax
 };
@@ -36,13 +38,21 @@ VersionEdit FirstEdit(const ManifestState& state);
 // Applies `edit` to `state`.
 Status ApplyEdit(const VersionEdit& edit, std::string_view source, ManifestState* state);
 
+// What CURRENT says, in one line: "MANIFEST-000005 1234".
+struct Current {
+  std::string manifest;
+  uint64_t durable_bytes = 0;  // of the manifest: it reaches so far, or has lost bytes
+};
+// kNotFound without the file, kCorruption when it says something else.
+Result<Current> ReadCurrent(FileSystem* fs, const std::string& dir);
+
 // Reads CURRENT and the manifest it names. Keeps its place, so that a follower can go on reading.
 class ManifestReader {
  public:
   // kNotFound when there is no CURRENT.
   Status Open(const std::shared_ptr<const TableContext>& context);
   // A manifest by its name, whether CURRENT names it or not; kNotFound.
-  Status OpenNamed(const std::shared_ptr<const TableContext>& context, const std::string& name);
+  Status OpenNamed(const std::shared_ptr<const TableContext>& context, const Current& current);
   // Reads what was appended since; true when there was something.
   Result<bool> Advance();
 
@@ -62,9 +72,6 @@ class ManifestReader {
   ManifestState state_;
 };
 
-// The name in CURRENT. kNotFound without the file, kCorruption when it does not hold a manifest's name.
-Result<std::string> ReadCurrent(FileSystem* fs, const std::string& dir);
-
 class ManifestWriter {
  public:
   // Makes a new manifest that holds `state`, and makes it live. Older manifests are left to the clean-up of obsolete
@@ -74,6 +81,8 @@ class ManifestWriter {
   // Durable on return. After an error the edit may or may not be on the disk; the next one overwrites it, unless a sync
   // failed: then fenced() is true and every Append fails.
   Status Append(const VersionEdit& edit);
+  // Says in CURRENT how far the manifest reaches by now, if it does not say so already.
+  Status NoteEnd();
   bool fenced() const { return log_->fenced(); }
   const std::string& path() const { return log_->path(); }
   uint64_t size() const { return log_->size(); }
@@ -81,8 +90,13 @@ class ManifestWriter {
 
  private:
   static constexpr uint64_t kRewriteSlack = 1 << 20;  // small databases are not rewritten all the time
-  ManifestWriter() = default;
+  ManifestWriter(FileSystem* fs, std::string dir, std::string name)
+      : fs_(fs), dir_(std::move(dir)), name_(std::move(name)) {}
+
+  FileSystem* const fs_;
+  const std::string dir_, name_;
   std::unique_ptr<LogWriter> log_;
+  uint64_t noted_end_ = 0;
   uint64_t snapshot_bytes_ = 0;
 };
 

@@ -22,6 +22,7 @@ enum Tag : uint32_t {
   kTagJob = 7,
   kTagValueLog = 8,
   kTagMergeOperator = 9,
+  kTagDurable = 10,
 };
 
 void EncodeAdded(const VersionEdit::Added& added, std::string* out) {
@@ -174,6 +175,10 @@ std::string VersionEdit::Encode() const {
     PutVarint32(&out, kTagMergeOperator);
     PutLengthPrefixed(&out, *merge_operator);
   }
+  if (durable_sequence) {
+    PutVarint32(&out, kTagDurable);
+    PutVarint64(&out, *durable_sequence);
+  }
   for (const Removed& file : removed) {
     PutVarint32(&out, kTagRemoved);
     PutVarint32(&out, static_cast<uint32_t>(file.level));
@@ -219,6 +224,10 @@ Result<VersionEdit> VersionEdit::Decode(std::string_view bytes, std::string_view
       case kTagFlushed:
         if (!GetVarint64(&bytes, &number) || number > kSequenceMax) return malformed("flushed sequence");
         edit.flushed_sequence = number;
+        break;
+      case kTagDurable:
+        if (!GetVarint64(&bytes, &number) || number > kSequenceMax) return malformed("durable sequence");
+        edit.durable_sequence = number;
         break;
       case kTagMergeOperator: {
         std::string_view name;

@@ -18,8 +18,9 @@
 //                    n varint, n input numbers varint | n varint, n output numbers varint | reason, length-prefixed
 //   8  value log     number varint | file id u64 | file size varint | records varint
 //   9  operator      length-prefixed name of the merge operator, 1 to 255 bytes
+//  10  durable       varint: every sequence up to it was durable; a log that ends before has lost bytes
 //
-// A manifest's first record is a whole version (fields 1-4, 9 if there is one, a 6 for each file, a 7 for each job
+// A manifest's first record is a whole version (fields 1-4, 9 and 10 if there is one, a 6 for each file, a 7 for each job
 // remembered, an 8 for each value-log file); the rest are edits, with the job that made them. A value-log file is added
 // with the first table that refers to it and goes, without being named, when the last one has gone. All or nothing: an
 // edit is one log record, synced before anything relies on it.
@@ -58,6 +59,7 @@ struct VersionEdit {
   std::optional<uint64_t> wal_number;
   std::optional<uint64_t> next_number;
   std::optional<SequenceNumber> flushed_sequence;
+  std::optional<SequenceNumber> durable_sequence;
   std::optional<std::string> merge_operator;
   std::vector<Removed> removed;
   std::vector<Added> added;

@@ -10,9 +10,9 @@
 //             when this record was written. A bad record below a later record's mark is rot (refuse); above, a torn
 //             tail (cut).
 //   identity  payload of record 0:
-//             "VARVELOG" | format version : u32 = 1 | salt : u32 | segment number : u64 | salt : u32
-//             Its own crc is seeded with 0. The salt stands twice, so that rot in the identity cannot hide from a
-//             reader the durable records behind it.
+//             "VARVELOG" | format version : u32 = 1 | salt : u32 | segment number : u64 | 484 zeros | salt : u32
+//             Its own crc is seeded with 0. The salt stands twice, in different sectors of 512 bytes, so that rot in the
+//             identity cannot hide from a reader the durable records behind it.
 //   seal      a record whose payload is the one byte 0xff: nothing follows in this segment. Other payloads of one byte
 //             are invalid.
 //
@@ -32,7 +32,8 @@ namespace varve::lsm {
 inline constexpr size_t kLogHeaderSize = 16;
 inline constexpr uint32_t kLogFormatVersion = 1;
 inline constexpr std::string_view kLogMagic = "VARVELOG";
-inline constexpr size_t kLogIdentitySize = 28;  // payload of record 0
+inline constexpr size_t kLogIdentitySize = 512;                     // payload of record 0
+inline constexpr size_t kLogSaltAt[] = {12, kLogIdentitySize - 4};  // in it
 inline constexpr uint8_t kLogSeal = 0xff;
 
 inline constexpr uint32_t LogTag(uint64_t segment_number, uint32_t salt) {

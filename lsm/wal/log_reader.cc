@@ -106,7 +106,7 @@ bool LogReader::ParseIdentity() {
                      DecodeFixed32(head.data()) == MaskCrc(Crc32c(0, head.substr(4, kLogHeaderSize - 4 + length))) &&
                      std::string_view(payload, kLogMagic.size()) == kLogMagic;
   const uint32_t version = DecodeFixed32(payload + 8);
-  const uint32_t salts[] = {DecodeFixed32(payload + 12), DecodeFixed32(payload + 24)};
+  const uint32_t salts[] = {DecodeFixed32(payload + kLogSaltAt[0]), DecodeFixed32(payload + kLogSaltAt[1])};
   if (whole && version != kLogFormatVersion) {
     return Fail(Status::Unsupported(file_->path() + ": log format version " + std::to_string(version) +
                                     ", this build reads " + std::to_string(kLogFormatVersion)));
@@ -220,9 +220,9 @@ bool LogReader::SkipDamage(uint64_t* begin, uint64_t* end) {
   uint64_t found = kNone;
   if (offset_ == 0) {  // the identity itself is damaged: either copy of the salt may be right
     const std::string head(Window(0, kIdentityEnd).substr(0, kIdentityEnd));
-    for (size_t at : {kLogHeaderSize + 12, kLogHeaderSize + 24}) {
+    for (const size_t at : kLogSaltAt) {
       if (head.size() < kIdentityEnd || found != kNone) break;
-      salt_ = DecodeFixed32(head.data() + at);
+      salt_ = DecodeFixed32(head.data() + kLogHeaderSize + at);
       found = FindRecord(kIdentityEnd, file_size_, &record);
     }
   } else {

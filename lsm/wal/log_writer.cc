@@ -43,6 +43,7 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Open(FileSystem* fs, const std::st
   PutFixed32(&identity, kLogFormatVersion);
   PutFixed32(&identity, setup.salt);
   PutFixed64(&identity, setup.number);
+  identity.resize(kLogSaltAt[1], '\0');
   PutFixed32(&identity, setup.salt);
   VARVE_TRY(log->AppendRecord(identity, /*crc_seed=*/0));
   return log;

@@ -340,8 +340,8 @@ TEST_F(BackupTest, RecordLayout) {
   PutFixed64(&want, std::stoull(stored.substr(id_at, 16), nullptr, 16));
   PutVarint64(&want, *machine_.disk->FileSize(stored));
   PutFixed32(&want, static_cast<uint32_t>(std::stoul(stored.substr(id_at + 17, 8), nullptr, 16)));
-  want.push_back(1);                       // new
-  const size_t payload_at = 16 + 28 + 16;  // identity and header: lsm/wal/log_format.h
+  want.push_back(1);                        // new
+  const size_t payload_at = 16 + 512 + 16;  // identity and header: lsm/wal/log_format.h
   EXPECT_EQ(Printable(record.substr(payload_at, want.size())), Printable(want));
 }
 

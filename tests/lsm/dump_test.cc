@@ -1,6 +1,7 @@
 // tests/lsm/dump_test.cc - escapes, and every kind of operation; tests/cli/commands_test.cc looks at whole dumps.
 #include "lsm/dump.h"
 
+#include "lsm/version/manifest.h"
 #include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
@@ -55,11 +56,16 @@ TEST(DumpFile, MergesAndValuesThatExpire) {
   expect(dump(".sst", false), "b @0 put with expiry expire_at_ms 1800000000000 = v\\x0a\n");
   db = Db::Open("/db", machine.Setup());  // begins a manifest with all there is
   ASSERT_TRUE(db.ok());
-  const std::string current = FileBytes(machine.disk.get(), "/db/CURRENT");
-  const std::string manifest = dump(current.substr(0, current.size() - 1), false);
+  const auto current = ReadCurrent(machine.disk.get(), "/db");
+  ASSERT_TRUE(current.ok()) << current.status().ToString();
+  const std::string manifest = dump(current->manifest, false);
+  const std::string bytes = std::to_string(current->durable_bytes);
+  expect(dump("CURRENT", false), current->manifest + " durable_bytes " + bytes + "\n");
+  expect(dump("CURRENT", true),
+         R"({"type":"current","manifest":")" + current->manifest + R"(","durable_bytes":)" + bytes + "}");
   expect(manifest, "merge operator varve.append,");
   expect(manifest, "expires_ms 1800000000000");
-  expect(dump(current.substr(0, current.size() - 1), true), R"("merge_operator":"varve.append")");
+  expect(dump(current->manifest, true), R"("merge_operator":"varve.append")");
 }
 
 }  // namespace

@@ -179,7 +179,7 @@ TEST_F(ReviewTest, AFollowerFindsTheManifestThatReplacedItsOwn) {
     for (const char* end : {"a", "b"}) put(std::string(64 * 1024 + 40, 'k') + std::to_string(i) + end, "v");
     ASSERT_TRUE((*owner)->Flush().ok());
   };
-  const std::string manifest = *ReadCurrent(machine_.disk.get(), kDir);
+  const std::string manifest = ReadCurrent(machine_.disk.get(), kDir)->manifest;
   const std::string manifest_path = std::string(kDir) + "/" + manifest;
   for (int i = 0; *machine_.disk->FileSize(manifest_path) < (1 << 20) + 1024; ++i) {
     flush_long_bounds(i);
@@ -188,7 +188,7 @@ TEST_F(ReviewTest, AFollowerFindsTheManifestThatReplacedItsOwn) {
     }
     ASSERT_TRUE(*machine_.disk->Exists(manifest_path));
   }
-  ASSERT_EQ(*ReadCurrent(machine_.disk.get(), kDir),
+  ASSERT_EQ(ReadCurrent(machine_.disk.get(), kDir)->manifest,
             manifest);  // the next edit will begin a new one
   ASSERT_TRUE((*follower)->CatchUp().ok());
 
@@ -203,7 +203,7 @@ TEST_F(ReviewTest, AFollowerFindsTheManifestThatReplacedItsOwn) {
   ASSERT_TRUE((*follower)->CatchUp().ok());
   machine_.fs.SetHook(nullptr);
   ASSERT_TRUE(moved);
-  EXPECT_NE(*ReadCurrent(machine_.disk.get(), kDir), manifest);
+  EXPECT_NE(ReadCurrent(machine_.disk.get(), kDir)->manifest, manifest);
   EXPECT_GE((*follower)->Stats().last_sequence, acknowledged);
   EXPECT_EQ(Compare(follower->get(), rows), "");
 }

@@ -5,6 +5,7 @@
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
 #include "lsm/version/file_names.h"
+#include "tests/lsm/db_test_util.h"
 
 namespace varve::lsm {
 namespace {
@@ -62,6 +63,8 @@ class ManifestTest : public ::testing::Test {
     return edit;
   }
 
+  std::string CurrentBytes() { return FileBytes(&disk_, "/db/CURRENT"); }
+
   MemoryFileSystem disk_;
   FaultFileSystem fs_{&disk_};
   SeededRandom random_{1};
@@ -83,8 +86,12 @@ TEST_F(ManifestTest, BecomesLiveInTheRightOrder) {
                                              "close current", "rename current", "syncdir dir"}));
   // The mark (a block and the size), and /db in its parent, which is not the manifest's business.
   EXPECT_EQ(disk_.UnsyncedCount(), 3u);
-  EXPECT_EQ(*ReadCurrent(&disk_, "/db"), "MANIFEST-000003");
-  EXPECT_EQ(*disk_.FileSize("/db/CURRENT"), 16u);
+  const auto current = ReadCurrent(&disk_, "/db");
+  ASSERT_TRUE(current.ok()) << current.status().ToString();
+  EXPECT_EQ(current->manifest, "MANIFEST-000003");
+  EXPECT_GT(current->durable_bytes, 50u);
+  EXPECT_LT(current->durable_bytes, writer->size());  // the mark is not
+  EXPECT_EQ(CurrentBytes(), "MANIFEST-000003 " + std::to_string(current->durable_bytes) + "\n");
 }
 
 TEST_F(ManifestTest, ReaderGoesOnWhereItStopped) {
@@ -105,6 +112,34 @@ TEST_F(ManifestTest, ReaderGoesOnWhereItStopped) {
     EXPECT_EQ(reader.state().version->level(1).size(), n - 9);
   }
   EXPECT_FALSE(writer->WantsRewrite());
+}
+
+// A whole edit may be missing from the end, but not below what CURRENT says.
+TEST_F(ManifestTest, OneThatLostItsEndIsRefused) {
+  auto writer = Create(3, {});
+  const uint64_t first = *disk_.FileSize(writer->path());
+  ASSERT_TRUE(writer->Append(Adding(10)).ok());
+  const auto cut_to_first = [&] {
+    auto clone = disk_.CrashClone(CrashPlan::KeepAll());
+    const std::string bytes = FileBytes(clone.get(), writer->path()).substr(0, first);
+    EXPECT_TRUE((*clone->Create(writer->path()))->WriteAt(0, bytes).ok());
+    return clone;
+  };
+  auto before = cut_to_first();
+  context_->file_system = before.get();
+  EXPECT_TRUE(ManifestReader().Open(context_).ok());
+
+  ASSERT_TRUE(writer->NoteEnd().ok());
+  const std::string noted = CurrentBytes();
+  ASSERT_TRUE(writer->NoteEnd().ok());
+  EXPECT_EQ(CurrentBytes(), noted);
+  auto after = cut_to_first();
+  context_->file_system = after.get();
+  const Status refused = ManifestReader().Open(context_);
+  EXPECT_TRUE(refused.Is(StatusCode::kCorruption)) << refused.ToString();
+  EXPECT_TRUE(refused.message().starts_with("/db/MANIFEST-000003: offset ")) << refused.ToString();
+  context_->file_system = &fs_;
+  EXPECT_TRUE(ManifestReader().Open(context_).ok());
 }
 
 TEST_F(ManifestTest, TornLastEditIsCut) {

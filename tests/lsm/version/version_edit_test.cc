@@ -53,6 +53,7 @@ VersionEdit Full() {
   edit.next_number = 300;
   edit.flushed_sequence = 7;
   edit.merge_operator = "op";
+  edit.durable_sequence = 9;
   edit.removed.push_back({1, 12});
   edit.added.push_back({2, File(13, "a", "mz")});
   Job job;
@@ -93,6 +94,8 @@ TEST(VersionEditFormat, EveryField) {
             "09"
             "02"
             "6f70"  // merge operator "op"
+            "0a"
+            "09"  // durable
             "05"
             "01"
             "0c"  // removed: level 1, file 12
@@ -153,7 +156,7 @@ TEST(VersionEditFormat, ComesBackAsItWas) {
   Result<VersionEdit> empty = Decode({});
   ASSERT_TRUE(empty.ok());
   EXPECT_FALSE(empty->names_format || empty->wal_number || empty->next_number || empty->flushed_sequence ||
-               empty->merge_operator);
+               empty->merge_operator || empty->durable_sequence);
 }
 
 // Cut anywhere but between two fields, it is corruption, named with its source.
@@ -169,7 +172,7 @@ TEST(VersionEditFormat, CutAnywhere) {
     EXPECT_TRUE(edit.status().Is(StatusCode::kCorruption)) << edit.status().ToString();
     EXPECT_TRUE(edit.status().message().starts_with("M: edit: malformed")) << edit.status().message();
   }
-  EXPECT_EQ(whole, 9);  // after 0 to 8 fields
+  EXPECT_EQ(whole, 10);  // after 0 to 9 fields
 }
 
 TEST(VersionEditFormat, WhatANewerVarveWrote) {

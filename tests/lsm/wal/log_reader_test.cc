@@ -72,7 +72,7 @@ TEST(LogReader, UnknownVersionIsNamed) {
   ScriptedFiles fs;
   std::string identity(kLogMagic);
   PutFixed32(&identity, 2);
-  identity += std::string(20, 'x');  // whatever version 2 will keep there
+  identity += std::string(500, 'x');  // whatever version 2 will keep there
   std::string file = Forge(identity, 7, 0, 0);
   fs.Put(kLog, file);
   LogReader reader;

@@ -40,34 +40,35 @@ TEST(LogFormat, GoldenBytes) {
   ASSERT_TRUE(log->Append("varve").ok());
   ASSERT_TRUE(log->Seal().ok());
   EXPECT_EQ(Hex(fs.Bytes(kLog)),
-            // identity: crc, length 28, tag 7 ^ salt, no mark; magic, version 1, salt, number, salt
-            "79351fc0"
-            "1c000000"
+            // identity: crc, length 512, tag 7 ^ salt, no mark; magic, version 1, salt, number, zeros, salt
+            "927826b9"
+            "00020000"
             "43332211"
             "00000000"
             "56415256454c4f47"
             "01000000"
             "44332211"
-            "0700000005000000"
-            "44332211"
-            // "apex"; nothing is known to be durable
-            "7d0c0a8b"
-            "04000000"
-            "43332211"
-            "00000000"
-            "61706578"
-            // "varve"; the first 44 + 20 = 64 bytes are durable
-            "2f5df786"
-            "05000000"
-            "43332211"
-            "40000000"
-            "7661727665"
-            // seal
-            "2c4a650d"
-            "01000000"
-            "43332211"
-            "40000000"
-            "ff");
+            "0700000005000000" +
+                std::string(size_t{484} * 2, '0') +
+                "44332211"
+                // "apex"; nothing is known to be durable
+                "7d0c0a8b"
+                "04000000"
+                "43332211"
+                "00000000"
+                "61706578"
+                // "varve"; the first 528 + 20 = 548 bytes are durable
+                "6b876b4b"
+                "05000000"
+                "43332211"
+                "24020000"
+                "7661727665"
+                // seal
+                "baa3f591"
+                "01000000"
+                "43332211"
+                "24020000"
+                "ff");
 }
 
 TEST(LogFormat, ChecksumIsSeededWithTheSalt) {
@@ -252,14 +253,14 @@ TEST(LogWriter, FailureToWriteAheadIsNoFailure) {
 
 TEST(LogWriter, RecycledFileIsOverwrittenFromItsStart) {
   ScriptedFiles fs;
-  fs.Put(kLog, std::string(500, 'o'));
+  fs.Put(kLog, std::string(1000, 'o'));
   LogWriter::Setup setup = Segment(7, 1);
   setup.recycled = true;
   setup.write_ahead_bytes = 100;
   const auto log = OpenLog(&fs, setup);
   ASSERT_TRUE(log->Sync().ok());
   ASSERT_TRUE(log->Append("first").ok());
-  EXPECT_EQ(fs.Bytes(kLog).size(), 500u) << "its old bytes are already there";
+  EXPECT_EQ(fs.Bytes(kLog).size(), 1000u) << "its old bytes are already there";
   ASSERT_TRUE(log->Append(std::string(600, 'x')).ok());
   EXPECT_EQ(fs.Bytes(kLog).size(), log->size() + 100);
 }
