@@ -315,7 +315,7 @@ Status DbImpl::Close() {
   Status status;
   if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) {
     status = wal_->Sync();
-    if (status.ok()) NoteEnds();
+    if (status.ok() && view_ != nullptr) NoteEnds();  // null: Open has failed
   }
   closed_.store(true, std::memory_order_release);
   lock_.reset();

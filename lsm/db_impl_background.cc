@@ -417,8 +417,9 @@ Status DbImpl::RewriteManifest(ManifestState state) {
     unused.push_back(manifest_->path());
     manifest_ = std::move(fresh).value();
   } else {
+    const bool begun = fs->Exists(dir_ + "/" + ManifestName(number)).value_or(true);
     auto current = ReadCurrent(fs, dir_);
-    const bool still_ours = current.ok() && dir_ + "/" + current->manifest == manifest_->path();
+    const bool still_ours = !begun || (current.ok() && dir_ + "/" + current->manifest == manifest_->path());
     if (!fresh.status().Is(StatusCode::kNoSpace) || !still_ours) {
       SetFence(fresh.status());  // after a crash CURRENT may name either
       return fresh.status();

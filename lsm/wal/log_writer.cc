@@ -121,7 +121,10 @@ Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
     return status;
   }
   ahead_end_ = std::max<uint64_t>(ahead_end_, end);
-  size_.store(end, std::memory_order_release);
+  // A sync that failed beside us may have lost a part of this record. Either MakeDirtyAgain sees the new size (whoever
+  // calls it has seen the fence), or we see the fence.
+  size_.store(end, std::memory_order_seq_cst);
+  if (fenced_.load(std::memory_order_seq_cst)) return WriteRecord(offset, {header, kLogHeaderSize}, payload);
   return Status::Ok();
 }
 
@@ -177,7 +180,7 @@ Status LogWriter::Sync() {
   const uint64_t covered = size();
   Status status = file_->Sync();
   if (!status.ok()) {
-    fenced_.store(true, std::memory_order_release);  // the kernel may have dropped the dirty pages: never retried
+    fenced_.store(true, std::memory_order_seq_cst);  // the kernel may have dropped the dirty pages: never retried
     return status;
   }
   synced_size_.store(covered, std::memory_order_release);

@@ -52,7 +52,7 @@ class LogWriter {
   // Says that every earlier segment is durable now; records may carry sync marks from here on.
   void set_earlier_durable() { earlier_durable_.store(true, std::memory_order_release); }
 
-  uint64_t size() const { return size_.load(std::memory_order_acquire); }
+  uint64_t size() const { return size_.load(std::memory_order_seq_cst); }
   uint64_t synced_size() const { return synced_size_.load(std::memory_order_acquire); }
   // Of the file, about: records, and zeros or stale bytes behind them. Never less than it takes, but for a page.
   uint64_t file_size() const {

@@ -27,7 +27,7 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
   uint64_t old_number = 0;
   {
     MutexLock lock(&mu_);
-    if (!recycled_.empty()) {
+    if (!recycled_.empty() && failure_.ok()) {
       old_number = recycled_.back().number;
       renewed_bytes_ = recycled_.back().bytes;
       recycled_.pop_back();
@@ -80,13 +80,14 @@ Status Wal::SyncSegments() {
   std::vector<std::shared_ptr<LogWriter>> segments;
   {
     MutexLock lock(&mu_);
+    if (!failure_.ok()) return failure_;
     segments.assign(segments_.begin(), segments_.end());
   }
   for (const auto& segment : segments) {
     segment->set_earlier_durable();  // all before it are synced by now
     if (segment->synced_size() >= segment->size()) continue;
     if (Status s = segment->Sync(); !s.ok()) {
-      LogWriter::MakeDirtyAgain(setup_.file_system, segment->path(), segment->synced_size(), segment->size());
+      NoteFailure(s, *segment);
       return s;
     }
     syncs_.fetch_add(1, std::memory_order_relaxed);
@@ -94,8 +95,19 @@ Status Wal::SyncSegments() {
   return Status::Ok();
 }
 
+void Wal::NoteFailure(const Status& failure, const LogWriter& segment) {
+  {
+    MutexLock lock(&mu_);
+    failure_ = failure;
+    // Given up meanwhile, it is in a table, and its file may be another segment's by now. Else it stays what it is.
+    if (segment.number() < segments_.front()->number()) return;
+  }
+  LogWriter::MakeDirtyAgain(setup_.file_system, segment.path(), segment.synced_size(), segment.size());
+}
+
 void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
   MutexLock lock(&mu_);
+  if (!failure_.ok()) return;
   while (segments_.size() > 1 && segments_.front()->number() < number) {
     const Recycled old{segments_.front()->number(), segments_.front()->file_size()};
     segments_.pop_front();

@@ -60,6 +60,7 @@ class Wal {
   Result<std::shared_ptr<LogWriter>> Begin(bool earlier_durable);
   void GiveUp(const std::string& path);
   Status SyncSegments();
+  void NoteFailure(const Status& failure, const LogWriter& segment);
 
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
@@ -67,6 +68,7 @@ class Wal {
   GroupSync group_sync_{appended_bytes_};  // one at a time: segments are synced in order
   mutable Mutex mu_;                       // held for moments only
   std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
+  Status failure_ VARVE_GUARDED_BY(mu_);  // of a sync: every later one fails, and no file gets another use
   struct Recycled {
     uint64_t number;
     uint64_t bytes;

@@ -8,6 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "lsm/io/fault_file_system.h"
+#include "lsm/io/memory_file_system.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -263,6 +265,39 @@ TEST(LogWriter, RecycledFileIsOverwrittenFromItsStart) {
   EXPECT_EQ(fs.Bytes(kLog).size(), 1000u) << "its old bytes are already there";
   ASSERT_TRUE(log->Append(std::string(600, 'x')).ok());
   EXPECT_EQ(fs.Bytes(kLog).size(), log->size() + 100);
+}
+
+// A sync fails while a large record is half written: the pages of its first half are lost, and called clean.
+TEST(LogWriter, ARecordBesideAFailedSyncIsWrittenAnew) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  FaultFileSystem fs(&disk);
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  ASSERT_TRUE(log->Append("first").ok());
+  ASSERT_TRUE(log->Sync().ok() && disk.SyncDir("db").ok() && disk.SyncDir(".").ok());
+  const std::string large(1536 * 1024, 'l');
+  FaultRule rule;
+  rule.ops = {FileOp::kSync};
+  fs.AddRule(rule);
+  bool failed = false;
+  fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kWriteAt || call.data.size() != kLogHeaderSize || failed) return;
+    failed = true;
+    disk.LoseUnsynced(kLog);
+    EXPECT_FALSE(log->Sync().ok());
+    LogWriter::MakeDirtyAgain(&fs, kLog, log->synced_size(), log->size());
+  });
+  EXPECT_TRUE(log->Append(large).ok());
+  EXPECT_TRUE(failed);
+  EXPECT_TRUE(log->Append("no more").Is(StatusCode::kFenced));
+  const auto next_life = disk.CrashClone(CrashPlan::KeepCache());
+  ASSERT_TRUE((*next_life->OpenForWrite(kLog))->Sync().ok());
+  const auto after = next_life->CrashClone(CrashPlan::DropUnsynced());
+  LogReader reader;
+  std::string_view payload;
+  ASSERT_TRUE(reader.Open(after.get(), kLog, 7).ok());
+  EXPECT_TRUE(reader.Next(&payload) && payload == "first");
+  EXPECT_TRUE(reader.Next(&payload) && payload == large);
 }
 
 TEST(LogWriter, SealAtReplacesATornTail) {

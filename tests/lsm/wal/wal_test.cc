@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "lsm/io/fault_file_system.h"
+#include "lsm/io/memory_file_system.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -65,6 +67,37 @@ TEST(Wal, OlderSegmentsAreSyncedFirst) {
   EXPECT_FALSE(wal->Sync().ok()) << "a failed sync is for ever";
   EXPECT_EQ(fs.syncs(), 1);
   EXPECT_TRUE(wal->NeedsSync());
+}
+
+// The pages that a failed sync has lost are written anew; nothing may be written over what they come to lie in.
+TEST(Wal, ASegmentWhoseSyncFailedIsNotRecycled) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  FaultFileSystem fs(&disk);
+  const auto wal = CreateWal(&fs);
+  ASSERT_TRUE(wal->Append("in the first").ok());
+  ASSERT_TRUE(wal->Rotate().ok());
+  FaultRule rule;
+  rule.ops = {FileOp::kSync};
+  fs.AddRule(rule);
+  bool given_up = false;
+  fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kWriteAt || call.path != SegmentPath(7) || given_up) return;
+    given_up = true;  // by a flush, while it is made dirty again; its successor wants a file
+    wal->Release(8, UINT64_MAX);
+    EXPECT_TRUE(wal->Rotate().ok());
+    EXPECT_TRUE(wal->Append("in the third").ok());
+  });
+  EXPECT_FALSE(wal->Sync().ok());
+  fs.ClearRules();
+  EXPECT_TRUE(given_up);
+  EXPECT_FALSE(wal->Sync().ok()) << "a failed sync is for ever";
+  LogReader reader;
+  std::string_view payload;
+  ASSERT_TRUE(reader.Open(&disk, SegmentPath(7), 7).ok());
+  EXPECT_TRUE(reader.Next(&payload) && payload == "in the first");
+  ASSERT_TRUE(reader.Open(&disk, SegmentPath(9), 9).ok());
+  EXPECT_TRUE(reader.Next(&payload) && payload == "in the third");
 }
 
 TEST(Wal, AppenderAndSyncersRunTogether) {
