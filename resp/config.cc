@@ -70,6 +70,7 @@ constexpr ConfigRow kRows[] = {
            LLONG_MAX),
     Enum("client-output-buffer-limit", Kind::kOutputLimit, Change::kLive),
     Enum("loglevel", Kind::kLogLevel, Change::kLive),
+    Number("max-disk-bytes", Kind::kMemory, Change::kLive, &Config::max_disk_bytes, 0, LLONG_MAX),
     Number("maxclients", Kind::kInteger, Change::kLive, &Config::maxclients, 1, UINT_MAX),
     Flag("protected-mode", Change::kLive, &Config::protected_mode),
     Number("proto-max-bulk-len", Kind::kMemory, Change::kLive, &Config::proto_max_bulk_len, kMiB,

@@ -60,6 +60,7 @@ class Config {
   int64_t proto_max_bulk_len = int64_t{512} * 1024 * 1024;
   int64_t client_query_buffer_limit = int64_t{1} * 1024 * 1024 * 1024;
   int64_t memory_budget = int64_t{256} * 1024 * 1024;  // the engine's; not one of Redis' names
+  int64_t max_disk_bytes = 0;                          // likewise; 0: all there is
   int64_t output_hard_limit =
       int64_t{1} * 1024 * 1024 * 1024;  // client-output-buffer-limit normal <hard> <soft> <seconds>
   int64_t output_soft_limit = int64_t{256} * 1024 * 1024;

@@ -142,6 +142,7 @@ std::string HelpText() {
       "  --appendfsync everysec  always, everysec or no: what a power cut may cost; a crash of the server costs "
       "nothing\n"
       "  --memory-budget 256mb   for everything the engine keeps in memory (maxmemory means the same)\n"
+      "  --max-disk-bytes 0      0: all there is. At the limit writes are refused, while deletes still make room\n"
       "  --requirepass WORD      clients must AUTH\n"
       "  --protected-mode yes    without a password, serve this machine only\n"
       "  --maxclients 10000\n"

@@ -107,6 +107,7 @@ lsm::Status Process::Open() {
 
   lsm::Options options;
   options.memory_budget = static_cast<size_t>(config_->memory_budget);
+  options.max_disk_bytes = static_cast<uint64_t>(config_->max_disk_bytes);
   options.wal_sync = ToWalSync(config_->appendfsync);
   const uint64_t open_us = lsm::SystemClock()->MonotonicMicros();
   auto db = lsm::Db::Open(config_->dir + "/db", options);
@@ -203,6 +204,10 @@ void Process::ResetStats() {
 
 std::string Process::ApplyConfig(const resp::Config& config, std::string_view name) {
   if (name == "appendfsync") db_->SetWalSync(ToWalSync(config.appendfsync));
+  if (name == "max-disk-bytes") {
+    const lsm::Status s = db_->SetOptions({.max_disk_bytes = static_cast<uint64_t>(config.max_disk_bytes)});
+    if (!s.ok()) return std::string(s.message());
+  }
   if (name == "loglevel") SetLogLevel(config.loglevel);
   if (name == "maxclients") {
     const int64_t fit = net::Server::FitClientsToDescriptors(config.maxclients);

@@ -38,11 +38,14 @@ class Fate {
 
   bool random() const { return plan_.kind == CrashPlan::Kind::kRandom; }
   bool KeepCache() const { return plan_.kind == CrashPlan::Kind::kKeepCache; }
-  bool KeepName() { return Keep(CrashPlan::Kind::kNamesOnly); }
-  bool KeepSize() { return Keep(CrashPlan::Kind::kBytesOnly); }
+  // Of the `count` changes of names in a directory the one at `index`.
+  bool KeepName(size_t index, size_t count) {
+    return Keep(CrashPlan::Kind::kNamesOnly) || (plan_.kind == CrashPlan::Kind::kLastNames && index + 1 == count);
+  }
+  bool KeepSize() { return KeepBytes(); }
   // Of `count` writes to one block, how many reached the disk.
   size_t KeptWrites(size_t count) {
-    if (Keep(CrashPlan::Kind::kBytesOnly)) return count;
+    if (KeepBytes()) return count;
     if (!random() || count == 1 || Coin()) return 0;
     return 1 + random_.Next() % (count - 1);
   }
@@ -50,6 +53,7 @@ class Fate {
   bool Coin() { return (random_.Next() & 1) != 0; }
 
  private:
+  bool KeepBytes() { return Keep(CrashPlan::Kind::kBytesOnly) || plan_.kind == CrashPlan::Kind::kLastNames; }
   // Something of the sort that all is kept of by plan `sort`.
   bool Keep(CrashPlan::Kind sort) {
     if (!random()) return plan_.kind == CrashPlan::Kind::kKeepAll || plan_.kind == sort;
@@ -301,8 +305,8 @@ class Directory {
   std::shared_ptr<Directory> CrashClone(Fate* fate, Clones* clones) const {
     if (fate->KeepCache()) return CacheClone(fate, clones);
     Names left = durable_;
-    for (const Change& change : changes_) {
-      if (fate->KeepName()) Apply(change, &left);
+    for (size_t i = 0; i < changes_.size(); ++i) {
+      if (fate->KeepName(i, changes_.size())) Apply(changes_[i], &left);
     }
     auto clone = std::make_shared<Directory>();
     for (const auto& [name, node] : left) clone->live_[name] = CloneOf(node, fate, clones);

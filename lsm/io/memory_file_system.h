@@ -49,6 +49,7 @@ struct CrashPlan {
     kKeepCache,     // the process died, the kernel did not: all is there, and what was not durable still is not
     kNamesOnly,     // names had, bytes had not: files are empty or as they were
     kBytesOnly,     // bytes had, names had not
+    kLastNames,     // bytes had, and of each directory's changes of names the last one alone
     kRandom,        // each unsynced block, size and name by itself
   };
   Kind kind = Kind::kDropUnsynced;
@@ -63,6 +64,7 @@ struct CrashPlan {
   static CrashPlan KeepAll() { return {.kind = Kind::kKeepAll}; }
   static CrashPlan NamesOnly() { return {.kind = Kind::kNamesOnly}; }
   static CrashPlan BytesOnly() { return {.kind = Kind::kBytesOnly}; }
+  static CrashPlan LastNames() { return {.kind = Kind::kLastNames}; }
   static CrashPlan KeepCache() { return {.kind = Kind::kKeepCache}; }
   static CrashPlan Random(uint64_t seed, double keep) { return {.kind = Kind::kRandom, .keep = keep, .seed = seed}; }
   static CrashPlan Torn(uint64_t seed, double keep) {

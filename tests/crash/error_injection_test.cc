@@ -299,10 +299,12 @@ TEST(ErrorInjectionTest, OpenAndClose) {
 }
 
 TEST(ErrorInjectionTest, SyncedPuts) {
-  Inject("synced puts", WalSync::kAlways, [](FaultyRun* run) {
+  const Workload workload = [](FaultyRun* run) {
     if (!run->Open()) run->Open();
     Fill(run, 6, 50);
-  });
+    Fill(run, 2, 5000);  // more blocks than the next write will touch
+  };
+  Inject("synced puts", WalSync::kAlways, workload, 128 * 1024);
 }
 
 TEST(ErrorInjectionTest, UnsyncedPuts) {

@@ -203,6 +203,7 @@ class PowerLoss {
     }
     if (machine_.disk->UnsyncedCount() == 0) return;
     Examine(call, call.number % 2 == 0 ? CrashPlan::NamesOnly() : CrashPlan::BytesOnly(), durable_);
+    if (call.op == FileOp::kSyncDir) Examine(call, CrashPlan::LastNames(), durable_);
     const uint64_t seed = seed_ * 1'000'003 + call.number;
     static constexpr double kKeep[] = {0.5, 0.1, 0.9};
     Examine(call, CrashPlan::Random(seed, kKeep[call.number % 3]), durable_);

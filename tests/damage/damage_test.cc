@@ -434,7 +434,9 @@ TEST_P(DamageTest, Sectors) {
     for (size_t at = 0; at < written; at += kSector) {
       const size_t size = std::min(kSector, bytes.size() - at);
       const std::string where = name + ", sector at " + std::to_string(at) + " ";
-      const auto with = [&](const std::string& sector) { return std::string(bytes).replace(at, size, sector); };
+      const auto with = [at, size, &whole = bytes](const std::string& sector) {
+        return std::string(whole).replace(at, size, sector);
+      };
       damager_.Try(where + "zeroed", {{name, with(std::string(size, '\0'))}});
       damager_.Try(where + "filled", {{name, with(std::string(size, '\xff'))}});
       damager_.Try(where + "noise", {{name, with(Noise(&dice, size))}});

@@ -115,6 +115,34 @@ TEST_F(DbTest, SnapshotsSurviveFlushAndCompaction) {
   EXPECT_EQ(Compare(db_.get(), rows), "");
 }
 
+// While one memtable is written to a table a second one fills up. Its log is needed until it is in a table, too.
+TEST_F(DbTest, AFlushLeavesTheLogOfYoungerMemtables) {
+  Options options;
+  options.memtable_size = 16 * 1024;
+  options.background_threads = 1;
+  Open(options);
+  std::unique_ptr<MemoryFileSystem> left;
+  int tables = 0, filled = 0;
+  const auto fill_one = [&] {
+    Fill(filled, filled + 40, 'v', 500);
+    filled += 40;
+  };
+  machine_.fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kCreate || call.path_class != PathClass::kTable || ++tables > 2) return;
+    fill_one();  // the second time into the file of a segment that was given up
+    if (tables == 2) left = machine_.disk->CrashClone(CrashPlan::KeepAll());
+  });
+  fill_one();
+  fill_one();
+  machine_.Rest();
+  machine_.fs.SetHook(nullptr);
+  ASSERT_NE(left, nullptr);
+  Machine after(1, std::move(left));
+  auto db = Db::Open(kDir, after.Setup(options));
+  ASSERT_TRUE(db.ok()) << db.status().ToString();
+  EXPECT_EQ(ReadAll(db->get())->size(), static_cast<size_t>(filled));
+}
+
 TEST_F(DbTest, LargestKeysAndLargeValues) {
   Open();
   const std::string key(64 * 1024, 'k'), largest(kKeySizeMax, 'k'), value(100 << 20, 'v');

@@ -85,6 +85,30 @@ TEST(DbSyncTest, WhoeverComesWhileASyncRunsSharesTheNext) {
 }
 
 // Each batch writes or deletes two keys alike. Nobody may ever see one without the other.
+// The first key of a large batch is in the memtable long before the last one is.
+TEST_F(DbThreadsTest, ALargeBatchIsSeenWhole) {
+  std::atomic<bool> stop{false};
+  std::thread reader([&] {
+    for (uint64_t looks = 0; !stop.load(); ++looks) {
+      auto snapshot = db_->GetSnapshot();
+      ReadOptions options;
+      options.snapshot = snapshot.get();
+      PinnedValue first, last;
+      const Result<bool> a = db_->Get(options, "0", &first), b = db_->Get(options, "999", &last);
+      ASSERT_TRUE(a.ok() && b.ok());
+      ASSERT_EQ(*a, *b);
+      ASSERT_TRUE(!*a || first.view() == last.view()) << first.view() << ", " << last.view();
+    }
+  });
+  for (int round = 0; round < 300; ++round) {
+    WriteBatch batch;
+    for (int key = 0; key < 1000; ++key) batch.Put(std::to_string(key), std::to_string(round));
+    ASSERT_TRUE(db_->Write({}, batch).ok());
+  }
+  stop = true;
+  reader.join();
+}
+
 TEST_F(DbThreadsTest, PairsAreAlwaysEqual) {
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;

@@ -711,16 +711,22 @@ TEST(TableDamage, BlocksInEachOthersPlaceAreDetected) {
   const BuiltTable built = MustBuild(rows, SmallBlocks());
   BlockCache cache(1 << 20);
   const auto table = MustOpen(built, &cache);
-  const uint64_t second = table->ApproximateOffset("key1010");
-  const uint64_t third = table->ApproximateOffset("key1020");
-  const uint64_t size = third - second;
-  ASSERT_GT(second, 0u);
-  const std::string swapped = built.bytes->substr(second, size);
-  built.bytes->replace(second, size, built.bytes->substr(0, size));
-  built.bytes->replace(0, swapped.size(), swapped);
+  std::vector<std::pair<uint64_t, std::string>> blocks;  // where each begins, and with which key
+  for (const Row& row : rows) {
+    const uint64_t offset = table->ApproximateOffset(row.key);
+    if (blocks.empty() || blocks.back().first != offset) blocks.emplace_back(offset, row.key);
+  }
+  size_t n = 0;  // neighbours of one size fit into each other's place
+  while (n + 2 < blocks.size() && blocks[n + 1].first - blocks[n].first != blocks[n + 2].first - blocks[n + 1].first) {
+    ++n;
+  }
+  ASSERT_LT(n + 2, blocks.size());
+  char* const begin = built.bytes->data();
+  std::swap_ranges(begin + blocks[n].first, begin + blocks[n + 1].first, begin + blocks[n + 1].first);
   PinnedValue value;
   uint64_t trailer;
-  for (const char* key : {"key1000", "key1010"}) {
+  for (const size_t i : {n, n + 1}) {
+    const std::string& key = blocks[i].second;
     const Result<bool> got = table->Get(key, FilterHash(key), 5, kRead, &trailer, &value);
     EXPECT_TRUE(got.status().Is(StatusCode::kCorruption)) << key;
   }
