@@ -114,6 +114,56 @@ class FaultyRun {
       perhaps_.push_back(std::move(next));
     }
   }
+  // Each way to read `db` gives these rows, or an error.
+  void CheckReads(Db* db, const ReadOptions& options, const Rows& rows) {
+    std::vector<std::string> keys{"absent"};
+    for (const auto& [key, value] : rows) keys.push_back(key);
+    std::vector<std::string_view> views(keys.begin(), keys.end());
+    std::vector<PinnedValue> values(keys.size());
+    const std::vector<Result<bool>> found = db->MultiGet(options, views, values);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const auto want = rows.find(keys[i]);
+      PinnedValue value;
+      const Result<bool> got = db->Get(options, keys[i], &value);
+      for (const auto& [one, bytes] : {std::pair(&got, &value), std::pair(&found[i], &values[i])}) {
+        Do(one->status());
+        if (!one->ok()) continue;
+        EXPECT_EQ(**one, want != rows.end()) << Printable(keys[i]);
+        if (**one && want != rows.end()) {
+          EXPECT_EQ(bytes->view(), want->second) << Printable(keys[i]);
+        }
+      }
+    }
+    Result<Rows> all = ReadAll(db, options);
+    Do(all.status());
+    if (all.ok()) {
+      EXPECT_EQ(Difference(*all, rows), "");
+    }
+  }
+  // What the log tells of all changes leads to what there is, as far as it reaches.
+  void CheckChanges(Db* db) {
+    auto changes = db->ChangesSince(0);
+    if (!changes.ok() && changes.status().Is(StatusCode::kOutOfRange)) return;
+    Do(changes.status());
+    if (!changes.ok()) return;
+    SequenceNumber last = 0;
+    while ((*changes)->Next()) {
+      WriteBatch::Reader batch = (*changes)->batch();
+      EXPECT_EQ(batch.sequence(), last + 1);
+      WriteBatch::Operation operation;
+      while (batch.Next(&operation)) {
+      }
+      last = (*changes)->sequence();
+    }
+    const Status& status = (*changes)->status();
+    if (!status.Is(StatusCode::kOutOfRange)) Do(status);
+  }
+  const Rows& acknowledged() const { return acknowledged_; }
+  Result<std::unique_ptr<Db>> Follow() {
+    Options options = machine_.Setup(SmallOptions());
+    options.mode = OpenMode::kFollow;
+    return Db::Open(kDir, options);
+  }
   void Do(const Status& status) { EXPECT_TRUE(status.ok() || met_fault()) << status.ToString(); }
   Db* db() { return db_.get(); }
   void Close() {
@@ -316,6 +366,44 @@ TEST(ErrorInjectionTest, UnsyncedPuts) {
   });
 }
 
+TEST(ErrorInjectionTest, SyncedEverySecond) {
+  Inject("every second", WalSync::kEverySecond, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    for (int i = 0; i < 3; ++i) {
+      Fill(run, 3, 50);
+      run->machine().Rest();
+    }
+    run->Close();
+    run->Open();
+  });
+}
+
+// Every way to read, from tables, value logs and the log: now, at a snapshot, in a follower.
+TEST(ErrorInjectionTest, Reads) {
+  Inject("reads", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    Fill(run, 3, 400);
+    if (run->db() == nullptr || !run->db()->CompactRange({}, {}).ok()) return;
+    Fill(run, 1, 50);
+    const Rows then = run->acknowledged();
+    auto snapshot = run->db()->GetSnapshot();
+    ReadOptions options;
+    options.snapshot = snapshot.get();
+    Fill(run, 2, 50);
+    run->CheckReads(run->db(), options, then);
+    run->CheckReads(run->db(), {}, run->acknowledged());
+    run->CheckChanges(run->db());
+    auto follower = run->Follow();
+    run->Do(follower.status());
+    if (!follower.ok()) return;
+    run->CheckReads(follower->get(), {}, run->acknowledged());
+    Fill(run, 1, 50);
+    const Status caught_up = (*follower)->CatchUp();
+    run->Do(caught_up);
+    if (caught_up.ok()) run->CheckReads(follower->get(), {}, run->acknowledged());
+  });
+}
+
 TEST(ErrorInjectionTest, Flush) {
   Inject("flush", WalSync::kAlways, [](FaultyRun* run) {
     if (!run->Open()) run->Open();
@@ -460,12 +548,64 @@ TEST(ErrorInjectionTest, Backup) {
   });
 }
 
+// What is kept of backups is whole, whatever became of checking and deleting.
+TEST(ErrorInjectionTest, BackupUpkeep) {
+  Inject("backup upkeep", WalSync::kNever, [](FaultyRun* run) {
+    if (!run->Open()) run->Open();
+    if (run->db() == nullptr) return;
+    BackupOptions options;
+    options.file_system = &run->machine().fs;
+    options.clock = &run->machine().clock;
+    options.random = &run->machine().random;
+    std::map<uint64_t, Rows> made;
+    for (int i = 0; i < 2; ++i) {
+      Fill(run, 2, 200);
+      auto id = Backup::Create(run->db(), "/backups", options);
+      run->Do(id.status());
+      Result<Rows> rows = ReadAll(run->db());
+      if (id.ok() && rows.ok()) made[*id] = *rows;
+    }
+    run->Do(Backup::List("/backups", options).status());
+    if (made.size() == 2) {
+      auto report = Backup::Verify("/backups", 2, options);
+      run->Do(report.status());
+      if (report.ok() && !run->met_fault()) {
+        EXPECT_TRUE(report->problems.empty());
+      }
+      const Status deleted = Backup::Delete("/backups", 1, options);
+      run->Do(deleted);
+      made.erase(1);  // or not: it may be there, and then it is whole
+    }
+    run->Heal();
+    auto listed = Backup::List("/backups", options);
+    if (!listed.ok()) return;  // nothing has been begun
+    for (const BackupInfo& info : *listed) {
+      auto report = Backup::Verify("/backups", info.id, options);
+      ASSERT_TRUE(report.ok()) << report.status().ToString();
+      EXPECT_TRUE(report->problems.empty()) << "backup " << info.id;
+    }
+    for (const auto& [id, rows] : made) {
+      const std::string dir = "/restored" + std::to_string(id);
+      const Status restored = Backup::Restore("/backups", id, dir, options);
+      ASSERT_TRUE(restored.ok()) << restored.ToString();
+      auto copy = Db::Open(dir, run->machine().Setup());
+      ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+      EXPECT_EQ(Compare(copy->get(), rows), "");
+    }
+  });
+}
+
 TEST(ErrorInjectionTest, Repair) {
   uint64_t runs = 0;
-  for (const auto effect :
-       {FaultRule::Effect::kNothing, FaultRule::Effect::kPartOfWrite, FaultRule::Effect::kEverything}) {
+  const Fault faults[] = {{.effect = FaultRule::Effect::kNothing},
+                          {.effect = FaultRule::Effect::kPartOfWrite},
+                          {.effect = FaultRule::Effect::kEverything},
+                          {.code = StatusCode::kNoSpace, .effect = FaultRule::Effect::kPartOfWrite},
+                          {.effect = FaultRule::Effect::kNothing, .sticky = true},
+                          {.code = StatusCode::kNoSpace, .effect = FaultRule::Effect::kPartOfWrite, .sticky = true}};
+  for (const Fault& fault : faults) {
     for (uint64_t call = 1;; ++call, ++runs) {
-      SCOPED_TRACE(std::to_string(static_cast<int>(effect)) + ", call " + std::to_string(call));
+      SCOPED_TRACE("repair: " + Name(fault) + std::to_string(call));
       Machine machine(1);
       Options options = machine.Setup();
       options.memtable_size = 16 * 1024;
@@ -491,8 +631,9 @@ TEST(ErrorInjectionTest, Repair) {
           ASSERT_TRUE(machine.disk->Remove(path).ok());
         }
       }
-      FaultRule rule = FaultRule::At(machine.fs.CallCount() + call);
-      rule.effect = effect;
+      const uint64_t at = machine.fs.CallCount() + call;
+      FaultRule rule = fault.sticky ? FaultRule::From(at, fault.code) : FaultRule::At(at, fault.code);
+      rule.effect = fault.effect;
       machine.fs.AddRule(rule);
       auto report = Repair(kDir, options);
       const bool met_fault = machine.fs.FaultCount() > 0;
@@ -518,7 +659,7 @@ TEST(ErrorInjectionTest, Repair) {
 TEST(ErrorInjectionTest, Totals) {
   std::printf("error injection: %llu runs\n", static_cast<unsigned long long>(total_runs));
   if (::testing::GTEST_FLAG(filter) == "*") {
-    EXPECT_GT(total_runs, 7000u);
+    EXPECT_GT(total_runs, 15000u);
   }
 }
 
