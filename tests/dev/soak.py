@@ -1,0 +1,92 @@
+"""Longer runs of the tests that draw what they do: power loss, and the server killed at its system calls.
+
+    ./dev soak [MINUTES]     ten, unless said
+
+Two workers run side by side with seeds that no earlier soak has used, until the time is over. What was done is added to
+docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
+is 'N passed, N failed', of rounds.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARIES = ROOT / "build" / "release" / "bin"
+RECORD = ROOT / "docs" / "soak.tsv"
+HEAD = "date\tcommit\tminutes\tfirst seed\tlast seed\tcrash clones\trecoveries\tdeaths at system calls\tfailed rounds\n"
+CRASH = [BINARIES / "crash_test", "--gtest_filter=PowerLossTest.RandomWorkloads:PowerLossTest.Totals"]
+KILLED = [ROOT / "tests" / "syscalls" / "run", BINARIES / "varve-server", "--only", "killed"]
+
+
+class Soak:
+    def __init__(self, minutes, seed):
+        self.end = time.monotonic() + minutes * 60
+        self.lock = threading.Lock()
+        self.seed = seed
+        self.rounds = self.failed = self.clones = self.recoveries = self.deaths = 0
+
+    def next_seed(self):
+        with self.lock:
+            self.seed += 10
+            return self.seed - 10
+
+    def work(self, command, environment, count):
+        while time.monotonic() < self.end:
+            seed = self.next_seed()
+            done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment, "VARVE_SEED": str(seed)},
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            with self.lock:
+                self.rounds += 1
+                if done.returncode == 0:
+                    count(done.stdout)
+                    continue
+                self.failed += 1
+                settings = " ".join(f"{name}={value}" for name, value in environment.items())
+                print(f"{done.stdout[-3000:]}\nFAIL  VARVE_SEED={seed} {settings} {' '.join(map(str, command))}", flush=True)
+
+    def count_clones(self, text):
+        clones, recoveries = re.search(r"power loss: \d+ calls, (\d+) clones, (\d+) recoveries", text).groups()
+        self.clones += int(clones)
+        self.recoveries += int(recoveries)
+
+    def count_deaths(self, text):
+        self.deaths += sum(map(int, re.findall(r"(\d+) deaths$", text, re.MULTILINE)))
+
+
+def last_seed():
+    """Of all earlier soaks."""
+    lines = RECORD.read_text().splitlines()[1:] if RECORD.exists() else []
+    return max((int(line.split("\t")[4]) for line in lines), default=1000)
+
+
+def main():
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
+    first = last_seed() + 10
+    soak = Soak(minutes, first)
+    workers = [
+        threading.Thread(target=soak.work, args=(CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones)),
+        threading.Thread(target=soak.work, args=(KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths)),
+    ]
+    started = time.monotonic()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    if not RECORD.exists():
+        RECORD.write_text(HEAD)
+    took = (time.monotonic() - started) / 60
+    with RECORD.open("a") as record:
+        record.write(f"{time.strftime('%Y-%m-%d', time.gmtime())}\t{commit}\t{took:.0f}\t{first}\t{soak.seed - 10}\t"
+                     f"{soak.clones}\t{soak.recoveries}\t{soak.deaths}\t{soak.failed}\n")
+    print(f"{soak.clones} clones, {soak.recoveries} recoveries, {soak.deaths} deaths in {took:.0f} minutes: docs/soak.tsv")
+    print(f"{soak.rounds - soak.failed} passed, {soak.failed} failed")
+    return 1 if soak.failed or not soak.rounds else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
