@@ -5,8 +5,8 @@
 // hook takes crash clones by several plans and examines each: it opens; its rows are those after some whole number of
 // batches, not fewer than were durable, not more than were issued; Verify is clean; it takes writes; what it then
 // acknowledged survives the next crash. A write is also cut short by the death of the process, with its first half done, and
-// with all but the first bytes, which a store into a prepared file leaves for last. For a sample of the clones every call
-// of the recovery itself is crashed again.
+// with all but the first bytes, which a store into a prepared file leaves for last. For one of VARVE_CRASH_DEEP clones
+// every call of the recovery itself is crashed again.
 #pragma once
 
 #include <algorithm>
@@ -241,7 +241,7 @@ class PowerLoss {
                               (done.first == SIZE_MAX ? std::string()
                                                       : ", its bytes " + std::to_string(done.first) + " to " +
                                                             std::to_string(std::min(done.limit, call.data.size())));
-    const bool deep = totals_.clones % 97 == 0;
+    const bool deep = totals_.clones % deep_each_ == 0;
     Machine after(call.number, std::move(disk));
     after.clock.AdvanceMicros(machine_.clock.MonotonicMicros());  // power returns later, not earlier
     if (deep) {
@@ -346,6 +346,7 @@ class PowerLoss {
   const uint64_t seed_;
   const Options options_;
   const Start start_;
+  const uint64_t deep_each_ = FromEnvironment("VARVE_CRASH_DEEP", 97);
   bool examining_;
   Machine machine_;
   Dice dice_;
