@@ -38,11 +38,11 @@ class Fate {
 
   bool random() const { return plan_.kind == CrashPlan::Kind::kRandom; }
   bool KeepCache() const { return plan_.kind == CrashPlan::Kind::kKeepCache; }
+  bool KeepBytes() { return Keep(CrashPlan::Kind::kBytesOnly) || plan_.kind == CrashPlan::Kind::kLastNames; }
   // Of the `count` changes of names in a directory the one at `index`.
   bool KeepName(size_t index, size_t count) {
     return Keep(CrashPlan::Kind::kNamesOnly) || (plan_.kind == CrashPlan::Kind::kLastNames && index + 1 == count);
   }
-  bool KeepSize() { return KeepBytes(); }
   // Of `count` writes to one block, how many reached the disk.
   size_t KeptWrites(size_t count) {
     if (KeepBytes()) return count;
@@ -53,7 +53,6 @@ class Fate {
   bool Coin() { return (random_.Next() & 1) != 0; }
 
  private:
-  bool KeepBytes() { return Keep(CrashPlan::Kind::kBytesOnly) || plan_.kind == CrashPlan::Kind::kLastNames; }
   // Something of the sort that all is kept of by plan `sort`.
   bool Keep(CrashPlan::Kind sort) {
     if (!random()) return plan_.kind == CrashPlan::Kind::kKeepAll || plan_.kind == sort;
@@ -162,7 +161,7 @@ class File {
       if (index >= clone->blocks_.size()) clone->blocks_.resize(index + 1);
       clone->blocks_[index] = BlockAfterCrash(index, history, fate, &kept_end);
     }
-    clone->SetSizeAfterCrash(fate->KeepSize() ? size_ : std::max(durable_size_, kept_end));
+    clone->SetSizeAfterCrash(fate->KeepBytes() ? size_ : std::max(durable_size_, kept_end));
     return clone;
   }
 

@@ -85,8 +85,8 @@ Status ManifestReader::OpenNamed(const std::shared_ptr<const TableContext>& cont
   if (!first_record_seen_) return Status::Corruption(path + ": the manifest holds no whole record");
   if (log_.offset() < current.durable_bytes) {
     return Status::Corruption(path + ": offset " + std::to_string(log_.offset()) +
-                              ": the manifest ends, but CURRENT says " + "that " +
-                              std::to_string(current.durable_bytes) + " bytes were durable");
+                              ": the manifest ends, but CURRENT says that " + std::to_string(current.durable_bytes) +
+                              " bytes were durable");
   }
   return Status::Ok();
 }

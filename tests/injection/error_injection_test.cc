@@ -61,6 +61,13 @@ class FaultyRun {
 
   Machine& machine() { return machine_; }
   Dice& dice() { return dice_; }
+  BackupOptions BackupSetup() {
+    BackupOptions options;
+    options.file_system = &machine_.fs;
+    options.clock = &machine_.clock;
+    options.random = &machine_.random;
+    return options;
+  }
   bool met_fault() const { return machine_.fs.FaultCount() > 0; }
   const std::string& first() const { return first_; }
 
@@ -504,10 +511,7 @@ TEST(ErrorInjectionTest, Ingest) {
 TEST(ErrorInjectionTest, Backup) {
   Inject("backup", WalSync::kNever, [](FaultyRun* run) {
     if (!run->Open()) run->Open();
-    BackupOptions options;
-    options.file_system = &run->machine().fs;
-    options.clock = &run->machine().clock;
-    options.random = &run->machine().random;
+    BackupOptions options = run->BackupSetup();
     std::vector<Rows> states;  // of the backups that were made
     std::vector<uint64_t> ids;
     const auto back_up = [&] {
@@ -553,10 +557,7 @@ TEST(ErrorInjectionTest, BackupUpkeep) {
   Inject("backup upkeep", WalSync::kNever, [](FaultyRun* run) {
     if (!run->Open()) run->Open();
     if (run->db() == nullptr) return;
-    BackupOptions options;
-    options.file_system = &run->machine().fs;
-    options.clock = &run->machine().clock;
-    options.random = &run->machine().random;
+    BackupOptions options = run->BackupSetup();
     std::map<uint64_t, Rows> made;
     for (int i = 0; i < 2; ++i) {
       Fill(run, 2, 200);
