@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "lsm/io/path.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -119,6 +120,10 @@ DbImpl::DbImpl(std::string dir, Environment environment)
 }
 
 Result<std::unique_ptr<Db>> DbImpl::Open(const std::string& dir, const Options& options) {
+  return OrOutOfMemory([&] { return OpenOwned(dir, options); });
+}
+
+Result<std::unique_ptr<Db>> DbImpl::OpenOwned(const std::string& dir, const Options& options) {
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
   std::unique_ptr<DbImpl> db(new DbImpl(WithoutTrailingSlashes(dir), std::move(environment).value()));
@@ -300,10 +305,7 @@ Status DbImpl::Close() {
     changed_.SignalAll();
   }
   // Writers before us in the queue finish; those behind us find that we are closing.
-  WriteBatch nothing;
-  Writer turn(&nothing);
-  TakeTurn(&turn);
-  EndTurn();
+  { const Turn turn(this); }
   {
     MutexLock lock(&mu_);
     Await([this]() VARVE_REQUIRES(mu_) { return jobs_ == 0; });
@@ -315,7 +317,7 @@ Status DbImpl::Close() {
   Status status;
   if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) {
     status = wal_->Sync();
-    if (status.ok() && view_ != nullptr) NoteEnds();  // null: Open has failed
+    if (status.ok() && view_ != nullptr) IfMemoryAllows([&] { NoteEnds(); });  // null: Open has failed
   }
   closed_.store(true, std::memory_order_release);
   lock_.reset();
@@ -343,9 +345,11 @@ void DbImpl::NoteEnds() {
 
 Result<bool> DbImpl::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
-  CurrentView::Pin view(view_.get());
   const ReadTier tier{.memory_only = false, .fill_cache = options.fill_cache};
-  return GetFrom(*view, options, SequenceOf(options), tier, key, value);
+  return OrOutOfMemory([&] {
+    CurrentView::Pin view(view_.get());
+    return GetFrom(*view, options, SequenceOf(options), tier, key, value);
+  });
 }
 
 Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
@@ -355,9 +359,11 @@ Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, Pi
 Result<bool> DbImpl::GetFromMemory(const ReadOptions& options, std::string_view key, bool announce,
                                    PinnedValue* value) {
   if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
-  CurrentView::Pin view(view_.get());
   const ReadTier tier{.memory_only = true, .fill_cache = options.fill_cache, .announce = announce};
-  return GetFrom(*view, options, SequenceOf(options), tier, key, value);
+  return OrOutOfMemory([&] {
+    CurrentView::Pin view(view_.get());
+    return GetFrom(*view, options, SequenceOf(options), tier, key, value);
+  });
 }
 
 // The block that is missing is announced at once, so the disk works on as many reads as wait, however few threads answer.
@@ -371,21 +377,25 @@ Status DbImpl::GetAsync(const ReadOptions& options, std::string_view key, GetCal
     callback(std::move(found), std::move(value));
     return Status::Ok();
   }
-  {
-    MutexLock lock(&mu_);
-    if (async_reads_.size() >= kAsyncReadsMax) return Status::Busy("1024 reads wait for the disk already");
-    if (!closing_.load(std::memory_order_relaxed)) {
-      async_reads_.push_back({options, std::string(key), std::move(callback), announce});
-      async_waiting_.store(async_reads_.size(), std::memory_order_relaxed);
-      if (async_readers_ < kAsyncReadersMax && async_reads_.size() > async_readers_ * kAsyncReadsPerReader) {
-        ++async_readers_;
-        ++jobs_;
-        executor_->Schedule(Lane::kRead, [this] { AnswerAsyncReads(); });
-      }
-      return Status::Ok();
-    }
+  Status queued = OrOutOfMemory([&] { return QueueRead(options, key, announce, &callback); });
+  if (!queued.Is(StatusCode::kClosed)) return queued;
+  callback(std::move(queued), {});
+  return Status::Ok();
+}
+
+Status DbImpl::QueueRead(const ReadOptions& options, std::string_view key, bool announce, GetCallback* callback) {
+  MutexLock lock(&mu_);
+  if (async_reads_.size() >= kAsyncReadsMax) return Status::Busy("1024 reads wait for the disk already");
+  if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
+  AsyncRead read{options, std::string(key), std::move(*callback), announce};
+  // The reader before what it reads: with nobody to answer it, nothing may be left behind.
+  if (async_readers_ < kAsyncReadersMax && async_reads_.size() >= async_readers_ * kAsyncReadsPerReader) {
+    executor_->Schedule(Lane::kRead, [this] { AnswerAsyncReads(); });
+    ++async_readers_;
+    ++jobs_;
   }
-  callback(Status::Closed(), {});
+  async_reads_.push_back(std::move(read));
+  async_waiting_.store(async_reads_.size(), std::memory_order_relaxed);
   return Status::Ok();
 }
 
@@ -404,7 +414,7 @@ void DbImpl::AnswerAsyncReads() {
       async_reads_.pop_front();
       async_waiting_.store(async_reads_.size(), std::memory_order_relaxed);
       if (async_reads_.size() >= kAsyncAnnouncedMax && !async_reads_[kAsyncAnnouncedMax - 1].announced) {
-        nearer = async_reads_[kAsyncAnnouncedMax - 1].key;
+        IfMemoryAllows([&, &far = async_reads_[kAsyncAnnouncedMax - 1].key] { nearer = far; });
       }
     }
     if (nearer.has_value()) {
@@ -433,7 +443,11 @@ std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span
 Iterator DbImpl::NewIterator(const ReadOptions& options) {
   if (closed_.load(std::memory_order_relaxed)) return Iterator(Status::Closed());
   auto view = view_->Share();
-  return IterateOver(std::move(view), options, SequenceOf(options));
+  try {
+    return IterateOver(std::move(view), options, SequenceOf(options));
+  } catch (const std::bad_alloc&) {
+    return Iterator(Status::OutOfMemory());
+  }
 }
 
 class DbImpl::SnapshotHandle final : public Snapshot {
@@ -456,8 +470,13 @@ class DbImpl::SnapshotHandle final : public Snapshot {
 std::unique_ptr<Snapshot> DbImpl::GetSnapshot() {
   MutexLock lock(&mu_);
   const SequenceNumber sequence = visible_.load(std::memory_order_acquire);
-  snapshots_.insert(sequence);
-  return std::make_unique<SnapshotHandle>(this, sequence);
+  const auto place = snapshots_.insert(sequence);
+  try {
+    return std::make_unique<SnapshotHandle>(this, sequence);
+  } catch (const std::bad_alloc&) {
+    snapshots_.erase(place);
+    throw;
+  }
 }
 
 }  // namespace varve::lsm

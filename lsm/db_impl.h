@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <deque>
+#include <list>
 #include <memory>
 #include <set>
 #include <string>
@@ -29,6 +30,7 @@
 #include "lsm/io/clock.h"
 #include "lsm/io/file_system.h"
 #include "lsm/live_files.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/read_view.h"
 #include "lsm/recovery.h"
 #include "lsm/sync/executor.h"
@@ -103,9 +105,34 @@ class DbImpl final : public Db {
     // WriteIfUnchanged's condition: a writer that has one leads its commit itself.
     std::span<const std::string_view> unchanged_keys;
     SequenceNumber unchanged_since = 0;
-    bool done = false;  // guarded by commit_mu_
-    Status status;      // written by the leader before done
+    bool done = false;       // guarded by commit_mu_
+    Writer* next = nullptr;  // behind it in the queue; likewise
+    Status status;           // written by the leader before done
     CondVar wake;
+  };
+  // Allocates nothing, so that a writer can always leave.
+  struct WriterQueue {
+    Writer* front = nullptr;
+    Writer* back = nullptr;
+    bool empty() const { return front == nullptr; }
+    void Push(Writer* writer) {
+      (empty() ? front : back->next) = writer;
+      back = writer;
+    }
+    void Pop() { front = front->next; }
+  };
+  // A turn at the head of the queue with nothing to write: while it lasts, whoever has it is the commit leader.
+  class Turn {
+   public:
+    explicit Turn(DbImpl* db);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    DbImpl* const db_;
+    WriteBatch nothing_;
+    Writer writer_{&nothing_};
   };
   // A full memtable on its way to a table.
   struct Sealed {
@@ -132,6 +159,7 @@ class DbImpl final : public Db {
   DbImpl(std::string dir, Environment environment);
 
   // Open and close.
+  static Result<std::unique_ptr<Db>> OpenOwned(const std::string& dir, const Options& options);
   Status OpenDirectory();
   Status Recover(const DirectoryListing& listing);
   void RemoveUnused(const DirectoryListing& listing, const ManifestState& state, uint64_t manifest_number);
@@ -146,6 +174,7 @@ class DbImpl final : public Db {
   };
 
   Result<bool> GetFromMemory(const ReadOptions& options, std::string_view key, bool announce, PinnedValue* value);
+  Status QueueRead(const ReadOptions& options, std::string_view key, bool announce, GetCallback* callback);
   void AnswerAsyncReads() VARVE_EXCLUDES(mu_);
 
   SequenceNumber SequenceOf(const ReadOptions& options) const {
@@ -155,19 +184,20 @@ class DbImpl final : public Db {
   // Commit.
   Status CheckWritable() const;
   Status CheckBatch(const WriteBatch& batch) const;
+  Status WriteIf(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
+                 SequenceNumber since);
+  Result<SequenceNumber> WriteThenTell(WriteBatch& batch, DurableCallback on_durable);
   Status Commit(Writer* writer, bool may_wait);
   Status LeadCommit(Writer* leader, bool may_wait);
   Status CommitGroup(Writer* leader, bool may_wait, size_t* group);
-  // A turn at the head of the queue with nothing to write: between the two the caller is the commit leader.
-  void TakeTurn(Writer* turn);
-  void EndTurn();
   Status CheckUnchanged(std::span<const std::string_view> keys, SequenceNumber since, SequenceNumber* until) const;
   Status MakeRoom(bool may_wait, const WriteBatch& batch);
   bool HoldsWritersBack() const;
   void DelayLocked(size_t bytes) VARVE_REQUIRES(mu_);
   Status SealMemTable();
+  Status InstallMemTable(std::shared_ptr<MemTable> fresh);
   Status LogAndApply(WriteBatch& batch);
-  void Apply(const WriteBatch& batch);
+  Status Apply(const WriteBatch& batch);
   WriteBatch& Gather(Writer* leader);
   bool ActiveIsFull() const;
   Room RoomLocked() const VARVE_REQUIRES(mu_);
@@ -176,6 +206,7 @@ class DbImpl final : public Db {
   // Its two halves, for where the listener must not be called yet: under the manifest's lock.
   void SetFence(const Status& cause);
   void TellFence();
+  bool ScheduleDurable();
   void RunDurable();
   void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
   void PeriodicSync();
@@ -190,9 +221,14 @@ class DbImpl final : public Db {
   };
   Result<Incoming> TakeIn(const std::string& path, bool link);
   Status TakeAllIn(std::span<const std::string> files, bool link, ActiveJob* job, std::vector<Incoming>* incoming);
+  Status TakeInAndPlace(std::span<const std::string> files, const IngestOptions& options);
   Status Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool* in_manifest);
+  Status InstallIncoming(const std::vector<Incoming>& incoming, const ActiveJob& job, bool* in_manifest);
   Status FlushAllInTurn();
   int LevelForLocked(const TableFacts& facts) const VARVE_REQUIRES(mu_);
+
+  Result<LiveFiles> ListLiveFiles();
+  Status TakeOptions(const OptionChanges& changes);
 
   // Changes.
   class Hold;
@@ -202,9 +238,10 @@ class DbImpl final : public Db {
     SequenceNumber first_sequence;
     uint64_t bytes;  // once the next one has begun
   };
+  Result<std::unique_ptr<ChangeHold>> HoldFrom(SequenceNumber sequence, uint64_t bytes_max);
   void NoteSegmentLocked() VARVE_REQUIRES(mu_);
   Result<uint64_t> SegmentOfLocked(SequenceNumber sequence) const VARVE_REQUIRES(mu_);
-  void ReleaseLog();
+  void ReleaseLog() noexcept;
 
   // Background.
   // Waits for `condition`, helping an executor that has no threads.
@@ -222,15 +259,24 @@ class DbImpl final : public Db {
   void EndJob();
   void ScheduleLocked(Lane lane, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
   void ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) VARVE_REQUIRES(mu_);
-  void ScheduleWorkLocked() VARVE_REQUIRES(mu_);
+  void ScheduleWorkLocked() noexcept VARVE_REQUIRES(mu_);
+  void ScheduleFlushLocked() VARVE_REQUIRES(mu_);
+  void ScheduleCompactionLocked() VARVE_REQUIRES(mu_);
+  void RetryLaterLocked() noexcept VARVE_REQUIRES(mu_);
+  void TryAgainLocked() noexcept VARVE_REQUIRES(mu_);
   void RetryWork();
   void ForgetErrorLocked() VARVE_REQUIRES(mu_);
+  void TryForgetErrorLocked() noexcept VARVE_REQUIRES(mu_);
   std::optional<CompactionPlan> PickLocked(const PickerOptions& options) const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
+  double GarbageShareLocked(const PickerOptions& options) const noexcept VARVE_REQUIRES(mu_);
   void NoteLoadLocked() VARVE_REQUIRES(mu_);
   void RunFlush();
+  Status FlushAll();
   Status FlushOldest();
   void RunCompaction();
+  Status DropTables();
+  void StartNext(std::optional<CompactionPlan>* plan) noexcept;
   Flushing OldestLocked() const VARVE_REQUIRES(mu_);
   void WarmCache(std::span<const TableFileRef> files, uint64_t bytes);
   static std::pair<std::string, std::string> KeysOf(const Flushing& flushing);  // smallest and largest
@@ -238,7 +284,9 @@ class DbImpl final : public Db {
   void RunUrgent(const CompactionPlan& outer, uint64_t* fruitless);
   void StartLocked(CompactionPlan* plan) VARVE_REQUIRES(mu_);
   void EndLocked(const CompactionPlan& plan) VARVE_REQUIRES(mu_);
+  Status CompactSteps(std::string_view begin, std::string_view end);
   Status StartRangeStep(RangeProgress* progress, std::optional<CompactionPlan>* plan);
+  Status AwaitBackgroundWork();
   Status DoCompaction(CompactionPlan* plan);
   Status CarryOut(const CompactionPlan& plan, ActiveJob* job);
   Result<VersionEdit> MergeTables(const CompactionPlan& plan, ActiveJob* job);
@@ -259,22 +307,27 @@ class DbImpl final : public Db {
   void ExpiryTick();
   Status DropExpired();
   Status GiveUp(std::vector<VersionEdit::Added> tables, const char* reason);
-  bool QuarantineLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
+  bool QuarantineLocked(const CompactionPlan& plan, const Status& status) noexcept VARVE_REQUIRES(mu_);
   void ReleaseQuarantineLocked(std::string_view begin, std::string_view end) VARVE_REQUIRES(mu_);
   void CheckQuarantineLocked() VARVE_REQUIRES(mu_);
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   // `flushed`: so many of the oldest sealed memtables are in the tables that it adds.
   Status InstallEdit(VersionEdit* edit, size_t flushed);
   Status WriteEdit(VersionEdit* edit, size_t flushed);
+  bool Harmful(const Status& status) const VARVE_REQUIRES(manifest_mu_);
+  void InstallState(const VersionEdit& edit, const std::set<uint64_t>& moved, ManifestState next, size_t flushed);
   void NoteEnds();
+  void LeaveUnplaced(const VersionEdit& edit, const std::set<uint64_t>& moved) noexcept VARVE_REQUIRES(manifest_mu_);
   void BuryUnplaced() VARVE_REQUIRES(manifest_mu_);
   Status SettleManifest();
   Status RewriteManifest(ManifestState state) VARVE_REQUIRES(manifest_mu_);
+  bool IsCurrent(const std::string& old, const std::string& next) const noexcept;
+  bool RemoveIfPossible(const std::string& path) const noexcept;
   void InstallViewLocked() VARVE_REQUIRES(mu_);
-  void ReportLocked(const Status& status, Status* error) VARVE_REQUIRES(mu_);
+  void ReportLocked(const Status& status, Status* error) noexcept VARVE_REQUIRES(mu_);
   Status BackgroundErrorLocked() const VARVE_REQUIRES(mu_);
   Status BlockingErrorLocked() const VARVE_REQUIRES(mu_);
-  void RemoveBuried();
+  void RemoveBuried() noexcept;
   void RemoveReplayedWals(uint64_t below);
   TableOutputSetup OutputSetup(std::vector<TableFileRef> borders, ActiveJob* job);
   // Of the tables that take `keys` to level `to` from level `from` (-1: from a memtable).
@@ -284,7 +337,7 @@ class DbImpl final : public Db {
 
   // Jobs (db_impl_jobs.cc).
   void StartJob(ActiveJob* job);
-  void FinishJob(ActiveJob* job, const Status& status);
+  void FinishJob(ActiveJob* job, const Status& status) noexcept;
   std::shared_ptr<const Job> CompletedJob(const ActiveJob& job, const VersionEdit& edit) const;
   Status BeforeTableWrite(ActiveJob* job, size_t bytes);
   std::vector<RunningJob> RunningJobs() const;
@@ -321,12 +374,12 @@ class DbImpl final : public Db {
   void ReleaseFile(uint64_t bytes, bool removed);
   Status TakeSpace(ActiveJob* job, size_t bytes);
   void GiveBackSpace(const ActiveJob& job);
-  // Calls the listener, if there is one, without the lock.
+  // Calls the listener, if there is one, without the lock. What there is no memory to say it is not told.
   template <typename Call>
   void TellLocked(Call&& call) VARVE_REQUIRES(mu_) {
     if (env_.options.listener == nullptr) return;
     mu_.Unlock();
-    call(env_.options.listener);
+    IfMemoryAllows([&] { call(env_.options.listener); });
     mu_.Lock();
   }
 
@@ -361,7 +414,7 @@ class DbImpl final : public Db {
   WriteRoom write_room_;  // as of the group of writers now committed
   WriteBatch gathered_;   // several writers' batches as one record
   Mutex commit_mu_;
-  std::deque<Writer*> queue_ VARVE_GUARDED_BY(commit_mu_);
+  WriterQueue queue_ VARVE_GUARDED_BY(commit_mu_);
 
   mutable Mutex mu_;
   CondVar changed_;  // anything under mu_ that somebody may wait for
@@ -384,6 +437,9 @@ class DbImpl final : public Db {
   Status compaction_error_ VARVE_GUARDED_BY(mu_);      // same kind of work succeeds later
   Status quarantine_error_ VARVE_GUARDED_BY(mu_);      // of a table that compaction leaves alone since
   Status fence_ VARVE_GUARDED_BY(mu_);
+  // For when there is no memory to say more.
+  Status fence_without_memory_ VARVE_GUARDED_BY(mu_) = Status::Fenced(
+      "writing stopped, and memory ran out for the reason. Reads go on; reopen the database to write again");
   bool fence_told_ VARVE_GUARDED_BY(mu_) = false;  // the listener knows
   bool drop_due_ VARVE_GUARDED_BY(mu_) = false;    // range tombstones may cover tables that they did not before
   SequenceNumber drop_held_below_ VARVE_GUARDED_BY(mu_) = 0;  // and would cover more, but for snapshots below this
@@ -423,7 +479,7 @@ class DbImpl final : public Db {
   ValueLogFiles unplaced_value_logs_ VARVE_GUARDED_BY(manifest_mu_);
 
   Mutex durable_mu_;
-  std::vector<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);
+  std::list<DurableCallback> durable_waiters_ VARVE_GUARDED_BY(durable_mu_);
   bool durable_scheduled_ VARVE_GUARDED_BY(durable_mu_) = false;
   std::atomic<uint64_t> sync_started_us_{0};  // of a background sync in progress; 0: none
 

@@ -1,13 +1,14 @@
 // Verification, statistics of the owner's database.
 #include "lsm/db_impl.h"
 #include "lsm/inspect.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
 Result<VerifyReport> DbImpl::Verify(const VerifyProgress& on_progress) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   auto view = view_->Share();
-  return VerifyVersion(*view->version, on_progress);
+  return OrOutOfMemory([&]() -> Result<VerifyReport> { return VerifyVersion(*view->version, on_progress); });
 }
 
 DbStats DbImpl::Stats() const {

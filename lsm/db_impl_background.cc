@@ -5,6 +5,7 @@
 #include "lsm/compact/memtable_output.h"
 #include "lsm/db_impl.h"
 #include "lsm/db_impl_jobs.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -32,11 +33,11 @@ bool DbImpl::StoppedLocked() const {
 }
 
 void DbImpl::ScheduleLocked(Lane lane, void (DbImpl::*work)()) {
-  ++jobs_;
   executor_->Schedule(lane, [this, work] {
     (this->*work)();
     EndJob();
   });
+  ++jobs_;  // only now: there may be no memory for it
 }
 
 void DbImpl::ScheduleLaterLocked(Lane lane, uint64_t delay_us, void (DbImpl::*work)()) {
@@ -87,21 +88,40 @@ std::optional<CompactionPlan> DbImpl::PickLocked(const PickerOptions& options) c
   return plan;
 }
 
-void DbImpl::ScheduleWorkLocked() {
+// What there is no memory to schedule is tried again like work that failed.
+void DbImpl::ScheduleWorkLocked() noexcept {
   if (StoppedLocked()) return;
-  if (!sealed_.empty() && !flush_scheduled_ && !(retry_scheduled_ && !flush_error_.ok())) {
-    flush_scheduled_ = true;
-    ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
+  Status* error = &flush_error_;
+  try {
+    ScheduleFlushLocked();
+    error = &compaction_error_;
+    ScheduleCompactionLocked();
+    WatchIdleLocked();
+    WatchExpiryLocked();
+    WatchSpaceLocked();
+  } catch (const std::bad_alloc&) {
+    ReportLocked(Status::OutOfMemory(), error);
   }
-  if (retry_scheduled_ && !compaction_error_.ok()) return;
-  if (compactions_scheduled_ < settings_.compaction_threads &&
-      (drop_due_ || !ExpiredLocked().tables.empty() || PickLocked(RoomyOptionsLocked()))) {
-    ++compactions_scheduled_;
-    ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
-  }
-  WatchIdleLocked();
-  WatchExpiryLocked();
-  WatchSpaceLocked();
+}
+
+void DbImpl::ScheduleFlushLocked() {
+  if (sealed_.empty() || flush_scheduled_ || (retry_scheduled_ && !flush_error_.ok())) return;
+  ScheduleLocked(Lane::kFlush, &DbImpl::RunFlush);
+  flush_scheduled_ = true;
+}
+
+void DbImpl::ScheduleCompactionLocked() {
+  if ((retry_scheduled_ && !compaction_error_.ok()) || compactions_scheduled_ >= settings_.compaction_threads) return;
+  if (!drop_due_ && ExpiredLocked().tables.empty() && !PickLocked(RoomyOptionsLocked())) return;
+  ScheduleLocked(Lane::kCompact, &DbImpl::RunCompaction);
+  ++compactions_scheduled_;
+}
+
+// As it was, where there is no memory to find out.
+double DbImpl::GarbageShareLocked(const PickerOptions& options) const noexcept try {
+  return GarbageShare(*state_.version, options);
+} catch (const std::bad_alloc&) {
+  return garbage_share_;
 }
 
 // Once for each change of the version, and when its tables or files turn out unreadable or come back: writers ask for
@@ -110,7 +130,7 @@ void DbImpl::NoteLoadLocked() {
   work_epoch_.fetch_add(1, std::memory_order_relaxed);
   const PickerOptions options = picker_options();
   level0_debt_ = Level0Debt(*state_.version, options);
-  garbage_share_ = GarbageShare(*state_.version, options);
+  garbage_share_ = GarbageShareLocked(options);
   room_.store(RoomLocked() == Room::kFree ? Room::kFree : Room::kSlow, std::memory_order_relaxed);
 }
 
@@ -126,15 +146,32 @@ void DbImpl::AfterChangeLocked() {
   changed_.SignalAll();
 }
 
-void DbImpl::ReportLocked(const Status& status, Status* error) {
+void DbImpl::ReportLocked(const Status& status, Status* error) noexcept {
   if (status.Is(StatusCode::kClosed)) return;
   *error = status;
-  if (!status.ok() && !retry_scheduled_ && !StoppedLocked()) {
-    retry_scheduled_ = true;
-    ScheduleLaterLocked(Lane::kFlush, kRetryDelayUs, &DbImpl::RetryWork);
-  }
+  if (!status.ok()) RetryLaterLocked();
   changed_.SignalAll();
   if (!status.ok()) TellLocked([&](EventListener* listener) { listener->OnBackgroundError(status); });
+}
+
+// Where there is no memory for that, whoever meets the error tries again.
+void DbImpl::RetryLaterLocked() noexcept {
+  if (retry_scheduled_ || StoppedLocked()) return;
+  try {
+    ScheduleLaterLocked(Lane::kFlush, kRetryDelayUs, &DbImpl::RetryWork);
+    retry_scheduled_ = true;
+  } catch (const std::bad_alloc&) {  // see above
+  }
+}
+
+// Called by whoever meets an error: what failed for want of memory, and was not put off for want of memory either, is
+// tried again.
+void DbImpl::TryAgainLocked() noexcept {
+  if (retry_scheduled_) return;
+  for (Status* error : {&flush_error_, &compaction_error_}) {
+    if (error->Is(StatusCode::kOutOfMemory)) *error = Status::Ok();
+  }
+  ScheduleWorkLocked();
 }
 
 Status DbImpl::BackgroundErrorLocked() const {
@@ -151,6 +188,13 @@ Status DbImpl::BlockingErrorLocked() const {
   return full ? BackgroundErrorLocked() : flush_error_;
 }
 
+void DbImpl::TryForgetErrorLocked() noexcept {
+  try {
+    ForgetErrorLocked();
+  } catch (const std::bad_alloc&) {  // at the next retry, then
+  }
+}
+
 // When what failed is not wanted any more: garbage has become a smaller share.
 void DbImpl::ForgetErrorLocked() {
   if (compaction_error_.ok() || compactions_scheduled_ > 0 || drop_due_ || PickLocked(RoomyOptionsLocked())) return;
@@ -161,7 +205,7 @@ void DbImpl::ForgetErrorLocked() {
 void DbImpl::RetryWork() {
   MutexLock lock(&mu_);
   retry_scheduled_ = false;
-  ForgetErrorLocked();
+  TryForgetErrorLocked();
   ScheduleWorkLocked();
 }
 
@@ -214,7 +258,7 @@ double DbImpl::FilterBitsFor(int from, int to, uint64_t keys) const {
 }
 
 void DbImpl::RunFlush() {
-  Status status = FlushOldest();
+  const Status status = OrOutOfMemory([&] { return FlushOldest(); });
   view_->Reap();
   RemoveBuried();
   MutexLock lock(&mu_);
@@ -268,7 +312,7 @@ Status DbImpl::FlushOldest() {
   job.bytes_total = flushing.bytes;
   job.entries_total = flushing.entries;
   StartJob(&job);
-  Status status = WriteLevel0(flushing, std::move(snapshots), &job);
+  const Status status = OrOutOfMemory([&] { return WriteLevel0(flushing, std::move(snapshots), &job); });
   FinishJob(&job, status);
   VARVE_TRY(status);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
@@ -296,7 +340,7 @@ Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber>
     return output.status();
   }
 
-  WarmCache(output->files, flushing.bytes);
+  IfMemoryAllows([&] { WarmCache(output->files, flushing.bytes); });
 
   VersionEdit edit;
   edit.value_logs = std::move(output->value_logs);
@@ -321,15 +365,17 @@ void DbImpl::WarmCache(std::span<const TableFileRef> files, uint64_t bytes) {
 }
 
 Status DbImpl::InstallEdit(VersionEdit* edit, size_t flushed) {
-  Status status = WriteEdit(edit, flushed);
+  Status status = OrOutOfMemory([&] { return WriteEdit(edit, flushed); });
   EventListener* listener = env_.options.listener;
   if (listener == nullptr) return status;
   if (!status.ok()) TellFence();
   if (!status.ok()) return status;
-  const std::set<uint64_t> moved = MovedTables(*edit);
-  for (const VersionEdit::Added& added : edit->added) {
-    if (!moved.contains(added.file->number())) listener->OnTableCreated(added.file->number(), added.file->path());
-  }
+  IfMemoryAllows([&] {
+    const std::set<uint64_t> moved = MovedTables(*edit);
+    for (const VersionEdit::Added& added : edit->added) {
+      if (!moved.contains(added.file->number())) listener->OnTableCreated(added.file->number(), added.file->path());
+    }
+  });
   return status;
 }
 
@@ -346,17 +392,39 @@ Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
   edit->next_number = next_number_.load(std::memory_order_relaxed);
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
   if (Status s = manifest_->Append(*edit); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace) || manifest_->fenced()) SetFence(s);
+    if (Harmful(s)) SetFence(s);
     // The edit may have reached the disk nevertheless, so its new files stay until the next one has overwritten it.
-    for (const VersionEdit::Added& added : edit->added) {
-      if (!moved.contains(added.file->number())) unplaced_tables_.push_back(added.file);
-    }
-    unplaced_value_logs_.insert(unplaced_value_logs_.end(), edit->value_logs.begin(), edit->value_logs.end());
+    LeaveUnplaced(*edit, moved);
     return s;
   }
   BuryUnplaced();
+  const Status status = OrOutOfMemory([&] {
+    InstallState(*edit, moved, std::move(next), flushed);
+    return Status::Ok();
+  });
+  if (!status.ok()) SetFence(status);  // what is in the manifest is not all here, nor what readers see all that is
+  return status;
+}
+
+// Those that there is no memory to remember stay until the next open.
+void DbImpl::LeaveUnplaced(const VersionEdit& edit, const std::set<uint64_t>& moved) noexcept try {
+  for (const VersionEdit::Added& added : edit.added) {
+    if (!moved.contains(added.file->number())) unplaced_tables_.push_back(added.file);
+  }
+  unplaced_value_logs_.insert(unplaced_value_logs_.end(), edit.value_logs.begin(), edit.value_logs.end());
+} catch (const std::bad_alloc&) {
+}
+
+// Whether the manifest may not go on: not where there was no room, or memory, for an edit, and the next one takes its
+// place.
+bool DbImpl::Harmful(const Status& status) const {
+  return manifest_->fenced() || (!status.Is(StatusCode::kNoSpace) && !status.Is(StatusCode::kOutOfMemory));
+}
+
+void DbImpl::InstallState(const VersionEdit& edit, const std::set<uint64_t>& moved, ManifestState next,
+                          size_t flushed) {
   MutexLock lock(&mu_);
-  for (const VersionEdit::Removed& removed : edit->removed) {
+  for (const VersionEdit::Removed& removed : edit.removed) {
     if (moved.contains(removed.number)) continue;
     for (const TableFileRef& file : state_.version->level(removed.level)) {
       if (file->number() == removed.number) file->MarkObsolete();
@@ -366,7 +434,7 @@ Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
     if (FindValueLog(next.version->value_logs(), file->number()) == nullptr) file->MarkObsolete();
   }
   state_ = std::move(next);
-  if (!edit->added.empty() && !state_.version->with_range_tombstones().empty()) drop_due_ = true;
+  if (!edit.added.empty() && !state_.version->with_range_tombstones().empty()) drop_due_ = true;
   CheckQuarantineLocked();
   sealed_.erase(sealed_.begin(), sealed_.begin() + static_cast<std::ptrdiff_t>(flushed));
   InstallViewLocked();
@@ -375,7 +443,6 @@ Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
     visible_.store(state_.flushed_sequence, std::memory_order_release);
   }
   AfterChangeLocked();
-  return Status::Ok();
 }
 
 // The manifest's end is known again.
@@ -397,7 +464,7 @@ Status DbImpl::SettleManifest() {
     status = manifest_->Append(nothing);
     if (status.ok()) {
       BuryUnplaced();
-    } else if (!status.Is(StatusCode::kNoSpace) || manifest_->fenced()) {
+    } else if (Harmful(status)) {
       SetFence(status);
     }
   }
@@ -406,44 +473,58 @@ Status DbImpl::SettleManifest() {
   return status;
 }
 
-// Begins a fresh manifest. Where a full disk has no place for one, the old one goes on.
+// Begins a fresh manifest. Where a full disk has no place for one, or memory, the old one goes on.
 Status DbImpl::RewriteManifest(ManifestState state) {
-  FileSystem* fs = env_.file_system;
   const uint64_t number = NextNumber();
   state.next_number = number + 1;
-  auto fresh = ManifestWriter::Create(fs, env_.random, dir_, number, state);
-  std::vector<std::string> unused;  // what cannot be removed now goes at the next open
+  const std::string old = manifest_->path(), next = dir_ + "/" + ManifestName(number);
+  const std::string temporary = CurrentFileName(dir_) + ".tmp";
+  auto fresh =
+      OrOutOfMemory([&] { return ManifestWriter::Create(env_.file_system, env_.random, dir_, number, state); });
   if (fresh.ok()) {
-    unused.push_back(manifest_->path());
     manifest_ = std::move(fresh).value();
-  } else {
-    const bool begun = fs->Exists(dir_ + "/" + ManifestName(number)).value_or(true);
-    auto current = ReadCurrent(fs, dir_);
-    const bool still_ours = !begun || (current.ok() && dir_ + "/" + current->manifest == manifest_->path());
-    if (!fresh.status().Is(StatusCode::kNoSpace) || !still_ours) {
-      SetFence(fresh.status());  // after a crash CURRENT may name either
-      return fresh.status();
-    }
-    unused = {dir_ + "/" + ManifestName(number), CurrentFileName(dir_) + ".tmp"};
+    RemoveIfPossible(old);
+    return Status::Ok();
   }
-  for (const std::string& path : unused) {
-    Status ignored = fs->Remove(path);
-    (void)ignored.ok();
+  const bool harmless = fresh.status().Is(StatusCode::kNoSpace) || fresh.status().Is(StatusCode::kOutOfMemory);
+  if (!harmless || !IsCurrent(old, next)) {
+    SetFence(fresh.status());  // after a crash CURRENT may name either
+    return fresh.status();
   }
+  RemoveIfPossible(next);
+  RemoveIfPossible(temporary);
   return Status::Ok();
 }
 
-void DbImpl::RemoveBuried() {
+// Whether CURRENT is known to name the manifest `old`, not the one that was to follow it.
+bool DbImpl::IsCurrent(const std::string& old, const std::string& next) const noexcept {
+  bool known = false;
+  IfMemoryAllows([&] {
+    const bool begun = env_.file_system->Exists(next).value_or(true);
+    const auto current = ReadCurrent(env_.file_system, dir_);
+    known = !begun || (current.ok() && dir_ + "/" + current->manifest == old);
+  });
+  return known;
+}
+
+// What cannot be removed now goes at the next open.
+bool DbImpl::RemoveIfPossible(const std::string& path) const noexcept {
+  bool removed = false;
+  IfMemoryAllows([&] { removed = env_.file_system->Remove(path).ok(); });
+  return removed;
+}
+
+void DbImpl::RemoveBuried() noexcept {
   bool any = false;
   for (const auto& [path, size] : context_->graveyard->TakeAll()) {
-    // What cannot be removed now goes at the next open.
-    const bool removed = env_.file_system->Remove(path).ok();
-    if (!removed) continue;
+    if (!RemoveIfPossible(path)) continue;
     any = true;
     table_disk_bytes_.fetch_sub(size, std::memory_order_relaxed);
     if (env_.options.listener == nullptr) continue;
     const ParsedName parsed = ParseFileName(std::string_view(path).substr(dir_.size() + 1));
-    if (parsed.kind == FileKind::kTable) env_.options.listener->OnTableDeleted(parsed.number, path);
+    if (parsed.kind != FileKind::kTable) continue;
+    IfMemoryAllows(
+        [this, number = parsed.number, &removed = path] { env_.options.listener->OnTableDeleted(number, removed); });
   }
   if (!any || max_disk_bytes_.load(std::memory_order_relaxed) == 0) return;
   MutexLock lock(&mu_);
@@ -463,14 +544,12 @@ void DbImpl::RemoveReplayedWals(uint64_t below) {
     if (replayed_wals_.empty()) replayed_disk_bytes_.store(0, std::memory_order_relaxed);
   }
   std::sort(removed.begin(), removed.end());  // oldest first: what is left after a crash is a suffix
-  for (uint64_t number : removed) {
-    Status ignored = env_.file_system->Remove(WalFileName(dir_, number));
-    (void)ignored.ok();
-  }
+  for (uint64_t number : removed) RemoveIfPossible(WalFileName(dir_, number));
 }
 
 // Takes the tables, and the room for what the plan writes: its tables, and the values of files to be emptied.
 void DbImpl::StartLocked(CompactionPlan* plan) {
+  running_plans_.reserve(running_plans_.size() + 1);
   plan->room_bytes = CompactionRoomLocked();
   plan->reserved_bytes = plan->OutputBytes();
   if (!plan->trivial_move) {
@@ -500,30 +579,17 @@ void DbImpl::EndLocked(const CompactionPlan& plan) {
 }
 
 void DbImpl::RunCompaction() {
+  const Status dropped = OrOutOfMemory([&] { return DropTables(); });
+  if (!dropped.ok()) {
+    MutexLock lock(&mu_);
+    drop_due_ = true;
+    ReportLocked(dropped, &compaction_error_);
+  }
   std::optional<CompactionPlan> plan;
-  bool drop;
-  {
-    MutexLock lock(&mu_);
-    drop = drop_due_;
-  }
-  Status dropped = drop ? DropCovered() : Status::Ok();
-  if (dropped.ok()) dropped = DropExpired();
-  {
-    MutexLock lock(&mu_);
-    if (!dropped.ok()) {
-      drop_due_ = true;
-      ReportLocked(dropped, &compaction_error_);
-    } else {
-      plan = PickLocked(RoomyOptionsLocked());
-    }
-    if (plan) {
-      StartLocked(&*plan);
-      ScheduleWorkLocked();  // there may be work for another thread beside this
-    }
-  }
+  if (dropped.ok()) StartNext(&plan);
   const bool fruitless = !plan;
   if (plan) {
-    const Status status = DoCompaction(&*plan);
+    const Status status = OrOutOfMemory([&] { return DoCompaction(&*plan); });
     MutexLock lock(&mu_);
     EndCompactionLocked(*plan, status);
   }
@@ -532,9 +598,33 @@ void DbImpl::RunCompaction() {
   RemoveBuried();
   MutexLock lock(&mu_);
   --compactions_scheduled_;  // only now: whoever waits for it finds the old tables gone
-  if (fruitless && !retry_scheduled_) ForgetErrorLocked();
+  if (fruitless && !retry_scheduled_) TryForgetErrorLocked();
   ScheduleWorkLocked();
   changed_.SignalAll();
+}
+
+Status DbImpl::DropTables() {
+  bool covered;
+  {
+    MutexLock lock(&mu_);
+    covered = drop_due_;
+  }
+  if (covered) VARVE_TRY(DropCovered());
+  return DropExpired();
+}
+
+// The compaction that is due, if there is one; it stays where it is while it runs.
+void DbImpl::StartNext(std::optional<CompactionPlan>* plan) noexcept {
+  MutexLock lock(&mu_);
+  try {
+    *plan = PickLocked(RoomyOptionsLocked());
+    if (!*plan) return;
+    StartLocked(&**plan);
+  } catch (const std::bad_alloc&) {
+    plan->reset();
+    ReportLocked(Status::OutOfMemory(), &compaction_error_);
+  }
+  ScheduleWorkLocked();  // there may be work for another thread beside this
 }
 
 // Inside a deeper compaction or a large merge of level 0, on its thread: what is urgent goes first, however few threads
@@ -556,7 +646,7 @@ void DbImpl::RunUrgent(const CompactionPlan& outer, uint64_t* fruitless) {
     plan->urgent = true;
     StartLocked(&*plan);
   }
-  Status status = DoCompaction(&*plan);
+  const Status status = OrOutOfMemory([&] { return DoCompaction(&*plan); });
   MutexLock lock(&mu_);
   EndCompactionLocked(*plan, status);
   ScheduleWorkLocked();  // what its tables kept from others
@@ -579,7 +669,7 @@ Status DbImpl::DoCompaction(CompactionPlan* running) {
   }
   job.bytes_total = plan.input_bytes();
   StartJob(&job);
-  Status status = CarryOut(plan, &job);
+  const Status status = OrOutOfMemory([&] { return CarryOut(plan, &job); });
   FinishJob(&job, status);
   return status;
 }
@@ -661,23 +751,26 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
 }
 
 Status DbImpl::Flush() {
+  return OrOutOfMemory([&] { return FlushAll(); });
+}
+
+Status DbImpl::FlushAll() {
   VARVE_TRY(CheckWritable());
   // Waits before it takes its turn: no writer is to wait for a flush behind it. Writers may fill the room meanwhile;
   // then this call's memtable is one more, and no further one is begun before the call returns.
   {
     MutexLock lock(&mu_);
+    TryAgainLocked();
     Await([this]()
               VARVE_REQUIRES(mu_) { return sealed_.size() < kSealedMax || StoppedLocked() || !flush_error_.ok(); });
     if (sealed_.size() >= kSealedMax && !flush_error_.ok()) return flush_error_;
   }
   // Sealing is the commit leader's work.
-  WriteBatch nothing;
-  Writer turn(&nothing);
-  TakeTurn(&turn);
-  Status status = CheckWritable();
-  if (status.ok() && !active_->empty()) status = SealMemTable();
-  EndTurn();
-  VARVE_TRY(status);
+  {
+    const Turn turn(this);
+    VARVE_TRY(CheckWritable());
+    if (!active_->empty()) VARVE_TRY(SealMemTable());
+  }
   MutexLock lock(&mu_);
   Await([this]() VARVE_REQUIRES(mu_) { return sealed_.empty() || StoppedLocked() || !flush_error_.ok(); });
   if (sealed_.empty()) return Status::Ok();
@@ -686,7 +779,11 @@ Status DbImpl::Flush() {
 }
 
 Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
-  VARVE_TRY(Flush());
+  return OrOutOfMemory([&] { return CompactSteps(begin, end); });
+}
+
+Status DbImpl::CompactSteps(std::string_view begin, std::string_view end) {
+  VARVE_TRY(FlushAll());
   RangeProgress progress;
   progress.begin = begin;
   progress.end = end;
@@ -701,9 +798,9 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
   Status status;
   for (;;) {
     std::optional<CompactionPlan> plan;  // stays where it is while it runs: running_plans_ points to it
-    if (status.ok()) status = StartRangeStep(&progress, &plan);
-    if (!plan) break;
-    status = DoCompaction(&*plan);
+    if (status.ok()) status = OrOutOfMemory([&] { return StartRangeStep(&progress, &plan); });
+    if (!status.ok() || !plan) break;
+    status = OrOutOfMemory([&] { return DoCompaction(&*plan); });
     {
       MutexLock lock(&mu_);
       EndLocked(*plan);
@@ -717,7 +814,7 @@ Status DbImpl::CompactRange(std::string_view begin, std::string_view end) {
     RemoveBuried();  // after each step: the whole never takes more room than its largest step
   }
   MutexLock lock(&mu_);
-  manual_running_ = false;
+  manual_running_ = manual_waiting_ = false;
   --jobs_;
   ScheduleWorkLocked();
   changed_.SignalAll();
@@ -755,7 +852,12 @@ Status DbImpl::StartRangeStep(RangeProgress* progress, std::optional<CompactionP
 
 Status DbImpl::WaitForBackgroundWork() {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  return OrOutOfMemory([&] { return AwaitBackgroundWork(); });
+}
+
+Status DbImpl::AwaitBackgroundWork() {
   MutexLock lock(&mu_);
+  TryAgainLocked();
   Await([this]() VARVE_REQUIRES(mu_) {
     return StoppedLocked() || !BackgroundErrorLocked().ok() ||
            (sealed_.empty() && !flush_scheduled_ && compactions_scheduled_ == 0 && !drop_due_ &&

@@ -4,6 +4,7 @@
 
 #include "lsm/changes.h"
 #include "lsm/db_impl.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 #include "lsm/wal/log_reader.h"
 
@@ -58,8 +59,13 @@ class DbImpl::Hold final : public ChangeHold {
 
 Result<std::unique_ptr<ChangeHold>> DbImpl::HoldChanges(SequenceNumber sequence, uint64_t bytes_max) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
+  return OrOutOfMemory([&] { return HoldFrom(sequence, bytes_max); });
+}
+
+Result<std::unique_ptr<ChangeHold>> DbImpl::HoldFrom(SequenceNumber sequence, uint64_t bytes_max) {
   MutexLock lock(&mu_);
   if (auto segment = SegmentOfLocked(sequence + 1); !segment.ok()) return segment.status();
+  holds_.reserve(holds_.size() + 1);
   auto hold = std::make_unique<Hold>(this, sequence, bytes_max);
   holds_.push_back(hold.get());
   return std::unique_ptr<ChangeHold>(std::move(hold));
@@ -87,8 +93,9 @@ void DbImpl::NoteSegmentLocked() {
   log_segments_.push_back({wal_->current_number(), last_sequence_ + 1, 0});
 }
 
-// Lets go of the segments that neither the manifest nor a hold needs.
-void DbImpl::ReleaseLog() {
+// Lets go of the segments that neither the manifest nor a hold needs. What there is no memory for waits for the next
+// flush.
+void DbImpl::ReleaseLog() noexcept {
   uint64_t below;
   {
     MutexLock lock(&mu_);
@@ -114,7 +121,7 @@ void DbImpl::ReleaseLog() {
   }
   // One write larger than any memtable must not leave a segment of its size for ever.
   wal_->Release(below, kReuseMemTables * memtable_bytes_.load(std::memory_order_relaxed) + kReuseSlack);
-  RemoveReplayedWals(below);
+  IfMemoryAllows([&] { RemoveReplayedWals(below); });
 }
 
 class DbImpl::Changes final : public ChangeIterator {
@@ -122,6 +129,19 @@ class DbImpl::Changes final : public ChangeIterator {
   Changes(DbImpl* db, SequenceNumber sequence) : db_(db), sequence_(sequence) {}
 
   bool Next() override {
+    bool any = false;
+    Status s = OrOutOfMemory([&] {
+      any = Advance();
+      return Status::Ok();
+    });
+    return s.ok() ? any : Fail(std::move(s));
+  }
+  WriteBatch::Reader batch() const override { return WriteBatch::Reader(payload_); }
+  SequenceNumber sequence() const override { return sequence_; }
+  const Status& status() const override { return status_; }
+
+ private:
+  bool Advance() {
     if (!status_.ok()) return false;
     if (db_->closed_.load(std::memory_order_acquire)) return Fail(Status::Closed());
     const SequenceNumber visible = db_->visible_.load(std::memory_order_acquire);
@@ -150,11 +170,6 @@ class DbImpl::Changes final : public ChangeIterator {
     }
     return false;
   }
-  WriteBatch::Reader batch() const override { return WriteBatch::Reader(payload_); }
-  SequenceNumber sequence() const override { return sequence_; }
-  const Status& status() const override { return status_; }
-
- private:
   bool Fail(Status status) {
     status_ = std::move(status);
     return false;
@@ -233,11 +248,13 @@ class DbImpl::Changes final : public ChangeIterator {
 
 Result<std::unique_ptr<ChangeIterator>> DbImpl::ChangesSince(SequenceNumber sequence) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  {
-    MutexLock lock(&mu_);
-    if (auto segment = SegmentOfLocked(sequence + 1); !segment.ok()) return segment.status();
-  }
-  return std::unique_ptr<ChangeIterator>(std::make_unique<Changes>(this, sequence));
+  return OrOutOfMemory([&]() -> Result<std::unique_ptr<ChangeIterator>> {
+    {
+      MutexLock lock(&mu_);
+      if (auto segment = SegmentOfLocked(sequence + 1); !segment.ok()) return segment.status();
+    }
+    return std::unique_ptr<ChangeIterator>(std::make_unique<Changes>(this, sequence));
+  });
 }
 
 }  // namespace varve::lsm

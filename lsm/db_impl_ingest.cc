@@ -7,10 +7,12 @@
 // and the manifest's flushed sequence moves past them with the same edit.
 #include <deque>
 
+#include "absl/cleanup/cleanup.h"
 #include "lsm/backup.h"
 #include "lsm/db_impl_jobs.h"
 #include "lsm/io/copy_file.h"
 #include "lsm/io/path.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -18,11 +20,13 @@ namespace varve::lsm {
 Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& options) {
   VARVE_TRY(CheckWritable());
   if (files.empty()) return Status::Ok();
-  {
-    MutexLock lock(&mu_);
-    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-    ++jobs_;
-  }
+  if (!BeginJob()) return Status::Closed();
+  Status status = OrOutOfMemory([&] { return TakeInAndPlace(files, options); });
+  EndJob();
+  return status;
+}
+
+Status DbImpl::TakeInAndPlace(std::span<const std::string> files, const IngestOptions& options) {
   ActiveJob job;
   job.facts.kind = JobKind::kIngest;
   job.facts.from_level = -1;
@@ -30,36 +34,29 @@ Status DbImpl::Ingest(std::span<const std::string> files, const IngestOptions& o
   for (const std::string& path : files) job.bytes_total += env_.file_system->FileSize(path).value_or(0);
   StartJob(&job);
   std::vector<Incoming> incoming;
-  Status status = TakeAllIn(files, options.move_files, &job, &incoming);
-  if (status.ok()) status = Flush();  // what is left to be flushed while writers wait is little
   bool in_manifest = false;
-  if (status.ok()) {
-    WriteBatch nothing;
-    Writer turn(&nothing);
-    TakeTurn(&turn);
-    status = Place(&incoming, job, &in_manifest);
-    EndTurn();
-  }
+  Status status = OrOutOfMemory([&] {
+    VARVE_TRY(TakeAllIn(files, options.move_files, &job, &incoming));
+    VARVE_TRY(Flush());  // what is left to be flushed while writers wait is little
+    const Turn turn(this);
+    return Place(&incoming, job, &in_manifest);
+  });
   for (const Incoming& table : incoming) {
-    if (in_manifest) break;
-    Status ignored = env_.file_system->Remove(table.path);  // else at the next open
-    (void)ignored.ok();
+    if (!in_manifest) RemoveIfPossible(table.path);
+    ReleaseFile(table.facts.file_size, /*removed=*/!in_manifest);
   }
-  for (const Incoming& table : incoming) ReleaseFile(table.facts.file_size, /*removed=*/!in_manifest);
   for (const std::string& path : files) {
-    if (!status.ok() || !options.move_files) break;
-    Status ignored = env_.file_system->Remove(path);
-    (void)ignored.ok();
+    if (status.ok() && options.move_files) RemoveIfPossible(path);
   }
   view_->Reap();
   RemoveBuried();
   FinishJob(&job, status);
-  EndJob();
   return status;
 }
 
 Status DbImpl::TakeAllIn(std::span<const std::string> files, bool link, ActiveJob* job,
                          std::vector<Incoming>* incoming) {
+  incoming->reserve(files.size());
   for (const std::string& path : files) {
     auto taken = TakeIn(path, link);
     if (!taken.ok()) return taken.status();
@@ -112,21 +109,17 @@ Result<DbImpl::Incoming> DbImpl::TakeIn(const std::string& path, bool link) {
   const ChunkVisitor stop_when_closing = [this](std::string_view) {
     return closing_.load(std::memory_order_relaxed) ? Status::Closed() : Status::Ok();
   };
-  Status s = link ? LinkOrCopyFile(fs, path, target, stop_when_closing) : CopyFile(fs, path, target, stop_when_closing);
-  // A linked file was perhaps never synced by whoever made it.
-  if (s.ok() && link) {
+  const Status s = OrOutOfMemory([&]() -> Status {
+    if (!link) return CopyFile(fs, path, target, stop_when_closing);
+    VARVE_TRY(LinkOrCopyFile(fs, path, target, stop_when_closing));
+    // It was perhaps never synced by whoever made it.
     auto linked = fs->OpenForWrite(target);
-    s = linked.ok() ? (*linked)->Sync() : linked.status();
-    if (!s.ok()) {
-      Status ignored = fs->Remove(target);
-      (void)ignored.ok();
-    }
-  }
-  if (!s.ok()) {
-    ReleaseFile(*size, /*removed=*/true);
-    return s;
-  }
-  return incoming;
+    return linked.ok() ? (*linked)->Sync() : linked.status();
+  });
+  if (s.ok()) return incoming;
+  RemoveIfPossible(target);
+  ReleaseFile(*size, /*removed=*/true);
+  return s;
 }
 
 // Flushes all memtables while no writer writes: after Flush() they are at most two, and the active one is small.
@@ -147,8 +140,13 @@ Status DbImpl::FlushAllInTurn() {
   if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
   if (!sealed_.empty()) return flush_error_;
   // A reader that took its view before the tables are in it must not find in it what is written after them.
-  active_ = std::make_shared<MemTable>();
-  InstallViewLocked();
+  auto before = std::exchange(active_, std::make_shared<MemTable>());
+  try {
+    InstallViewLocked();
+  } catch (const std::bad_alloc&) {
+    active_ = std::move(before);
+    throw;
+  }
   AfterChangeLocked();
   return Status::Ok();
 }
@@ -176,17 +174,28 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool
     table.facts.largest_seq = record.sequence() + record.count() - 1;
   }
   if (Status s = wal_->Append(record.bytes()); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
     return s;
   }
   last_sequence_ += record.count();
+  Status status = OrOutOfMemory([&] { return InstallIncoming(*incoming, job, in_manifest); });
+  if (!status.ok()) visible_.store(last_sequence_, std::memory_order_release);  // used up in the log all the same
+  return status;
+}
 
+Status DbImpl::InstallIncoming(const std::vector<Incoming>& incoming, const ActiveJob& job, bool* in_manifest) {
   VersionEdit edit;
   edit.flushed_sequence = last_sequence_;
   std::deque<CompactionPlan> places;  // as if a compaction wrote there: none that is begun meanwhile does
+  const absl::Cleanup leave = [&] {
+    MutexLock lock(&mu_);
+    for (const CompactionPlan& place : places) std::erase(running_plans_, &place);
+    ScheduleWorkLocked();
+    changed_.SignalAll();
+  };
   {
     MutexLock lock(&mu_);
-    for (const Incoming& table : *incoming) {
+    for (const Incoming& table : incoming) {
       const int level = LevelForLocked(table.facts);
       edit.added.push_back({level, std::make_shared<TableFile>(table.number, table.table_id, table.facts, context_)});
       CompactionPlan& place = places.emplace_back();
@@ -198,13 +207,7 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool
   }
   edit.jobs.push_back(CompletedJob(job, edit));
   *in_manifest = true;
-  Status status = InstallEdit(&edit, 0);
-  if (!status.ok()) visible_.store(last_sequence_, std::memory_order_release);  // used up in the log all the same
-  MutexLock lock(&mu_);
-  for (const CompactionPlan& place : places) std::erase(running_plans_, &place);
-  ScheduleWorkLocked();
-  changed_.SignalAll();
-  return status;
+  return InstallEdit(&edit, 0);
 }
 
 // The deepest level at which the table meets nothing, with nothing of its range above. A running compaction's output

@@ -48,16 +48,15 @@ std::shared_ptr<const Job> DbImpl::CompletedJob(const ActiveJob& job, const Vers
   return done;
 }
 
-void DbImpl::FinishJob(ActiveJob* job, const Status& status) {
-  Job done = job->Now().job;
+void DbImpl::FinishJob(ActiveJob* job, const Status& status) noexcept {
   MutexLock lock(&mu_);
   std::erase(running_, job);
-  if (status.ok()) {
-    const auto& jobs = state_.jobs;
-    const auto kept = std::find_if(jobs.rbegin(), jobs.rend(), [&](const auto& j) { return j->id == done.id; });
-    if (kept != jobs.rend()) done = **kept;
+  std::shared_ptr<const Job> kept;  // with what it came to
+  for (const auto& completed : state_.jobs) {
+    if (status.ok() && completed->id == job->facts.id) kept = completed;
   }
-  TellLocked([&](EventListener* listener) { listener->OnJobFinished(done, status); });
+  TellLocked(
+      [&](EventListener* listener) { listener->OnJobFinished(kept != nullptr ? *kept : job->Now().job, status); });
 }
 
 Status DbImpl::BeforeTableWrite(ActiveJob* job, size_t bytes) {

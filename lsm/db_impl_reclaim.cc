@@ -6,6 +6,7 @@
 #include "lsm/compact/expired_tables.h"
 #include "lsm/db_impl.h"
 #include "lsm/db_impl_jobs.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
@@ -18,6 +19,21 @@ constexpr uint64_t kTombstonesMax = 4096;
 constexpr int64_t kExpiryDelayMinMs = 1000;
 constexpr int64_t kExpiryDelayMaxMs = 60'000;
 constexpr uint64_t kAgeMaxS = uint64_t{1} << 40;  // keeps sums of times in range
+
+Status LeftAlone(const Status& status) noexcept try {
+  return {status.code(), std::string(status.message()) +
+                             "; compaction leaves this table alone until the database is reopened or CompactRange is "
+                             "called"};
+} catch (const std::bad_alloc&) {
+  return status;
+}
+
+// Whether the message does.
+bool Names(const Status& status, const TableFile& file) {
+  bool names = false;
+  IfMemoryAllows([&] { names = status.message().find(file.path()) != std::string_view::npos; });
+  return names;
+}
 }  // namespace
 
 SequenceNumber DbImpl::OldestSnapshotLocked() const {
@@ -33,9 +49,9 @@ void DbImpl::WatchIdleLocked() {
   if (idle_scheduled_ || StoppedLocked()) return;
   if (IdleLocked() && snapshots_.empty()) return;  // else their release may free some
   if (!AnyReclaimable(*state_.version)) return;
+  ScheduleLaterLocked(Lane::kCompact, kIdleUs, &DbImpl::IdleTick);
   idle_scheduled_ = true;
   watched_sequence_ = visible_.load(std::memory_order_relaxed);
-  ScheduleLaterLocked(Lane::kCompact, kIdleUs, &DbImpl::IdleTick);
 }
 
 void DbImpl::IdleTick() {
@@ -106,9 +122,9 @@ void DbImpl::WatchExpiryLocked() {
   }
   // A table that has expired and is still there waits for what it hides, or for a snapshot.
   if (next_ms == kNever && state_.version->earliest_expiry_ms() == 0) return;
-  expiry_scheduled_ = true;
   const int64_t delay_ms = std::clamp(next_ms - now_ms, kExpiryDelayMinMs, kExpiryDelayMaxMs);
   ScheduleLaterLocked(Lane::kCompact, static_cast<uint64_t>(delay_ms) * 1000, &DbImpl::ExpiryTick);
+  expiry_scheduled_ = true;
 }
 
 void DbImpl::ExpiryTick() {
@@ -132,15 +148,17 @@ Status DbImpl::GiveUp(std::vector<VersionEdit::Added> tables, const char* reason
     });
     if (tables.empty() || StoppedLocked()) return Status::Ok();
     for (const VersionEdit::Added& table : tables) {
-      table.file->being_compacted = true;
       edit.removed.push_back({table.level, table.file->number()});
       job.facts.inputs.push_back(table.file->number());
     }
+    for (const VersionEdit::Added& table : tables) table.file->being_compacted = true;
   }
   job.facts.from_level = job.facts.to_level = tables.front().level;
-  StartJob(&job);
-  edit.jobs.push_back(CompletedJob(job, edit));
-  Status status = InstallEdit(&edit, 0);
+  const Status status = OrOutOfMemory([&] {
+    StartJob(&job);
+    edit.jobs.push_back(CompletedJob(job, edit));
+    return InstallEdit(&edit, 0);
+  });
   FinishJob(&job, status);
   MutexLock lock(&mu_);
   for (const VersionEdit::Added& table : tables) table.file->being_compacted = false;
@@ -154,7 +172,7 @@ Status DbImpl::ReclaimSpace(std::string_view begin, std::string_view end) {
     if (StoppedLocked()) return closing_.load(std::memory_order_relaxed) ? Status::Closed() : fence_;
     ++jobs_;
   }
-  Status status = DropCovered();  // costs nothing, and makes room for the rest
+  const Status status = OrOutOfMemory([&] { return DropCovered(); });  // costs nothing, and makes room for the rest
   view_->Reap();
   RemoveBuried();
   {
@@ -170,13 +188,13 @@ Status DbImpl::ReclaimSpace(std::string_view begin, std::string_view end) {
 // The tables that a compaction found rotten, or that could not be read too often, are left alone from now on, so that
 // the others go on and the same one is not read again every second. Until the database is reopened, or somebody asks for
 // a CompactRange over them. False when there are none.
-bool DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) {
+bool DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) noexcept {
   const bool rot = status.Is(StatusCode::kCorruption);
   if (!rot && !status.Is(StatusCode::kIoError)) return false;
   bool any = false, named = false;
   for (const auto* files : {&plan.inputs, &plan.below}) {
     for (const TableFileRef& file : *files) {
-      if (status.message().find(file->path()) == std::string_view::npos) continue;
+      if (!Names(status, *file)) continue;
       named = true;
       if (rot || ++file->read_errors >= kReadErrorsMax) file->quarantined = any = true;
     }
@@ -187,9 +205,7 @@ bool DbImpl::QuarantineLocked(const CompactionPlan& plan, const Status& status) 
     }
   }
   if (!any) return false;
-  quarantine_error_ = Status(status.code(), std::string(status.message()) +
-                                                "; compaction leaves this table alone until the database is reopened "
-                                                "or CompactRange is called");
+  quarantine_error_ = LeftAlone(status);
   return true;
 }
 

@@ -1,5 +1,6 @@
 // Changing options while the database runs.
 #include "lsm/db_impl.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
@@ -11,6 +12,10 @@ Options DbImpl::GetOptions() const {
 }
 
 Status DbImpl::SetOptions(const OptionChanges& changes) {
+  return OrOutOfMemory([&] { return TakeOptions(changes); });
+}
+
+Status DbImpl::TakeOptions(const OptionChanges& changes) {
   VARVE_TRY(CheckWritable());
   {
     MutexLock lock(&mu_);

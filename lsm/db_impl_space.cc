@@ -179,8 +179,8 @@ void DbImpl::LookForSpace() {
 // Compactions that are held back begin as soon as files are removed; those that readers let go of are found here.
 void DbImpl::WatchSpaceLocked() {
   if (space_scheduled_ || StoppedLocked() || SpaceErrorLocked().ok()) return;
-  space_scheduled_ = true;
   ScheduleLaterLocked(Lane::kCompact, kSpaceDelayUs, &DbImpl::SpaceTick);
+  space_scheduled_ = true;
 }
 
 void DbImpl::SpaceTick() {

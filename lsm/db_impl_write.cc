@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <new>
 
 #include "lsm/conflict_check.h"
 #include "lsm/db_impl.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
@@ -18,6 +18,7 @@ constexpr double kSlowBytesPerSecondMax = 64 << 20;  // admitted at the first si
 constexpr double kSlowBytesPerSecondMin = 2 << 20;   // ... and just before writers have to wait
 constexpr size_t kConflictKeyShown = 40;             // bytes of a key in a message
 constexpr uint64_t kRangeDeletesMax = 4096;          // in a memtable: reads look through all that overlap
+constexpr size_t kProbedBytesMin = size_t{64} << 10;
 constexpr uint64_t kSyncPeriodUs = 1'000'000;
 constexpr uint64_t kSyncOverdueUs = 1'000'000;  // later than this, writers wait for it: at most 2 s are unsynced
 
@@ -39,24 +40,22 @@ Status DbImpl::CheckBatch(const WriteBatch& batch) const {
 }
 
 Status DbImpl::Write(const WriteOptions& options, WriteBatch& batch) {
-  VARVE_TRY(CheckWritable());
-  VARVE_TRY(CheckBatch(batch));
-  if (!batch.empty()) {
-    Writer writer(&batch);
-    VARVE_TRY(Commit(&writer, /*may_wait=*/true));
-  }
-  if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
-  return Status::Ok();
+  return OrOutOfMemory([&] { return WriteIf(options, batch, {}, 0); });
 }
 
 Status DbImpl::WriteIfUnchanged(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
                                 SequenceNumber since) {
+  return OrOutOfMemory([&] { return WriteIf(options, batch, keys, since); });
+}
+
+Status DbImpl::WriteIf(const WriteOptions& options, WriteBatch& batch, std::span<const std::string_view> keys,
+                       SequenceNumber since) {
   VARVE_TRY(CheckWritable());
   VARVE_TRY(CheckBatch(batch));
-  // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
   Writer writer(&batch);
   writer.unchanged_keys = keys;
-  VARVE_TRY(CheckUnchanged(keys, since, &writer.unchanged_since));
+  // What is old enough to be on the disk is looked at before the queue: inside it only what came since.
+  if (!keys.empty()) VARVE_TRY(CheckUnchanged(keys, since, &writer.unchanged_since));
   if (!batch.empty()) VARVE_TRY(Commit(&writer, /*may_wait=*/true));
   if (options.sync || wal_sync_.load(std::memory_order_relaxed) == WalSync::kAlways) return SyncAndReport();
   return Status::Ok();
@@ -81,8 +80,14 @@ Status DbImpl::CheckUnchanged(std::span<const std::string_view> keys, SequenceNu
 }
 
 Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_durable) {
+  return OrOutOfMemory([&] { return WriteThenTell(batch, std::move(on_durable)); });
+}
+
+Result<SequenceNumber> DbImpl::WriteThenTell(WriteBatch& batch, DurableCallback on_durable) {
   if (Status s = CheckWritable(); !s.ok()) return s;
   if (Status s = CheckBatch(batch); !s.ok()) return s;
+  std::list<DurableCallback> waiter;  // whatever needs memory comes before the commit
+  if (on_durable) waiter.push_back(std::move(on_durable));
   if (!batch.empty()) {
     if (HoldsWritersBack()) return Status::Busy("the write controller holds writers back until compaction catches up");
     Writer writer(&batch);
@@ -90,22 +95,28 @@ Result<SequenceNumber> DbImpl::WriteAsync(WriteBatch& batch, DurableCallback on_
   }
   const SequenceNumber last =
       batch.empty() ? visible_.load(std::memory_order_acquire) : batch.sequence() + batch.count() - 1;
-  if (on_durable) {
+  if (!waiter.empty()) {
     bool schedule = false;
     {
       MutexLock lock(&durable_mu_);
-      durable_waiters_.push_back(std::move(on_durable));
+      durable_waiters_.splice(durable_waiters_.end(), waiter);
       schedule = !std::exchange(durable_scheduled_, true);
     }
-    bool closing = false;
-    if (schedule) {
-      MutexLock lock(&mu_);
-      closing = closing_.load(std::memory_order_relaxed);
-      if (!closing) ScheduleLocked(Lane::kLogSync, &DbImpl::RunDurable);
-    }
-    if (closing) RunDurable();  // Close may have stopped waiting for the executor
+    if (schedule && !ScheduleDurable()) RunDurable();
   }
   return last;
+}
+
+// False when there is nobody to do it: Close may have stopped waiting for the executor, or there is no memory.
+bool DbImpl::ScheduleDurable() {
+  MutexLock lock(&mu_);
+  if (closing_.load(std::memory_order_relaxed)) return false;
+  try {
+    ScheduleLocked(Lane::kLogSync, &DbImpl::RunDurable);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 Status DbImpl::Commit(Writer* writer, bool may_wait) {
@@ -116,45 +127,39 @@ Status DbImpl::Commit(Writer* writer, bool may_wait) {
     }
   }
   commit_mu_.Lock();
-  queue_.push_back(writer);
-  while (!writer->done && queue_.front() != writer) writer->wake.Wait(&commit_mu_);
+  queue_.Push(writer);
+  while (!writer->done && queue_.front != writer) writer->wake.Wait(&commit_mu_);
   const bool done = writer->done;
   commit_mu_.Unlock();
   return done ? std::move(writer->status) : LeadCommit(writer, may_wait);
 }
 
-void DbImpl::TakeTurn(Writer* turn) {
-  MutexLock lock(&commit_mu_);
-  queue_.push_back(turn);
-  while (queue_.front() != turn) turn->wake.Wait(&commit_mu_);
+DbImpl::Turn::Turn(DbImpl* db) : db_(db) {
+  MutexLock lock(&db->commit_mu_);
+  db->queue_.Push(&writer_);
+  while (db->queue_.front != &writer_) writer_.wake.Wait(&db->commit_mu_);
 }
 
-void DbImpl::EndTurn() {
-  MutexLock lock(&commit_mu_);
-  queue_.pop_front();
-  if (!queue_.empty()) queue_.front()->wake.Signal();
+DbImpl::Turn::~Turn() {
+  MutexLock lock(&db_->commit_mu_);
+  db_->queue_.Pop();
+  if (!db_->queue_.empty()) db_->queue_.front->wake.Signal();
 }
 
 // Whatever happens, the leader and those it wrote for leave the queue.
 Status DbImpl::LeadCommit(Writer* leader, bool may_wait) {
   size_t group = 1;
-  Status status;
-  try {
-    status = CommitGroup(leader, may_wait, &group);
-  } catch (const std::bad_alloc&) {
-    status =
-        Status::OutOfMemory("a batch of " + std::to_string(leader->batch->size_bytes()) + " bytes was not written");
-  }
+  Status status = OrOutOfMemory([&] { return CommitGroup(leader, may_wait, &group); });
   MutexLock lock(&commit_mu_);
   for (size_t i = 0; i < group; ++i) {
-    Writer* writer = queue_.front();
-    queue_.pop_front();
+    Writer* writer = queue_.front;
+    queue_.Pop();
     if (writer == leader) continue;
     writer->status = status;
     writer->done = true;
     writer->wake.Signal();
   }
-  if (!queue_.empty()) queue_.front()->wake.Signal();
+  if (!queue_.empty()) queue_.front->wake.Signal();
   return status;
 }
 
@@ -178,20 +183,22 @@ Status DbImpl::CommitGroup(Writer* leader, bool may_wait, size_t* group) {
   MutexLock lock(&commit_mu_);
   SequenceNumber next = batch.sequence();
   uint32_t left = batch.count();
-  for (*group = 0; left > 0; ++*group) {
-    queue_[*group]->batch->SetSequence(next);
-    next += queue_[*group]->batch->count();
-    left -= queue_[*group]->batch->count();
+  *group = 0;
+  for (Writer* writer = queue_.front; left > 0; writer = writer->next) {
+    writer->batch->SetSequence(next);
+    next += writer->batch->count();
+    left -= writer->batch->count();
+    ++*group;
   }
   return status;
 }
 
 WriteBatch& DbImpl::Gather(Writer* leader) {
   MutexLock lock(&commit_mu_);
-  if (queue_.size() == 1 || leader->batch->size_bytes() > kGatherBytesMax) return *leader->batch;
+  if (leader->next == nullptr || leader->batch->size_bytes() > kGatherBytesMax) return *leader->batch;
   gathered_.Clear();
   size_t bytes = 0;
-  for (Writer* writer : queue_) {
+  for (Writer* writer = leader; writer != nullptr; writer = writer->next) {
     if (writer->batch->empty()) break;                               // a turn of Flush, which is to lead
     if (writer != leader && !writer->unchanged_keys.empty()) break;  // its check sees us only once we are applied
     bytes += writer->batch->size_bytes();
@@ -204,17 +211,17 @@ WriteBatch& DbImpl::Gather(Writer* leader) {
 
 Status DbImpl::LogAndApply(WriteBatch& batch) {
   if (fenced_.load(std::memory_order_acquire)) return CheckWritable();
+  // Behind the log a want of memory ends in a fence: a large batch had better meet it here.
+  if (batch.size_bytes() > kProbedBytesMin) Arena().Allocate(batch.size_bytes());
   batch.SetSequence(last_sequence_ + 1);
   if (Status s = wal_->Append(batch.bytes()); !s.ok()) {
-    // A full disk leaves the log's end where it was; anything else leaves us not knowing what is on the disk.
-    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    // A full disk, or memory, leaves the log's end where it was; anything else leaves us not knowing what is on the disk.
+    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
     return s;
   }
-  try {
-    Apply(batch);
-  } catch (const std::bad_alloc&) {
+  if (Status s = OrOutOfMemory([&] { return Apply(batch); }); !s.ok()) {
     // The log holds what the memtable does not: nothing may follow it but a replay.
-    Fence(Status::OutOfMemory("a batch of " + std::to_string(batch.size_bytes()) + " bytes is in the log only"));
+    Fence(s);
     return CheckWritable();
   }
   last_sequence_ = batch.sequence() + batch.count() - 1;
@@ -224,7 +231,7 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
   return Status::Ok();
 }
 
-void DbImpl::Apply(const WriteBatch& batch) {
+Status DbImpl::Apply(const WriteBatch& batch) {
   SequenceNumber seq = batch.sequence();
   WriteBatch::Reader reader(batch.bytes());
   WriteBatch::Operation op;
@@ -244,6 +251,7 @@ void DbImpl::Apply(const WriteBatch& batch) {
     if (size == group.size()) finish_group();
   }
   finish_group();
+  return Status::Ok();
 }
 
 // However small the limit is, a memtable takes one batch.
@@ -287,6 +295,7 @@ Status DbImpl::MakeRoom(bool may_wait, const WriteBatch& batch) {
         if (fenced_.load(std::memory_order_relaxed)) return fence_;
         if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
         if (Status s = BlockingErrorLocked(); !s.ok()) {
+          TryAgainLocked();
           // Deletes are what helps where compactions lack space.
           const bool helps = s.Is(StatusCode::kNoSpace) && flush_error_.ok() && OnlyDeletes(batch);
           if (helps && sealed_.size() < kSealedMax) break;
@@ -339,9 +348,17 @@ void DbImpl::DelayLocked(size_t bytes) {
 Status DbImpl::SealMemTable() {
   auto fresh = std::make_shared<MemTable>();
   if (Status s = wal_->Rotate(); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace)) Fence(s);
+    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
     return s;
   }
+  Status status = OrOutOfMemory([&] { return InstallMemTable(std::move(fresh)); });
+  if (status.ok()) return status;
+  // Writers write into what readers do not look at, or the segment is not known: nothing may be written there.
+  Fence(status);
+  return CheckWritable();
+}
+
+Status DbImpl::InstallMemTable(std::shared_ptr<MemTable> fresh) {
   MutexLock lock(&mu_);
   sealed_.push_back({active_, wal_->current_number(), last_sequence_});
   active_ = std::move(fresh);
@@ -373,8 +390,12 @@ void DbImpl::Fence(const Status& cause) {
 void DbImpl::SetFence(const Status& cause) {
   MutexLock lock(&mu_);
   if (fenced_.load(std::memory_order_relaxed)) return;
-  fence_ = Status::Fenced("writing stopped after: " + cause.ToString() +
-                          ". Reads go on; reopen the database to write again");
+  try {
+    fence_ = Status::Fenced("writing stopped after: " + cause.ToString() +
+                            ". Reads go on; reopen the database to write again");
+  } catch (const std::bad_alloc&) {
+    fence_ = std::move(fence_without_memory_);
+  }
   fenced_.store(true, std::memory_order_release);
   changed_.SignalAll();
 }
@@ -394,7 +415,7 @@ void DbImpl::BackgroundSync() {
 
 void DbImpl::RunDurable() {
   for (;;) {
-    std::vector<DurableCallback> waiters;
+    std::list<DurableCallback> waiters;
     {
       MutexLock lock(&durable_mu_);
       waiters.swap(durable_waiters_);
@@ -422,15 +443,22 @@ void DbImpl::SetWalSync(WalSync mode) {
 void DbImpl::SchedulePeriodicSyncLocked() {
   if (periodic_scheduled_ || closing_.load(std::memory_order_relaxed)) return;
   if (wal_sync_.load(std::memory_order_relaxed) != WalSync::kEverySecond) return;
-  periodic_scheduled_ = true;
   ScheduleLaterLocked(Lane::kLogSync, kSyncPeriodUs, &DbImpl::PeriodicSync);
+  periodic_scheduled_ = true;
 }
 
 void DbImpl::PeriodicSync() {
   if (!fenced_.load(std::memory_order_acquire) && wal_->NeedsSync()) BackgroundSync();
-  MutexLock lock(&mu_);
-  periodic_scheduled_ = false;
-  SchedulePeriodicSyncLocked();
+  const Status status = OrOutOfMemory([&] {
+    MutexLock lock(&mu_);
+    periodic_scheduled_ = false;
+    SchedulePeriodicSyncLocked();
+    return Status::Ok();
+  });
+  if (status.ok()) return;
+  // Nobody would sync what is written from now on, so nothing is; and what came since is synced here.
+  Fence(status);
+  BackgroundSync();
 }
 
 }  // namespace varve::lsm

@@ -5,6 +5,7 @@
 
 #include "lsm/inspect.h"
 #include "lsm/io/path.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -38,6 +39,10 @@ Follower::~Follower() {
 }
 
 Result<std::unique_ptr<Db>> Follower::Open(const std::string& dir, const Options& options) {
+  return OrOutOfMemory([&] { return OpenFollowing(dir, options); });
+}
+
+Result<std::unique_ptr<Db>> Follower::OpenFollowing(const std::string& dir, const Options& options) {
   auto environment = ResolveOptions(options);
   if (!environment.ok()) return environment.status();
   std::unique_ptr<Follower> db(new Follower(WithoutTrailingSlashes(dir), std::move(environment).value()));
@@ -56,8 +61,10 @@ Result<std::unique_ptr<Db>> Follower::Open(const std::string& dir, const Options
 Status Follower::CatchUp() {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
   if (env_.options.mode == OpenMode::kReadOnly) return Status::Ok();
-  MutexLock lock(&mu_);
-  return CatchUpLocked();
+  return OrOutOfMemory([&] {
+    MutexLock lock(&mu_);
+    return CatchUpLocked();
+  });
 }
 
 Status Follower::CatchUpLocked() {
@@ -170,15 +177,19 @@ Follower::Moment Follower::Now(const ReadOptions& options) const {
 
 Result<bool> Follower::Get(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  const Moment now = Now(options);
-  return GetFrom(*now.view, options, now.sequence, {.memory_only = false, .fill_cache = options.fill_cache}, key,
-                 value);
+  return GetOf(options, {.memory_only = false, .fill_cache = options.fill_cache}, key, value);
 }
 
 Result<bool> Follower::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  const Moment now = Now(options);
-  return GetFrom(*now.view, options, now.sequence, {.memory_only = true, .fill_cache = options.fill_cache}, key, value);
+  return GetOf(options, {.memory_only = true, .fill_cache = options.fill_cache}, key, value);
+}
+
+Result<bool> Follower::GetOf(const ReadOptions& options, ReadTier tier, std::string_view key, PinnedValue* value) {
+  return OrOutOfMemory([&] {
+    const Moment now = Now(options);
+    return GetFrom(*now.view, options, now.sequence, tier, key, value);
+  });
 }
 
 // A follower has no threads: it reads in the caller.
@@ -202,8 +213,12 @@ std::vector<Result<bool>> Follower::MultiGet(const ReadOptions& options, std::sp
 
 Iterator Follower::NewIterator(const ReadOptions& options) {
   if (closed_.load(std::memory_order_acquire)) return Iterator(Status::Closed());
-  Moment now = Now(options);
-  return IterateOver(std::move(now.view), options, now.sequence);
+  try {
+    Moment now = Now(options);
+    return IterateOver(std::move(now.view), options, now.sequence);
+  } catch (const std::bad_alloc&) {
+    return Iterator(Status::OutOfMemory());
+  }
 }
 
 std::unique_ptr<Snapshot> Follower::GetSnapshot() {
@@ -223,7 +238,7 @@ Result<SequenceNumber> Follower::WriteAsync(WriteBatch&, DurableCallback) {
 
 Result<VerifyReport> Follower::Verify(const VerifyProgress& on_progress) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  return VerifyVersion(*Now({}).view->version, on_progress);
+  return OrOutOfMemory([&]() -> Result<VerifyReport> { return VerifyVersion(*Now({}).view->version, on_progress); });
 }
 
 DbStats Follower::Stats() const {

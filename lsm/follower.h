@@ -64,6 +64,8 @@ class Follower final : public Db {
   const std::string& dir() const override { return dir_; }
 
  private:
+  static Result<std::unique_ptr<Db>> OpenFollowing(const std::string& dir, const Options& options);
+  Result<bool> GetOf(const ReadOptions& options, ReadTier tier, std::string_view key, PinnedValue* value);
   class SnapshotHandle;
   // One moment: everything a read needs.
   struct Moment {

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "lsm/mem/memtable.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
@@ -59,11 +60,14 @@ void IndexedBatch::Index(SequenceNumber seq, const WriteBatch::Operation& operat
 void IndexedBatch::DropIndex() {
   if (index_ == nullptr) return;
   // An iterator that outlived its batch's content still holds the table: it keeps it, and we take a new one.
+  bool kept = false;
   if (index_.use_count() == 1 && index_->memory_bytes() <= kIndexKeepMax) {
-    index_->Reset();
-  } else {
-    index_.reset();
+    IfMemoryAllows([&] {
+      index_->Reset();
+      kept = true;
+    });
   }
+  if (!kept) index_.reset();
 }
 
 void IndexedBatch::Clear() {

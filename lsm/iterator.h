@@ -6,7 +6,8 @@
 //
 // key() and value() stay valid until the iterator moves. A large value is read from its value-log file when value() is
 // called, so a walk over keys alone does not read it; should that fail, value() is empty, status() says why, and the next
-// step ends the walk. (Reading it is also what TrySeek and TryNext leave to value().) An iterator pins the memtables and tables it reads; long-lived
+// step ends the walk. (Reading it is also what TrySeek and TryNext leave to value().) One that finds no memory ends for good,
+// with kOutOfMemory. An iterator pins the memtables and tables it reads; long-lived
 // ones hold disk space. Not valid before the first Seek. All positions respect the bounds: Seek below the lower bound
 // lands on the first key inside; Seek at or above the upper bound is not Valid. Threads: one thread at a time. It must
 // be destroyed before its database is closed.
@@ -51,8 +52,11 @@ class Iterator {
   Status status() const;
 
  private:
+  template <typename Step>
+  void Walk(Step&& step);
+
   std::unique_ptr<DbIterator> impl_;
-  Status error_;
+  mutable Status error_;  // of what could not begin, or found no memory
 };
 
 }  // namespace varve::lsm

@@ -2,6 +2,7 @@
 
 #include "lsm/db_impl.h"
 #include "lsm/io/path.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -86,32 +87,32 @@ Status WriteManifest(FileSystem* fs, RandomSource* random, const std::string& di
 
 Status DbImpl::Checkpoint(const std::string& dir) {
   FileSystem* fs = env_.file_system;
-  {
-    MutexLock lock(&mu_);
-    if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-    ++jobs_;  // Close waits
-  }
-  Status status = MakeDirectory(fs, WithoutTrailingSlashes(dir), [&](const std::string& temporary) {
-    auto live = GetLiveFiles();
-    if (!live.ok()) return live.status();
-    for (const LiveFiles::File& file : live->files) VARVE_TRY(fs->Link(file.path, temporary + "/" + file.name));
-    return WriteManifest(fs, env_.random, temporary, live->manifest);
+  if (!BeginJob()) return Status::Closed();
+  Status status = OrOutOfMemory([&] {
+    return MakeDirectory(fs, WithoutTrailingSlashes(dir), [&](const std::string& temporary) {
+      auto live = GetLiveFiles();
+      if (!live.ok()) return live.status();
+      for (const LiveFiles::File& file : live->files) VARVE_TRY(fs->Link(file.path, temporary + "/" + file.name));
+      return WriteManifest(fs, env_.random, temporary, live->manifest);
+    });
   });
-  MutexLock lock(&mu_);
-  --jobs_;
-  changed_.SignalAll();
+  EndJob();
   return status;
 }
 
 Result<LiveFiles> DbImpl::GetLiveFiles() {
+  return OrOutOfMemory([&] { return ListLiveFiles(); });
+}
+
+Result<LiveFiles> DbImpl::ListLiveFiles() {
   if (Status s = Flush(); !s.ok()) return s;  // then the tables alone hold everything acknowledged so far
   ManifestState state;
   LiveFiles live;
   {
     MutexLock lock(&mu_);
     if (closing_.load(std::memory_order_relaxed)) return Status::Closed();
-    ++jobs_;
     state = state_;
+    ++jobs_;
   }
   // The version keeps its tables from being removed.
   live.pin = std::shared_ptr<const void>(this, [this, version = state.version](const void*) mutable {

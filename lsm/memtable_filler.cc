@@ -32,7 +32,7 @@ Status MemTableFiller::Finish() {
   if (group_->count != 0) Submit();
   AwaitAtMost(0);
   MutexLock lock(&queue_->mu);
-  return queue_->failed ? Status::OutOfMemory("a memtable found none for its versions") : Status::Ok();
+  return queue_->failed ? Status::OutOfMemory() : Status::Ok();
 }
 
 void MemTableFiller::Submit() {

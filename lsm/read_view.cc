@@ -447,20 +447,22 @@ std::shared_ptr<const ReadView> CurrentView::Share() {
 
 void CurrentView::Install(std::shared_ptr<const ReadView> next) {
   MutexLock lock(&mu_);
+  retired_.push_back(owner_);
   current_.store(next.get(), std::memory_order_seq_cst);
-  retired_.push_back(std::exchange(owner_, std::move(next)));
+  owner_ = std::move(next);
 }
 
-void CurrentView::Reap() {
-  std::vector<std::shared_ptr<const ReadView>> dropped;  // destroyed outside the lock
+void CurrentView::Reap() noexcept {
+  std::list<std::shared_ptr<const ReadView>> dropped;  // destroyed outside the lock
   MutexLock lock(&mu_);
   auto named = [this](const std::shared_ptr<const ReadView>& view) {
     return std::any_of(slots_.begin(), slots_.end(),
                        [&](const Slot& slot) { return slot.view.load(std::memory_order_seq_cst) == view.get(); });
   };
-  auto keep = std::partition(retired_.begin(), retired_.end(), named);
-  dropped.assign(std::make_move_iterator(keep), std::make_move_iterator(retired_.end()));
-  retired_.erase(keep, retired_.end());
+  for (auto it = retired_.begin(); it != retired_.end();) {
+    const auto view = it++;
+    if (!named(*view)) dropped.splice(dropped.end(), retired_, view);
+  }
 }
 
 }  // namespace varve::lsm

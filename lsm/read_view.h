@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <list>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -59,11 +60,11 @@ class CurrentView {
   };
 
   std::shared_ptr<const ReadView> Share();
-  // Makes `next` current. Cheap: the old view is only set aside.
+  // Makes `next` current, or throws and changes nothing. Cheap: the old view is only set aside.
   void Install(std::shared_ptr<const ReadView> next);
   // Drops views set aside that no reader names any more. May free memtables and close tables: call it with no lock
   // held.
-  void Reap();
+  void Reap() noexcept;
 
  private:
   // More slots than threads that are inside a read at one time, as a rule; beyond that readers share ownership under
@@ -77,7 +78,7 @@ class CurrentView {
   std::atomic<const ReadView*> current_;
   Mutex mu_;
   std::shared_ptr<const ReadView> owner_ VARVE_GUARDED_BY(mu_);
-  std::vector<std::shared_ptr<const ReadView>> retired_ VARVE_GUARDED_BY(mu_);
+  std::list<std::shared_ptr<const ReadView>> retired_ VARVE_GUARDED_BY(mu_);
 };
 
 }  // namespace varve::lsm

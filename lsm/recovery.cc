@@ -1,10 +1,10 @@
 #include "lsm/recovery.h"
 
 #include <algorithm>
-#include <new>
 #include <utility>
 
 #include "lsm/memtable_filler.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 #include "lsm/wal/log_reader.h"
 #include "lsm/wal/log_writer.h"
@@ -199,12 +199,12 @@ class Replay {
 }  // namespace
 
 Result<RecoveredLog> ReplayLog(FileSystem* fs, const std::string& dir, const ManifestState& state,
-                               const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor) try {
-  Replay replay(fs, dir, state, memtable_bytes, executor);
-  if (Status s = replay.Run(segments); !s.ok()) return s;
-  return replay.TakeLog();
-} catch (const std::bad_alloc&) {
-  return Status::OutOfMemory(dir + ": the log was not replayed");
+                               const std::vector<uint64_t>& segments, size_t memtable_bytes, Executor* executor) {
+  return OrOutOfMemory([&]() -> Result<RecoveredLog> {
+    Replay replay(fs, dir, state, memtable_bytes, executor);
+    if (Status s = replay.Run(segments); !s.ok()) return s;
+    return replay.TakeLog();
+  });
 }
 
 namespace {

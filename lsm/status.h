@@ -1,7 +1,8 @@
 // lsm/status.h - how every call of the engine says what went wrong.
 //
 // A Status is one pointer: null means OK, so the good path costs a register. A Result<T> carries a T or the Status that
-// prevented it. Both are [[nodiscard]]: an error cannot be dropped by accident. Nothing here throws.
+// prevented it. Both are [[nodiscard]]: an error cannot be dropped by accident. Nothing here throws: a Status that finds no
+// memory for its message, or for a copy of it, becomes kOutOfMemory, which needs none.
 // A missing key is an answer (Result<bool>, false), not an error.
 // Messages say where, what, and what was expected: "<path>: footer is 40 bytes, want 48".
 // Threads: values; a const Status may be read by many threads.
@@ -34,7 +35,7 @@ enum class StatusCode : uint8_t {
   kClosed,           // the database was closed
   kConflict,         // somebody else wrote what an optimistic transaction relies on: begin it again
   kOutOfRange,       // changes only: the log does not hold what was asked for
-  kOutOfMemory,      // an allocation failed before anything was done
+  kOutOfMemory,      // an allocation failed, and nothing was changed
 };
 
 // "kCorruption" -> "corruption"; for messages and logs.
@@ -43,12 +44,10 @@ std::string_view StatusCodeName(StatusCode code);
 class [[nodiscard]] Status {
  public:
   Status() = default;  // OK
-  Status(StatusCode code, std::string message) : rep_(std::make_unique<Rep>(code, std::move(message))) {
-    assert(code != StatusCode::kOk);
-  }
-  Status(const Status& other) : rep_(other.rep_ ? std::make_unique<Rep>(*other.rep_) : nullptr) {}
-  Status& operator=(const Status& other) {
-    if (this != &other) rep_ = other.rep_ ? std::make_unique<Rep>(*other.rep_) : nullptr;
+  Status(StatusCode code, std::string message) noexcept;
+  Status(const Status& other) noexcept : rep_(other.rep_ ? Copy(*other.rep_) : nullptr) {}
+  Status& operator=(const Status& other) noexcept {
+    if (this != &other) rep_.reset(other.rep_ ? Copy(*other.rep_) : nullptr);
     return *this;
   }
   Status(Status&&) noexcept = default;
@@ -68,7 +67,7 @@ class [[nodiscard]] Status {
   static Status ReadOnly(std::string m) { return {StatusCode::kReadOnly, std::move(m)}; }
   static Status Conflict(std::string m) { return {StatusCode::kConflict, std::move(m)}; }
   static Status OutOfRange(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
-  static Status OutOfMemory(std::string m) { return {StatusCode::kOutOfMemory, std::move(m)}; }
+  static Status OutOfMemory() noexcept;  // allocates nothing
   static Status Closed() { return {StatusCode::kClosed, "the database is closed"}; }
 
   bool ok() const { return rep_ == nullptr; }
@@ -83,9 +82,15 @@ class [[nodiscard]] Status {
   struct Rep {
     StatusCode code;
     std::string message;
-    Rep(StatusCode c, std::string m) : code(c), message(std::move(m)) {}
   };
-  std::unique_ptr<Rep> rep_;
+  static Rep* Copy(const Rep& rep) noexcept;
+  static Rep* NoMemory();  // the one of every kOutOfMemory
+  struct Release {
+    void operator()(Rep* rep) const {
+      if (rep->code != StatusCode::kOutOfMemory) delete rep;
+    }
+  };
+  std::unique_ptr<Rep, Release> rep_;
 };
 
 template <typename T>

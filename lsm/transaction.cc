@@ -2,12 +2,19 @@
 
 #include <algorithm>
 
+#include "lsm/out_of_memory.h"
+
 namespace varve::lsm {
 
 Transaction::Transaction(Db* db) : db_(db), snapshot_(db->GetSnapshot()) {}
 
+const Snapshot& Transaction::Begun() const {
+  if (snapshot_ == nullptr) snapshot_ = db_->GetSnapshot();
+  return *snapshot_;
+}
+
 ReadOptions Transaction::Reading(ReadOptions options) const {
-  options.snapshot = snapshot_.get();
+  options.snapshot = &Begun();
   options.batch = &batch_;
   return options;
 }
@@ -50,7 +57,7 @@ Status Transaction::Commit(const WriteOptions& options) {
     VARVE_TRY(reader.status());
     std::sort(keys.begin(), keys.end());
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-    status = db_->WriteIfUnchanged(options, batch_.batch(), keys, snapshot_->sequence());
+    status = db_->WriteIfUnchanged(options, batch_.batch(), keys, sequence());
   }
   if (status.ok() || status.Is(StatusCode::kConflict)) Rollback();
   return status;
@@ -60,7 +67,8 @@ void Transaction::Rollback() {
   batch_.Clear();
   watched_.clear();
   savepoints_.clear();
-  snapshot_ = db_->GetSnapshot();
+  snapshot_.reset();
+  IfMemoryAllows([&] { snapshot_ = db_->GetSnapshot(); });  // what is committed is, even so
 }
 
 }  // namespace varve::lsm

@@ -60,13 +60,14 @@ class Transaction {
   void Rollback();
 
   const IndexedBatch& batch() const { return batch_; }
-  SequenceNumber sequence() const { return snapshot_->sequence(); }  // of the state that is read
+  SequenceNumber sequence() const { return Begun().sequence(); }  // of the state that is read
 
  private:
+  const Snapshot& Begun() const;
   ReadOptions Reading(ReadOptions options) const;
 
   Db* const db_;
-  std::unique_ptr<Snapshot> snapshot_;
+  mutable std::unique_ptr<Snapshot> snapshot_;  // null: to be taken, once there is memory
   IndexedBatch batch_;
   std::set<std::string, std::less<>> watched_;
   std::vector<IndexedBatch::Mark> savepoints_;

@@ -29,7 +29,7 @@ int varve_changes_next(varve_changes* changes) {
 varve_code varve_changes_status(const varve_changes* changes, char** error) {
   return Guarded(error, [&]() -> Status {
     VARVE_TRY(Require(changes, varve_changes::kName));
-    return changes->failed ? Status::OutOfMemory("no memory to read the changes") : changes->changes->status();
+    return changes->failed ? Status::OutOfMemory() : changes->changes->status();
   });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lsm/out_of_memory.h"
+
 namespace varve::lsm {
 
 namespace {
@@ -22,9 +24,11 @@ TableOutput::TableOutput(TableOutputSetup setup, const RangeTombstones* tombston
 TableOutput::~TableOutput() = default;
 
 Result<std::vector<TableFileRef>> TableOutput::Run(VersionStream* input) {
-  Status s = Pump(input);
-  if (s.ok()) s = values_.Finish(&value_logs_);
-  if (s.ok() && !finished_.empty()) s = setup_.file_system->SyncDir(setup_.context->dir);
+  const Status s = OrOutOfMemory([&] {
+    VARVE_TRY(Pump(input));
+    VARVE_TRY(values_.Finish(&value_logs_));
+    return finished_.empty() ? Status::Ok() : setup_.file_system->SyncDir(setup_.context->dir);
+  });
   if (!s.ok()) {
     RemoveFiles();
     return s;
@@ -157,8 +161,8 @@ void TableOutput::RemoveFiles() {
   values_.Remove();
   for (uint64_t number : numbers_) {
     // What cannot be removed now is no part of any version and goes at the next open.
-    Status ignored = setup_.file_system->Remove(TableFileName(setup_.context->dir, number));
-    (void)ignored.ok();
+    IfMemoryAllows(
+        [&] { static_cast<void>(setup_.file_system->Remove(TableFileName(setup_.context->dir, number)).ok()); });
   }
 }
 

@@ -14,9 +14,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <iterator>
 #include <mutex>
+#include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -40,36 +41,24 @@ void BlockSignals() {
 class ThreadExecutor final : public Executor {
  public:
   explicit ThreadExecutor(int compaction_threads) {
-    Start(Lane::kLogSync, "varve-logsync");
-    Start(Lane::kFlush, "varve-flush");
-    WantThreads(Lane::kCompact, std::max(compaction_threads, 1));
+    try {
+      Start(Lane::kLogSync, "varve-logsync");
+      Start(Lane::kFlush, "varve-flush");
+      WantThreads(Lane::kCompact, std::max(compaction_threads, 1));
+    } catch (const std::bad_alloc&) {
+      Stop();
+      throw;
+    }
   }
 
-  ~ThreadExecutor() override {
-    std::vector<Delayed> dropped;  // destroyed after the lock is released: captures may do anything
-    {
-      std::lock_guard lock(mu_);
-      closing_ = true;
-      for (LaneState& lane : lanes_) {
-        std::move(lane.delayed.begin(), lane.delayed.end(), std::back_inserter(dropped));
-        lane.delayed.clear();
-      }
-      WakeAllLocked();
-    }
-    // Until no more come: the last work of one lane may have begun a thread of another.
-    for (std::vector<std::thread> threads = TakeThreads(); !threads.empty(); threads = TakeThreads()) {
-      for (std::thread& thread : threads) thread.join();
-    }
-  }
+  ~ThreadExecutor() override { Stop(); }
 
   void Schedule(Lane lane, std::function<void()> work) override {
     LaneState& state = StateOf(lane);
     {
       std::lock_guard lock(mu_);
       state.due.push_back(std::move(work));
-      if (lane == Lane::kRead && state.due.size() > state.idle && readers_ < kReadThreadsMax) {
-        Start(lane, "varve-read-" + std::to_string(readers_++));
-      }
+      if (lane == Lane::kRead && state.due.size() > state.idle && readers_ < kReadThreadsMax) StartReader(state);
     }
     state.wake.notify_one();
   }
@@ -117,20 +106,49 @@ class ThreadExecutor final : public Executor {
 
   LaneState& StateOf(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
 
-  void Start(Lane lane, const std::string& thread_name) {
+  // A thread that the system does not give is memory that it does not give.
+  void Start(Lane lane, const std::string& thread_name) try {
+    threads_.reserve(threads_.size() + 1);
     threads_.emplace_back([this, lane, thread_name] {
       pthread_setname_np(pthread_self(), thread_name.substr(0, kThreadNameMax).c_str());
       BlockSignals();
       Run(StateOf(lane));
     });
+  } catch (const std::system_error&) {
+    throw std::bad_alloc();
+  }
+
+  // One that cannot begin is missed only where there is no other: then what was to be read is taken back.
+  void StartReader(LaneState& state) {
+    try {
+      Start(Lane::kRead, "varve-read-" + std::to_string(readers_));
+      ++readers_;
+    } catch (const std::bad_alloc&) {
+      if (readers_ > 0) return;
+      state.due.pop_back();
+      throw;
+    }
+  }
+
+  void Stop() {
+    std::array<std::vector<Delayed>, kLaneCount> dropped;  // after the lock is released: captures may do anything
+    {
+      std::lock_guard lock(mu_);
+      closing_ = true;
+      for (size_t i = 0; i < lanes_.size(); ++i) dropped[i].swap(lanes_[i].delayed);
+      WakeAllLocked();
+    }
+    // Until no more come: the last work of one lane may have begun a thread of another.
+    for (std::vector<std::thread> threads = TakeThreads(); !threads.empty(); threads = TakeThreads()) {
+      for (std::thread& thread : threads) thread.join();
+    }
   }
 
   void Run(LaneState& lane) {
     std::unique_lock lock(mu_);
     for (;;) {
-      MoveDueLocked(lane);
-      if (!lane.due.empty()) {
-        RunFirst(lane, lock);
+      if (std::function<void()> work = TakeDueLocked(lane)) {
+        RunUnlocked(lane, std::move(work), lock);
       } else if (closing_ && IdleLocked()) {
         WakeAllLocked();
         return;
@@ -145,9 +163,7 @@ class ThreadExecutor final : public Executor {
     }
   }
 
-  void RunFirst(LaneState& lane, std::unique_lock<std::mutex>& lock) {
-    std::function<void()> work = std::move(lane.due.front());
-    lane.due.pop_front();
+  void RunUnlocked(LaneState& lane, std::function<void()> work, std::unique_lock<std::mutex>& lock) {
     ++running_;
     // A sibling takes over what is left: more work, or a time to wait for.
     if (!lane.due.empty() || !lane.delayed.empty()) lane.wake.notify_one();
@@ -172,14 +188,18 @@ class ThreadExecutor final : public Executor {
     for (LaneState& lane : lanes_) lane.wake.notify_all();
   }
 
-  static void MoveDueLocked(LaneState& lane) {
-    if (lane.delayed.empty()) return;
-    const SteadyTime now = std::chrono::steady_clock::now();
-    while (!lane.delayed.empty() && lane.delayed.front().when <= now) {
+  // What was to wait and has waited comes first. Empty when nothing is due.
+  static std::function<void()> TakeDueLocked(LaneState& lane) {
+    std::function<void()> work;
+    if (!lane.delayed.empty() && lane.delayed.front().when <= std::chrono::steady_clock::now()) {
       std::pop_heap(lane.delayed.begin(), lane.delayed.end(), Later);
-      lane.due.push_back(std::move(lane.delayed.back().work));
+      work = std::move(lane.delayed.back().work);
       lane.delayed.pop_back();
+    } else if (!lane.due.empty()) {
+      work = std::move(lane.due.front());
+      lane.due.pop_front();
     }
+    return work;
   }
 
   std::mutex mu_;  // guards all below

@@ -1,9 +1,10 @@
 // lsm/sync/executor.h - where background work runs.
 //
 // Four lanes, each with threads of its own, so that a log sync never waits for a flush, a flush never for a compaction,
-// and a read for none of them. ThreadExecutor is the real one. ManualExecutor (manual_executor.h) runs nothing by itself: a test calls
-// RunOne(), or the engine does through RunPending() wherever it would otherwise wait, so one thread drives everything
-// in a reproducible order.
+// and a read for none of them. ThreadExecutor is the real one. ManualExecutor (manual_executor.h) runs nothing by itself:
+// a test calls RunOne(), or the engine does through RunPending() wherever it would otherwise wait, so one thread drives
+// everything in a reproducible order. What finds no memory for its queue, or no thread, throws std::bad_alloc and has done
+// nothing. Work throws nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "lsm/sync/manual_executor.h"
 
-#include <vector>
+#include <algorithm>
 
 namespace varve::lsm {
 
@@ -22,17 +22,15 @@ void ManualExecutor::ScheduleAfter(Lane lane, uint64_t delay_us, std::function<v
 }
 
 ManualExecutor::Queue* ManualExecutor::ChooseLocked(uint64_t now_us) {
-  std::vector<Queue*> due;
+  std::array<Queue*, kLaneCount> due;
+  size_t count = 0;
   for (Queue& queue : lanes_) {
-    if (!queue.empty() && queue.begin()->first.first <= now_us) due.push_back(&queue);
+    if (!queue.empty() && queue.begin()->first.first <= now_us) due[count++] = &queue;
   }
-  if (due.empty()) return nullptr;
-  if (random_.has_value()) return due[(*random_)() % due.size()];
-  Queue* first = due[0];
-  for (Queue* queue : due) {
-    if (queue->begin()->first < first->begin()->first) first = queue;
-  }
-  return first;
+  if (count == 0) return nullptr;
+  if (random_.has_value()) return due[(*random_)() % count];
+  return *std::min_element(due.begin(), due.begin() + count,
+                           [](Queue* a, Queue* b) { return a->begin()->first < b->begin()->first; });
 }
 
 bool ManualExecutor::RunOne() {

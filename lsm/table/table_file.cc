@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "lsm/out_of_memory.h"
+
 namespace varve::lsm {
 
 void Graveyard::Bury(std::string path, uint64_t size) {
@@ -30,7 +32,8 @@ TableFile::TableFile(uint64_t number, uint64_t table_id, TableFacts facts, std::
       context_(std::move(context)) {}
 
 TableFile::~TableFile() {
-  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path(), facts_.file_size);
+  if (!obsolete_.load(std::memory_order_relaxed)) return;
+  IfMemoryAllows([&] { context_->graveyard->Bury(path(), facts_.file_size); });  // else it goes at the next open
 }
 
 Result<const Table*> TableFile::OpenSlow() const {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "lsm/out_of_memory.h"
 #include "lsm/version/file_names.h"
 
 namespace varve::lsm {
@@ -163,14 +164,15 @@ Status ManifestWriter::NoteEnd() {
 }
 
 Status ManifestWriter::Append(const VersionEdit& edit) {
-  VARVE_TRY(log_->Append(edit.Encode()));
+  VARVE_TRY(OrOutOfMemory([&] { return log_->Append(edit.Encode()); }));
   VARVE_TRY(log_->Sync());
   // A record behind the edit says that it is durable: so rot in the last edit is told from a torn one. It is not synced
   // itself and may get lost; should it not even be written, the next edit says why.
-  VersionEdit mark;
-  mark.names_format = true;  // changes nothing
-  const Status ignored = log_->Append(mark.Encode());
-  static_cast<void>(ignored.ok());
+  IfMemoryAllows([&] {
+    VersionEdit mark;
+    mark.names_format = true;  // changes nothing
+    static_cast<void>(log_->Append(mark.Encode()).ok());
+  });
   return Status::Ok();
 }
 

@@ -79,7 +79,7 @@ class ManifestWriter {
   static Result<std::unique_ptr<ManifestWriter>> Create(FileSystem* fs, RandomSource* random, const std::string& dir,
                                                         uint64_t number, const ManifestState& state);
   // Durable on return. After an error the edit may or may not be on the disk; the next one overwrites it, unless a sync
-  // failed: then fenced() is true and every Append fails.
+  // failed: then fenced() is true and every Append fails. Throws nothing.
   Status Append(const VersionEdit& edit);
   // Says in CURRENT how far the manifest reaches by now, if it does not say so already.
   Status NoteEnd();

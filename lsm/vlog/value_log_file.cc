@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lsm/format/coding.h"
+#include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
 
@@ -35,7 +36,8 @@ ValueLogFile::~ValueLogFile() {
     context_->cache->EraseSlots(slots_.get(), facts_.records);
     context_->cache->ChargeTableMemory(-static_cast<int64_t>(facts_.records * sizeof(BlockCache::Slot)));
   }
-  if (obsolete_.load(std::memory_order_relaxed)) context_->graveyard->Bury(path(), facts_.file_size);
+  if (!obsolete_.load(std::memory_order_relaxed)) return;
+  IfMemoryAllows([&] { context_->graveyard->Bury(path(), facts_.file_size); });  // else it goes at the next open
 }
 
 Status ValueLogFile::Open() const {

@@ -3,11 +3,13 @@
 #include "lsm/wal/log_writer.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
+#include "lsm/out_of_memory.h"
 #include "lsm/wal/log_format.h"
 
 namespace varve::lsm {
@@ -91,7 +93,7 @@ void LogWriter::MakeDirtyAgain(FileSystem* fs, const std::string& path, uint64_t
   const auto source = fs->OpenForRead(path);
   const auto target = fs->OpenForWrite(path);
   if (!source.ok() || !target.ok()) return;
-  std::string buffer(kAheadStep, '\0');
+  std::array<char, kAheadStep> buffer;
   while (begin < end) {
     const auto got = (*source)->ReadAt(begin, std::min<uint64_t>(buffer.size(), end - begin), buffer.data());
     if (!got.ok() || *got == 0 || !(*target)->WriteAt(begin, {buffer.data(), *got}).ok()) return;
@@ -110,33 +112,39 @@ Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
 
   char header[kLogHeaderSize];
   EncodeHeader(header, crc_seed, LogTag(number_, salt_), mark, payload);
+  const std::string_view record = OneWrite({header, kLogHeaderSize}, payload);
   WriteAhead(end);
   Prepare(offset, end);
-  Status status = WriteRecord(offset, {header, kLogHeaderSize}, payload);
+  Status status = OrOutOfMemory([&] { return WriteRecord(offset, record, payload); });
   if (!status.ok()) {
+    // Something failed, and there is no memory to say what.
+    if (status.Is(StatusCode::kOutOfMemory)) fenced_.store(true, std::memory_order_seq_cst);
     // All bytes may have arrived in spite of the error; without its header the record cannot come back from the dead.
     // When this fails as well, the next append still overwrites it.
-    const Status erased = file_->WriteAt(offset, std::string(kLogHeaderSize, '\0'));
-    static_cast<void>(erased.ok());
+    static constexpr char kErased[kLogHeaderSize] = {};
+    IfMemoryAllows([&] { static_cast<void>(file_->WriteAt(offset, {kErased, kLogHeaderSize}).ok()); });
     return status;
   }
   ahead_end_ = std::max<uint64_t>(ahead_end_, end);
   // A sync that failed beside us may have lost a part of this record. Either MakeDirtyAgain sees the new size (whoever
   // calls it has seen the fence), or we see the fence.
   size_.store(end, std::memory_order_seq_cst);
-  if (fenced_.load(std::memory_order_seq_cst)) return WriteRecord(offset, {header, kLogHeaderSize}, payload);
+  if (fenced_.load(std::memory_order_seq_cst)) return WriteRecord(offset, record, payload);
   return Status::Ok();
 }
 
-// A large payload goes out before its header, so that a reader beside us sees the record whole or not at all.
-Status LogWriter::WriteRecord(uint64_t offset, std::string_view header, std::string_view payload) {
-  if (payload.size() > kOneWriteMax) {
-    VARVE_TRY(file_->WriteAt(offset + header.size(), payload));
-    return file_->WriteAt(offset, header);
-  }
+// What is written last: the header, and a payload that is not large behind it.
+std::string_view LogWriter::OneWrite(std::string_view header, std::string_view payload) {
+  if (payload.size() > kOneWriteMax) return header;
   buffer_.assign(header);
   buffer_.append(payload);
-  return file_->WriteAt(offset, buffer_);
+  return buffer_;
+}
+
+// A large payload goes out before its header, so that a reader beside us sees the record whole or not at all.
+Status LogWriter::WriteRecord(uint64_t offset, std::string_view record, std::string_view payload) {
+  if (payload.size() > kOneWriteMax) VARVE_TRY(file_->WriteAt(offset + record.size(), payload));
+  return file_->WriteAt(offset, record);
 }
 
 // Extends the file with zeros so that [.., end) and a step more exist. Only a preparation: when it fails, the append
@@ -148,7 +156,7 @@ void LogWriter::WriteAhead(uint64_t end) {
   ahead_end_ = end + write_ahead_bytes_;
   for (uint64_t at = begin; at < ahead_end_;) {
     const size_t step = static_cast<size_t>(std::min<uint64_t>(kAheadStep - at % kAheadStep, ahead_end_ - at));
-    if (!file_->WriteAt(at, {zeros, step}).ok()) return;
+    if (!OrOutOfMemory([&] { return file_->WriteAt(at, {zeros, step}); }).ok()) return;
     at += step;
   }
 }
@@ -178,7 +186,7 @@ Status LogWriter::Sync() {
   synced_once_.store(true, std::memory_order_relaxed);
   if (fenced_.load(std::memory_order_relaxed)) return FencedStatus();
   const uint64_t covered = size();
-  Status status = file_->Sync();
+  Status status = OrOutOfMemory([&] { return file_->Sync(); });
   if (!status.ok()) {
     fenced_.store(true, std::memory_order_seq_cst);  // the kernel may have dropped the dirty pages: never retried
     return status;

@@ -66,7 +66,8 @@ class LogWriter {
  private:
   LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup, uint64_t stale_end);
   Status AppendRecord(std::string_view payload, uint32_t crc_seed);
-  Status WriteRecord(uint64_t offset, std::string_view header, std::string_view payload);
+  std::string_view OneWrite(std::string_view header, std::string_view payload);
+  Status WriteRecord(uint64_t offset, std::string_view record, std::string_view payload);
   void WriteAhead(uint64_t end);
   void Prepare(uint64_t offset, uint64_t end);
   void EndPrepared();

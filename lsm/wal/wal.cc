@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lsm/out_of_memory.h"
 #include "lsm/wal/log_format.h"
 
 namespace varve::lsm {
@@ -33,21 +34,24 @@ Result<std::shared_ptr<LogWriter>> Wal::Begin(bool earlier_durable) {
       recycled_.pop_back();
     }
   }
-  if (old_number != 0) {
-    segment.recycled = setup_.file_system->Rename(setup_.file_name(old_number), path).ok();
-  }
-  auto writer = LogWriter::Open(setup_.file_system, path, segment);
-  if (Status s = writer.ok() ? setup_.file_system->SyncDir(setup_.dir) : writer.status(); !s.ok()) {
-    GiveUp(path);
-    return s;
-  }
+  auto begun = OrOutOfMemory([&] { return BeginAt(path, old_number, segment); });
+  if (!begun.ok()) GiveUp(path);
+  return begun;
+}
+
+Result<std::shared_ptr<LogWriter>> Wal::BeginAt(const std::string& path, uint64_t old_number,
+                                                LogWriter::Setup segment) const {
+  FileSystem* fs = setup_.file_system;
+  if (old_number != 0) segment.recycled = fs->Rename(setup_.file_name(old_number), path).ok();
+  auto writer = LogWriter::Open(fs, path, segment);
+  if (!writer.ok()) return writer.status();
+  VARVE_TRY(fs->SyncDir(setup_.dir));
   return std::shared_ptr<LogWriter>(std::move(writer).value());
 }
 
 // A segment that was not begun must not stay: on a full disk every write tries to begin one.
 void Wal::GiveUp(const std::string& path) {
-  Status ignored = setup_.file_system->Remove(path);  // else it goes at the next open
-  (void)ignored.ok();
+  IfMemoryAllows([&] { static_cast<void>(setup_.file_system->Remove(path).ok()); });  // else it goes at the next open
   MutexLock lock(&mu_);
   renewed_bytes_ = 0;
 }
@@ -59,9 +63,13 @@ Status Wal::Append(std::string_view payload) {
 }
 
 Status Wal::Rotate() {
+  {
+    MutexLock lock(&mu_);
+    segments_.reserve(segments_.size() + 1);
+  }
   auto next = Begin(/*earlier_durable=*/false);
   if (!next.ok()) return next.status();
-  if (Status s = current_->Seal(); !s.ok()) {
+  if (Status s = OrOutOfMemory([&] { return current_->Seal(); }); !s.ok()) {
     GiveUp((*next)->path());
     return s;
   }
@@ -76,14 +84,13 @@ Status Wal::Sync() {
   return group_sync_.Sync([this] { return SyncSegments(); });
 }
 
+// Allocates nothing: what was written is durable or the log has failed, never "no memory".
 Status Wal::SyncSegments() {
-  std::vector<std::shared_ptr<LogWriter>> segments;
   {
     MutexLock lock(&mu_);
     if (!failure_.ok()) return failure_;
-    segments.assign(segments_.begin(), segments_.end());
   }
-  for (const auto& segment : segments) {
+  for (auto segment = SegmentBehind(0); segment != nullptr; segment = SegmentBehind(segment->number())) {
     segment->set_earlier_durable();  // all before it are synced by now
     if (segment->synced_size() >= segment->size()) continue;
     if (Status s = segment->Sync(); !s.ok()) {
@@ -95,6 +102,13 @@ Status Wal::SyncSegments() {
   return Status::Ok();
 }
 
+std::shared_ptr<LogWriter> Wal::SegmentBehind(uint64_t number) const {
+  MutexLock lock(&mu_);
+  const auto next =
+      std::find_if(segments_.begin(), segments_.end(), [&](const auto& s) { return s->number() > number; });
+  return next == segments_.end() ? nullptr : *next;
+}
+
 void Wal::NoteFailure(const Status& failure, const LogWriter& segment) {
   {
     MutexLock lock(&mu_);
@@ -102,7 +116,8 @@ void Wal::NoteFailure(const Status& failure, const LogWriter& segment) {
     // Given up meanwhile, it is in a table, and its file may be another segment's by now. Else it stays what it is.
     if (segment.number() < segments_.front()->number()) return;
   }
-  LogWriter::MakeDirtyAgain(setup_.file_system, segment.path(), segment.synced_size(), segment.size());
+  IfMemoryAllows(
+      [&] { LogWriter::MakeDirtyAgain(setup_.file_system, segment.path(), segment.synced_size(), segment.size()); });
 }
 
 void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
@@ -110,19 +125,22 @@ void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
   if (!failure_.ok()) return;
   while (segments_.size() > 1 && segments_.front()->number() < number) {
     const Recycled old{segments_.front()->number(), segments_.front()->file_size()};
-    segments_.pop_front();
+    segments_.erase(segments_.begin());
     if (recycled_.size() < kRecycledMax && old.bytes <= reuse_bytes_max) {
       recycled_.push_back(old);
       continue;
     }
     removed_bytes_ += old.bytes;
     mu_.Unlock();
-    // One that cannot be removed is below the manifest's wal number and goes at the next open.
-    Status ignored = setup_.file_system->Remove(setup_.file_name(old.number));
-    (void)ignored.ok();
+    RemoveSegment(old.number);
     mu_.Lock();
     removed_bytes_ -= old.bytes;
   }
+}
+
+// One that cannot be removed is below the manifest's wal number and goes at the next open.
+void Wal::RemoveSegment(uint64_t number) const noexcept {
+  IfMemoryAllows([&] { static_cast<void>(setup_.file_system->Remove(setup_.file_name(number)).ok()); });
 }
 
 uint64_t Wal::current_number() const {

@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,18 +55,23 @@ class Wal {
  private:
   static constexpr size_t kRecycledMax = 2;  // one for the next memtable, one for the one after
 
-  explicit Wal(Setup setup) : setup_(std::move(setup)) {}
+  explicit Wal(Setup setup) : setup_(std::move(setup)) { recycled_.reserve(kRecycledMax); }
   Result<std::shared_ptr<LogWriter>> Begin(bool earlier_durable);
+  // In the file of the segment `old_number`, unless that is 0.
+  Result<std::shared_ptr<LogWriter>> BeginAt(const std::string& path, uint64_t old_number,
+                                             LogWriter::Setup segment) const;
   void GiveUp(const std::string& path);
   Status SyncSegments();
+  std::shared_ptr<LogWriter> SegmentBehind(uint64_t number) const;
   void NoteFailure(const Status& failure, const LogWriter& segment);
+  void RemoveSegment(uint64_t number) const noexcept;
 
   const Setup setup_;
   std::atomic<uint64_t> appended_bytes_{0};
   std::atomic<uint64_t> syncs_{0};
   GroupSync group_sync_{appended_bytes_};  // one at a time: segments are synced in order
   mutable Mutex mu_;                       // held for moments only
-  std::deque<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
+  std::vector<std::shared_ptr<LogWriter>> segments_ VARVE_GUARDED_BY(mu_);  // oldest first; the last is written
   Status failure_ VARVE_GUARDED_BY(mu_);  // of a sync: every later one fails, and no file gets another use
   struct Recycled {
     uint64_t number;
