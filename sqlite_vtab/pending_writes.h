@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 
-#include "absl/container/flat_hash_set.h"
 #include "lsm/indexed_batch.h"
 
 namespace varve::sqlite_vtab {
@@ -44,7 +44,8 @@ class PendingWrites {
 
   std::shared_ptr<lsm::IndexedBatch> indexed_;
   lsm::WriteBatch tail_;
-  absl::flat_hash_set<uint64_t> hashes_;  // of every key ever written here; rollbacks leave theirs behind
+  // (Abseil's sets do not survive an allocation that fails.)
+  std::unordered_set<uint64_t> hashes_;  // of every key ever written here; rollbacks leave theirs behind
 };
 
 }  // namespace varve::sqlite_vtab

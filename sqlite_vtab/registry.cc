@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
 
 #include "sqlite_vtab/session.h"
@@ -36,7 +38,7 @@ class Registry {
   lsm::Mutex mu_;
   lsm::CondVar closed_;
   // An entry that has expired is being closed; Release erases it.
-  absl::flat_hash_map<Key, std::weak_ptr<Database>> open_ VARVE_GUARDED_BY(mu_);
+  std::map<Key, std::weak_ptr<Database>> open_ VARVE_GUARDED_BY(mu_);
 };
 
 namespace {
@@ -102,11 +104,13 @@ Result<std::shared_ptr<Database>> Registry::OpenLocked(const OpenRequest& reques
   options.mode = key.second;
   options.create_if_missing = request.create && key.second == OpenMode::kOwner;
   if (request.memory_bytes != 0) options.memory_budget = request.memory_bytes;
+  // Whatever needs memory comes before the two are one: from then on its end takes the lock that is held here.
+  std::shared_ptr<Database> database(new Database(this, key.first, key.second, std::move(busy)),
+                                     [](Database* last) { last->registry_->Release(last); });
   Result<std::unique_ptr<lsm::Db>> db = lsm::Db::Open(key.first, options);
   if (!db.ok()) return WithPath(db.status(), key.first);
-  std::shared_ptr<Database> database(new Database(this, key.first, std::move(*db), key.second, std::move(busy)),
-                                     [](Database* last) { last->registry_->Release(last); });
   open_[key] = database;
+  database->db_ = std::move(*db);
   return database;
 }
 
@@ -136,16 +140,19 @@ Result<std::shared_ptr<Database>> Registry::Open(const OpenRequest& request) {
 
 // Closing under the lock: whoever opens the same directory next waits here instead of finding it locked.
 void Registry::Release(Database* database) {
+  if (database->db_ == nullptr) return delete database;  // it was never open
   if (this != Current()) return;  // inherited over a fork: its threads are not here, so it can only be left alone
   lsm::MutexLock lock(&mu_);
-  Key key{database->path_, database->mode_};
+  const auto entry = std::find_if(open_.begin(), open_.end(), [&](const auto& open) {
+    return open.first.first == database->path_ && open.first.second == database->mode_;
+  });
   delete database;
-  open_.erase(key);
+  open_.erase(entry);
   closed_.SignalAll();
 }
 
-Database::Database(Registry* registry, std::string path, std::unique_ptr<lsm::Db> db, OpenMode mode, std::string busy)
-    : registry_(registry), path_(std::move(path)), db_(std::move(db)), mode_(mode), busy_message_(std::move(busy)) {}
+Database::Database(Registry* registry, std::string path, OpenMode mode, std::string busy)
+    : registry_(registry), path_(std::move(path)), mode_(mode), busy_message_(std::move(busy)) {}
 
 Status Database::CheckProcess() const {
   if (registry_ == Registry::Current()) return {};
@@ -169,7 +176,7 @@ std::shared_ptr<Session> Database::SessionOf(const void* connection, const std::
   if (auto found = sessions_.find(connection); found != sessions_.end()) {
     if (std::shared_ptr<Session> session = found->second.lock()) return session;
   }
-  absl::erase_if(sessions_, [](const auto& entry) { return entry.second.expired(); });
+  std::erase_if(sessions_, [](const auto& entry) { return entry.second.expired(); });
   auto session = std::make_shared<Session>(self);
   sessions_[connection] = session;
   return session;

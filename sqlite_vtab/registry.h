@@ -13,8 +13,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
-#include "absl/container/flat_hash_map.h"
 #include "lsm/db.h"
 #include "lsm/sync/mutex.h"
 #include "sqlite_vtab/arguments.h"
@@ -27,7 +27,7 @@ class Session;
 // One open directory.
 class Database {
  public:
-  Database(Registry* registry, std::string path, std::unique_ptr<lsm::Db> db, lsm::OpenMode mode, std::string busy);
+  Database(Registry* registry, std::string path, lsm::OpenMode mode, std::string busy);
 
   lsm::Db& db() const { return *db_; }
   const std::string& path() const { return path_; }
@@ -49,13 +49,13 @@ class Database {
 
   Registry* const registry_;
   const std::string path_;
-  const std::unique_ptr<lsm::Db> db_;
+  std::unique_ptr<lsm::Db> db_;  // null until it is open; then it stays
   const lsm::OpenMode mode_;
   const std::string busy_message_;
 
   lsm::Mutex mu_;
   const Session* writer_ VARVE_GUARDED_BY(mu_) = nullptr;
-  absl::flat_hash_map<const void*, std::weak_ptr<Session>> sessions_ VARVE_GUARDED_BY(mu_);
+  std::unordered_map<const void*, std::weak_ptr<Session>> sessions_ VARVE_GUARDED_BY(mu_);
 };
 
 struct OpenRequest {

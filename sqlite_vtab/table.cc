@@ -35,7 +35,8 @@ Status CheckEncoding(sqlite3* connection) {
   std::string encoding;
   if (sqlite3_prepare_v2(connection, "PRAGMA encoding", -1, &statement, nullptr) == SQLITE_OK &&
       sqlite3_step(statement) == SQLITE_ROW) {
-    encoding = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    const auto* const text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    if (text != nullptr) encoding = text;  // null: no memory, which the next call meets as well
   }
   sqlite3_finalize(statement);
   if (encoding.empty() || encoding == "UTF-8") return {};
