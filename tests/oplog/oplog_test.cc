@@ -61,9 +61,9 @@ std::vector<OptionSet> AllSets() {
                     o->background_threads = 2;
                   }),
                   true});
-  const std::array<std::string_view, kSetsDefault> first = {"Small",         "TinyBlocks",        "ValueLogSmallFiles",
-                                                            "ChangingStyle", "TieredTiny",        "ThreeThreads",
-                                                            "SyncAlways",    "ChangingStyleApart"};
+  const std::array<std::string_view, kSetsDefault> first = {
+      "Small",  "TinyBlocks",   "ValueLogAll", "ChangingStyle",
+      "Tiered", "ThreeThreads", "SyncAlways",  "ChangingStyleApart"};
   std::stable_sort(sets.begin(), sets.end(), [&](const OptionSet& a, const OptionSet& b) {
     return std::find(first.begin(), first.end(), a.name) < std::find(first.begin(), first.end(), b.name);
   });
