@@ -1,11 +1,13 @@
-"""Longer runs of the tests that draw what they do: power loss, and the server killed at its system calls.
+"""Longer runs of the tests that draw what they do: power loss, operation logs, the server killed at its system calls.
 
     ./dev soak [MINUTES]     ten, unless said
 
-Two workers run side by side with seeds that no earlier soak has used, until the time is over. What was done is added to
+Two workers run side by side with seeds that no earlier soak has used, until the time is over: one takes turns with power
+losses and with operation logs under every set of options, the other kills the server. What was done is added to
 docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
 is 'N passed, N failed', of rounds.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -17,8 +19,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = ROOT / "build" / "release" / "bin"
 RECORD = ROOT / "docs" / "soak.tsv"
-HEAD = "date\tcommit\tminutes\tfirst seed\tlast seed\tcrash clones\trecoveries\tdeaths at system calls\tfailed rounds\n"
+HEAD = ("date\tcommit\tminutes\tfirst seed\tlast seed\tcrash clones\trecoveries\tdeaths at system calls\t"
+        "failed rounds\toperations\n")
 CRASH = [BINARIES / "crash_test", "--gtest_filter=PowerLossTest.RandomWorkloads:PowerLossTest.Totals"]
+LOGS = [BINARIES / "oplog_test", "--gtest_filter=*/OperationLogTest.*"]
 KILLED = [ROOT / "tests" / "syscalls" / "run", BINARIES / "varve-server", "--only", "killed"]
 
 
@@ -27,15 +31,18 @@ class Soak:
         self.end = time.monotonic() + minutes * 60
         self.lock = threading.Lock()
         self.seed = seed
-        self.rounds = self.failed = self.clones = self.recoveries = self.deaths = 0
+        self.rounds = self.failed = self.clones = self.recoveries = self.operations = self.deaths = 0
 
     def next_seed(self):
         with self.lock:
             self.seed += 10
             return self.seed - 10
 
-    def work(self, command, environment, count):
-        while time.monotonic() < self.end:
+    def work(self, *parts):
+        """One round of each part after the other: its command, environment, and what counts its output."""
+        for command, environment, count in itertools.cycle(parts):
+            if time.monotonic() >= self.end:
+                return
             seed = self.next_seed()
             done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment, "VARVE_SEED": str(seed)},
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -53,6 +60,9 @@ class Soak:
         self.clones += int(clones)
         self.recoveries += int(recoveries)
 
+    def count_operations(self, text):
+        self.operations += sum(map(int, re.findall(r"^operation log: (\d+) operations", text, re.MULTILINE)))
+
     def count_deaths(self, text):
         self.deaths += sum(map(int, re.findall(r"(\d+) deaths$", text, re.MULTILINE)))
 
@@ -68,8 +78,11 @@ def main():
     first = last_seed() + 10
     soak = Soak(minutes, first)
     workers = [
-        threading.Thread(target=soak.work, args=(CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones)),
-        threading.Thread(target=soak.work, args=(KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths)),
+        threading.Thread(target=soak.work, args=[
+            (CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones),
+            (LOGS, {"VARVE_OPLOG_SETS": "100", "VARVE_OPLOG_STEPS": "200000"}, soak.count_operations)]),
+        threading.Thread(target=soak.work, args=[
+            (KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths)]),
     ]
     started = time.monotonic()
     for worker in workers:
@@ -82,8 +95,9 @@ def main():
     took = (time.monotonic() - started) / 60
     with RECORD.open("a") as record:
         record.write(f"{time.strftime('%Y-%m-%d', time.gmtime())}\t{commit}\t{took:.0f}\t{first}\t{soak.seed - 10}\t"
-                     f"{soak.clones}\t{soak.recoveries}\t{soak.deaths}\t{soak.failed}\n")
-    print(f"{soak.clones} clones, {soak.recoveries} recoveries, {soak.deaths} deaths in {took:.0f} minutes: docs/soak.tsv")
+                     f"{soak.clones}\t{soak.recoveries}\t{soak.deaths}\t{soak.failed}\t{soak.operations}\n")
+    print(f"{soak.clones} clones, {soak.recoveries} recoveries, {soak.deaths} deaths, {soak.operations} operations "
+          f"in {took:.0f} minutes: docs/soak.tsv")
     print(f"{soak.rounds - soak.failed} passed, {soak.failed} failed")
     return 1 if soak.failed or not soak.rounds else 0
 
