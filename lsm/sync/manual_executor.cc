@@ -1,6 +1,7 @@
 #include "lsm/sync/manual_executor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace varve::lsm {
 
@@ -22,15 +23,36 @@ void ManualExecutor::ScheduleAfter(Lane lane, uint64_t delay_us, std::function<v
 }
 
 ManualExecutor::Queue* ManualExecutor::ChooseLocked(uint64_t now_us) {
-  std::array<Queue*, kLaneCount> due;
+  std::array<size_t, kLaneCount> lanes;
+  const std::span<const size_t> due = DueLanesLocked(now_us, &lanes);
+  if (due.empty()) return nullptr;
+  if (priorities_.has_value()) return &lanes_[priorities_->Choose(due)];
+  if (random_.has_value()) return &lanes_[due[(*random_)() % due.size()]];
+  return &lanes_[*std::min_element(due.begin(), due.end(), [this](size_t a, size_t b) VARVE_REQUIRES(mu_) {
+    return lanes_[a].begin()->first < lanes_[b].begin()->first;
+  })];
+}
+
+// In `*place`, so that nothing is allocated.
+std::span<const size_t> ManualExecutor::DueLanesLocked(uint64_t now_us, std::array<size_t, kLaneCount>* place) const {
   size_t count = 0;
-  for (Queue& queue : lanes_) {
-    if (!queue.empty() && queue.begin()->first.first <= now_us) due[count++] = &queue;
+  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (!lanes_[lane].empty() && lanes_[lane].begin()->first.first <= now_us) (*place)[count++] = lane;
   }
-  if (count == 0) return nullptr;
-  if (random_.has_value()) return due[(*random_)() % count];
-  return *std::min_element(due.begin(), due.begin() + count,
-                           [](Queue* a, Queue* b) { return a->begin()->first < b->begin()->first; });
+  return {place->data(), count};
+}
+
+std::vector<size_t> ManualExecutor::DueLanes() const {
+  const uint64_t now_us = clock_->MonotonicMicros();
+  std::array<size_t, kLaneCount> lanes;
+  MutexLock lock(&mu_);
+  const std::span<const size_t> due = DueLanesLocked(now_us, &lanes);
+  return {due.begin(), due.end()};
+}
+
+void ManualExecutor::UsePriorities(RandomPriorities priorities) {
+  MutexLock lock(&mu_);
+  priorities_.emplace(std::move(priorities));
 }
 
 bool ManualExecutor::RunOne() {

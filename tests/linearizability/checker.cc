@@ -178,7 +178,7 @@ Operations UntilItWentWrong(const Operations& operations) {
   return first == returns.end() ? operations : Until(operations, *first);
 }
 
-// Whether the verdict does not hang on this operation: a read, or a write whose value nobody saw, among reads and writes.
+// Whether the verdict does not hang on it: a read, or a write whose value nobody saw among reads and writes.
 bool MayGo(const Operations& operations, const Operation& operation) {
   if (operation.action == Action::kRead) return true;
   return operation.action == Action::kWrite &&

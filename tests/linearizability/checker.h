@@ -1,7 +1,7 @@
 // tests/linearizability/checker.h - judges histories: is there an order of the operations that explains every answer?
 //
 // Linearizable: the operations can be put in one order that keeps the order of those that did not overlap, and in which
-// each answer is what a single copy of the data would have said (Herlihy & Wing 1990). It may be asked of each key alone.
+// each answer is what a single copy of the data would have said (Herlihy & Wing 1990). Each key may be judged alone.
 // The search goes over orders as in Wing & Gong, "Testing and Verifying Concurrent Objects" (1993), and remembers which
 // set of operations left which state, as in Lowe, "Testing for Linearizability" (2017), so that no such pair is tried
 // twice. Operations without an outcome may come anywhere between their invocation and their end, if any, or not at all.

@@ -16,26 +16,8 @@ using lsm::StatusCode;
 using lsm::Transaction;
 using lsm::WriteBatch;
 
-constexpr uint64_t kRegisters = 5, kLists = 3;
 constexpr uint64_t kIdsMax = 1'000'000;  // of one client
 constexpr size_t kMomentsMax = 4;
-
-std::vector<std::string> AllKeys() {
-  std::vector<std::string> keys;
-  for (uint64_t n = 0; n < kLists; ++n) keys.push_back("list" + std::to_string(n));
-  for (uint64_t n = 0; n < kRegisters; ++n) keys.push_back("register" + std::to_string(n));
-  return keys;
-}
-
-bool IsList(const std::string& key) {
-  return key.starts_with("list");
-}
-
-std::vector<uint64_t> Ids(const Value& list) {
-  const auto ids = ParseList(list.value_or(""));
-  EXPECT_TRUE(ids.has_value()) << *list;
-  return ids.value_or(std::vector<uint64_t>());
-}
 
 }  // namespace
 
@@ -76,10 +58,11 @@ History EngineClient::TakeHistory() {
   return std::move(history_);
 }
 
-// ---- writing down -----------------------------------------------------------------------------------------------------
+// ---- writing down ---------------------------------------------------------------------------------------------------
 
 Operation EngineClient::Begin(Action action, Value argument) {
-  Operation operation{.client = number_, .action = action, .key = RandomRegister(), .argument = std::move(argument)};
+  Operation operation{
+      .client = number_, .action = action, .key = RandomRegister(&dice_), .argument = std::move(argument)};
   operation.invoked = clock_->Tick();
   return operation;
 }
@@ -89,30 +72,9 @@ void EngineClient::End(Operation operation) {
   history_.operations.push_back(std::move(operation));
 }
 
-void EngineClient::Record(const State& state, uint64_t invoked, uint64_t returned) {
-  ListTransaction lists{.client = number_, .invoked = invoked, .returned = returned, .outcome = Outcome::kCommitted};
-  for (const auto& [key, value] : state) {
-    if (IsList(key)) {
-      lists.accesses.push_back({.key = key, .list = Ids(value)});
-    } else {
-      history_.operations.push_back(
-          {.client = number_, .key = key, .invoked = invoked, .returned = returned, .answer = value});
-    }
-  }
-  if (!lists.accesses.empty()) history_.transactions.push_back(std::move(lists));
-}
-
 // An error that no operation of ours should meet.
 void EngineClient::Refused(const Status& status) const {
   ADD_FAILURE() << "client " << number_ << ": " << status.ToString();
-}
-
-std::string EngineClient::RandomRegister() {
-  return "register" + std::to_string(dice_.Below(kRegisters));
-}
-
-std::string EngineClient::RandomList() {
-  return "list" + std::to_string(dice_.Below(kLists));
 }
 
 // Of varying length: some go to the value log, and memtables are soon full.
@@ -127,7 +89,7 @@ Value EngineClient::Get(const ReadOptions& options, const std::string& key) cons
   return found.ok() && *found ? Value(value.ToString()) : std::nullopt;
 }
 
-// ---- registers --------------------------------------------------------------------------------------------------------
+// ---- registers ------------------------------------------------------------------------------------------------------
 
 void EngineClient::Read() {
   Operation read = Begin(Action::kRead);
@@ -179,35 +141,34 @@ void EngineClient::ChangeUnwaited() {
   End(std::move(write));
 }
 
-// ---- states of one moment ---------------------------------------------------------------------------------------------
+// ---- states of one moment -------------------------------------------------------------------------------------------
 
 void EngineClient::MultiGet() {
-  const std::vector<std::string> keys = AllKeys();
-  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  State state = NothingAnywhere();
+  std::vector<std::string_view> keys;
+  for (const auto& [key, value] : state) keys.push_back(key);
   std::vector<PinnedValue> values(keys.size());
   const uint64_t invoked = clock_->Tick();
-  const auto found = db_->MultiGet({}, views, values);
+  const auto found = db_->MultiGet({}, keys, values);
   const uint64_t returned = clock_->Tick();
-  State state;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!found[i].ok()) return Refused(found[i].status());
-    state[keys[i]] = *found[i] ? Value(values[i].ToString()) : std::nullopt;
+    if (*found[i]) state.at(std::string(keys[i])) = values[i].ToString();
   }
-  Record(state, invoked, returned);
+  RecordReads(number_, state, invoked, returned, &history_);
 }
 
 void EngineClient::Iterate() {
   const uint64_t invoked = clock_->Tick();
   Iterator it = db_->NewIterator({});
   const uint64_t returned = clock_->Tick();
-  State state;
-  for (const std::string& key : AllKeys()) state[key] = std::nullopt;
+  State state = NothingAnywhere();
   const bool forward = dice_.OneIn(2);
   for (forward ? it.SeekToFirst() : it.SeekToLast(); it.Valid(); forward ? it.Next() : it.Prev()) {
     state.at(std::string(it.key())) = std::string(it.value());
   }
   if (!it.status().ok()) return Refused(it.status());
-  Record(state, invoked, returned);
+  RecordReads(number_, state, invoked, returned, &history_);
 }
 
 void EngineClient::KeepSnapshot() {
@@ -225,8 +186,9 @@ void EngineClient::LookAtSnapshot() {
   ReadOptions options;
   options.snapshot = moment.snapshot.get();
   State state;
-  for (const std::string& key : {RandomRegister(), RandomList(), RandomList()}) state[key] = Get(options, key);
-  Record(state, moment.invoked, moment.returned);
+  for (const std::string& key : {RandomRegister(&dice_), RandomList(&dice_), RandomList(&dice_)})
+    state[key] = Get(options, key);
+  RecordReads(number_, state, moment.invoked, moment.returned, &history_);
 }
 
 void EngineClient::ReadEverything() {
@@ -235,16 +197,16 @@ void EngineClient::ReadEverything() {
   Iterate();
 }
 
-// ---- conditions and transactions --------------------------------------------------------------------------------------
+// ---- conditions and transactions ------------------------------------------------------------------------------------
 
 void EngineClient::WriteIfUnchanged() {
-  const std::string key = RandomRegister();
+  const std::string key = RandomRegister(&dice_);
   KeepSnapshot();
   const Moment& moment = moments_.back();
   ReadOptions options;
   options.snapshot = moment.snapshot.get();
   const Value before = Get(options, key);
-  Record({{key, before}}, moment.invoked, moment.returned);
+  RecordReads(number_, {{key, before}}, moment.invoked, moment.returned, &history_);
 
   Operation write = Begin(Action::kWriteIf, dice_.OneIn(4) ? Value() : NewValue());
   write.key = key;
@@ -269,7 +231,7 @@ Value EngineClient::GetForUpdate(Transaction* transaction, const std::string& ke
   const Result<bool> found = transaction->GetForUpdate(key, &value);
   if (!found.ok()) Refused(found.status());
   const Value before = found.ok() && *found ? Value(value.ToString()) : std::nullopt;
-  if (transaction->batch().empty()) Record({{key, before}}, moment.invoked, moment.returned);
+  if (transaction->batch().empty()) RecordReads(number_, {{key, before}}, moment.invoked, moment.returned, &history_);
   return before;
 }
 
@@ -278,7 +240,7 @@ void EngineClient::Transact() {
   moment.invoked = clock_->Tick();
   Transaction transaction(db_);
   moment.returned = clock_->Tick();
-  const std::string key = RandomRegister();
+  const std::string key = RandomRegister(&dice_);
   const Value before = GetForUpdate(&transaction, key, moment);
   if (dice_.OneIn(4)) Step();  // another one meanwhile
 
@@ -297,7 +259,7 @@ void EngineClient::AppendToLists() {
   ListTransaction appends{.client = number_, .outcome = Outcome::kCommitted};
   WriteBatch batch;
   for (uint64_t n = 1 + dice_.Below(3); n > 0; --n) {
-    Access append{.key = RandomList(), .id = static_cast<uint64_t>(number_) * kIdsMax + ++made_};
+    Access append{.key = RandomList(&dice_), .id = static_cast<uint64_t>(number_) * kIdsMax + ++made_};
     batch.Merge(append.key, ListItem(append.id));
     appends.accesses.push_back(std::move(append));
   }
@@ -315,7 +277,7 @@ void EngineClient::TransactLists() {
   Transaction transaction(db_);
   moment.returned = clock_->Tick();
   for (uint64_t n = 2 + dice_.Below(3); n > 0; --n) {
-    Access access{.key = RandomList()};
+    Access access{.key = RandomList(&dice_)};
     if (dice_.OneIn(2)) {
       access.id = static_cast<uint64_t>(number_) * kIdsMax + ++made_;
       transaction.Merge(access.key, ListItem(access.id));

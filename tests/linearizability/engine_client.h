@@ -1,18 +1,16 @@
 // tests/linearizability/engine_client.h - one client of the engine, which writes down what it asks and is told.
 //
-// Five registers and three lists (merges append to both), so that clients meet on every key. What sees the state of one
-// moment (a snapshot, an iterator, a MultiGet) is written down as reads of that moment, however late it was looked at.
+// What sees the state of one moment (a snapshot, an iterator, a MultiGet) is written down as reads of that moment,
+// however late it was looked at.
 #pragma once
 
 #include <atomic>
 #include <deque>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "lsm/transaction.h"
-#include "tests/linearizability/history.h"
-#include "tests/lsm/db_test_util.h"
+#include "tests/linearizability/engine_state.h"
 
 namespace varve::linearizability {
 
@@ -32,17 +30,13 @@ class EngineClient {
     std::unique_ptr<lsm::Snapshot> snapshot;
     uint64_t invoked = 0, returned = 0;
   };
-  using State = std::map<std::string, Value>;
 
   Operation Begin(Action action, Value argument = {});
   void End(Operation operation);
   void Refused(const lsm::Status& status) const;
-  std::string RandomRegister();
-  std::string RandomList();
   std::string NewValue();
   Value Get(const lsm::ReadOptions& options, const std::string& key) const;
   Value GetForUpdate(lsm::Transaction* transaction, const std::string& key, const Moment& moment);
-  void Record(const State& state, uint64_t invoked, uint64_t returned);
 
   void Read();
   void ReadLater();

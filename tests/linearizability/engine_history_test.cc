@@ -1,4 +1,4 @@
-// Histories of the engine: clients on threads of their own, flushes and compactions in between, deaths and power losses.
+// Histories of the engine: clients on threads of their own, flushes and compactions between, deaths, power losses.
 //
 // VARVE_HISTORIES is how many, VARVE_SEED the first one's seed. A seed repeats what is asked, not when.
 #include <gtest/gtest.h>
@@ -77,19 +77,11 @@ class EngineHistory {
     crash_ = nullptr;
     CheckIt(first);
     history_ = UntilDeath(first, from, until);
-    // What was read is not yet durable for that: a power loss may take it from under the reader.
     if (plan.kind == CrashPlan::Kind::kDropUnsynced) ForgetReads(&history_);
     disk_ = std::move(clone);
     history_.Append(RunClients(kOperations - std::min(kOperations, history_.size()), true));
     CheckIt(history_);
   }
-  static void ForgetReads(History* history) {
-    std::erase_if(history->operations, [](const Operation& one) { return one.action == Action::kRead; });
-    std::erase_if(history->transactions, [](const ListTransaction& one) {
-      return std::all_of(one.accesses.begin(), one.accesses.end(), [](const Access& access) { return access.id == 0; });
-    });
-  }
-
   // Opens the database, lets clients have at least so many operations, closes it.
   History RunClients(size_t operations, bool read_in_the_end) {
     History all;

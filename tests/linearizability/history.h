@@ -2,9 +2,9 @@
 //
 //   |---- invoked ............ returned ----|     one operation; it takes effect at one moment in between
 //
-// Times are ticks of one HistoryClock, so that "returned before it was invoked" is said of two clients without doubt. An
-// operation that never returned has an unknown outcome: it took effect at any later moment, or never. When its server
-// died, the moment was not after that.
+// Times are ticks of one HistoryClock, so that "returned before it was invoked" is said of two clients without doubt.
+// An operation that never returned has an unknown outcome: it took effect at any later moment, or never. When its
+// server died, the moment was not after that.
 // Threads: a History is a value. Each client fills its own; Append joins them.
 #pragma once
 

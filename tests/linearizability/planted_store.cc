@@ -126,7 +126,7 @@ const Value& PlantedStore::Current(const std::string& key) {
   return versions.empty() ? kNothing : versions.back();
 }
 
-// ---- operations of one key --------------------------------------------------------------------------------------------
+// ---- operations of one key ------------------------------------------------------------------------------------------
 
 Operation PlantedStore::RandomOperation(int client) {
   Operation operation{.client = client, .key = kRegisters[dice_.Below(kRegisters.size())]};
@@ -216,7 +216,7 @@ void PlantedStore::UpdateBadly(Operation* operation, Flight* flight) {
   }
 }
 
-// ---- transactions -----------------------------------------------------------------------------------------------------
+// ---- transactions ---------------------------------------------------------------------------------------------------
 
 ListTransaction PlantedStore::RandomTransaction(int client) {
   ListTransaction transaction{.client = client};

@@ -37,7 +37,7 @@ bool ServerClient::ReadEverything() {
   return Exchange();
 }
 
-// ---- asking -----------------------------------------------------------------------------------------------------------
+// ---- asking ---------------------------------------------------------------------------------------------------------
 
 std::string ServerClient::Key(std::string_view name, uint64_t limit) {
   return prefix_ + std::string(name) + std::to_string(dice_.Below(limit));
@@ -130,7 +130,7 @@ void ServerClient::AskLists() {
   asked_.push_back({.transaction = std::move(transaction), .replies = replies});
 }
 
-// ---- being told -------------------------------------------------------------------------------------------------------
+// ---- being told -----------------------------------------------------------------------------------------------------
 
 // Takes one whole reply off `text`; none when it broke off.
 std::optional<ServerClient::Reply> ServerClient::Parse(std::string_view* text) {

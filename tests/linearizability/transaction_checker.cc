@@ -183,8 +183,8 @@ class Graph {
     }
   }
 
-  // The edges of one, in order; empty: there is none. Breadth first from each transaction; most histories have none, which
-  // peeling off nodes that nothing leads to shows at once.
+  // The edges of one, in order; empty: there is none. Breadth first from each transaction; most histories have none,
+  // which peeling off nodes that nothing leads to shows at once.
   std::vector<Edge> ShortestCycle() const {
     std::vector<Edge> best;
     for (const size_t start : OnCycles()) {
