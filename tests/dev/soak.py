@@ -1,9 +1,10 @@
-"""Longer runs of the tests that draw what they do: power loss, operation logs, the server killed at its system calls.
+"""Longer runs of the tests that draw what they do: power loss, operation logs, histories, the server killed at its system
+calls.
 
     ./dev soak [MINUTES]     ten, unless said
 
 Two workers run side by side with seeds that no earlier soak has used, until the time is over: one takes turns with power
-losses and with operation logs under every set of options, the other kills the server. What was done is added to
+losses and with operation logs under every set of options, the other with killing the server and with histories. What was done is added to
 docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
 is 'N passed, N failed', of rounds.
 """
@@ -19,10 +20,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = ROOT / "build" / "release" / "bin"
 RECORD = ROOT / "docs" / "soak.tsv"
+SEEDS = 300  # of a round: it may use that many from its own on
 HEAD = ("date\tcommit\tminutes\tfirst seed\tlast seed\tcrash clones\trecoveries\tdeaths at system calls\t"
-        "failed rounds\toperations\n")
+        "failed rounds\toperations\thistories\n")
 CRASH = [BINARIES / "crash_test", "--gtest_filter=PowerLossTest.RandomWorkloads:PowerLossTest.Totals"]
 LOGS = [BINARIES / "oplog_test", "--gtest_filter=*/OperationLogTest.*"]
+HISTORIES = [BINARIES / "linearizability_test", "--gtest_filter=*History.IsLinearizable"]
 KILLED = [ROOT / "tests" / "syscalls" / "run", BINARIES / "varve-server", "--only", "killed"]
 
 
@@ -31,12 +34,12 @@ class Soak:
         self.end = time.monotonic() + minutes * 60
         self.lock = threading.Lock()
         self.seed = seed
-        self.rounds = self.failed = self.clones = self.recoveries = self.operations = self.deaths = 0
+        self.rounds = self.failed = self.clones = self.recoveries = self.operations = self.deaths = self.histories = 0
 
     def next_seed(self):
         with self.lock:
-            self.seed += 10
-            return self.seed - 10
+            self.seed += SEEDS
+            return self.seed - SEEDS
 
     def work(self, *parts):
         """One round of each part after the other: its command, environment, and what counts its output."""
@@ -66,6 +69,9 @@ class Soak:
     def count_deaths(self, text):
         self.deaths += sum(map(int, re.findall(r"(\d+) deaths$", text, re.MULTILINE)))
 
+    def count_histories(self, text):
+        self.histories += sum(map(int, re.findall(r"^\w+: (\d+) histories", text, re.MULTILINE)))
+
 
 def last_seed():
     """Of all earlier soaks."""
@@ -75,14 +81,15 @@ def last_seed():
 
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
-    first = last_seed() + 10
+    first = last_seed() + SEEDS
     soak = Soak(minutes, first)
     workers = [
         threading.Thread(target=soak.work, args=[
             (CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones),
             (LOGS, {"VARVE_OPLOG_SETS": "100", "VARVE_OPLOG_STEPS": "200000"}, soak.count_operations)]),
         threading.Thread(target=soak.work, args=[
-            (KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths)]),
+            (KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths),
+            (HISTORIES, {"VARVE_HISTORIES": str(SEEDS)}, soak.count_histories)]),
     ]
     started = time.monotonic()
     for worker in workers:
@@ -94,9 +101,9 @@ def main():
         RECORD.write_text(HEAD)
     took = (time.monotonic() - started) / 60
     with RECORD.open("a") as record:
-        record.write(f"{time.strftime('%Y-%m-%d', time.gmtime())}\t{commit}\t{took:.0f}\t{first}\t{soak.seed - 10}\t"
-                     f"{soak.clones}\t{soak.recoveries}\t{soak.deaths}\t{soak.failed}\t{soak.operations}\n")
-    print(f"{soak.clones} clones, {soak.recoveries} recoveries, {soak.deaths} deaths, {soak.operations} operations "
+        record.write(f"{time.strftime('%Y-%m-%d', time.gmtime())}\t{commit}\t{took:.0f}\t{first}\t{soak.seed - SEEDS}\t"
+                     f"{soak.clones}\t{soak.recoveries}\t{soak.deaths}\t{soak.failed}\t{soak.operations}\t{soak.histories}\n")
+    print(f"{soak.clones} clones, {soak.recoveries} recoveries, {soak.deaths} deaths, {soak.operations} operations, {soak.histories} histories "
           f"in {took:.0f} minutes: docs/soak.tsv")
     print(f"{soak.rounds - soak.failed} passed, {soak.failed} failed")
     return 1 if soak.failed or not soak.rounds else 0
