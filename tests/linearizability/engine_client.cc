@@ -22,7 +22,11 @@ constexpr size_t kMomentsMax = 4;
 }  // namespace
 
 EngineClient::EngineClient(int number, lsm::Db* db, HistoryClock* clock, uint64_t seed)
-    : number_(number), db_(db), clock_(clock), dice_(seed) {}
+    : number_(number),
+      db_(db),
+      clock_(clock),
+      durable_(db->GetOptions().wal_sync == lsm::WalSync::kAlways),
+      dice_(seed) {}
 
 void EngineClient::Step() {
   switch (dice_.Below(24)) {
@@ -135,9 +139,15 @@ void EngineClient::ChangeUnwaited() {
   Operation write = Begin(Action::kWrite, NewValue());
   WriteBatch batch;
   batch.Put(write.key, *write.argument);
-  const auto written = db_->WriteAsync(batch, nullptr);
+  std::promise<Status> durable;
+  lsm::DurableCallback on_durable;
+  if (durable_) on_durable = [&](const Status& s) { durable.set_value(s); };
+  const auto written = db_->WriteAsync(batch, std::move(on_durable));
   if (!written.ok() && written.status().Is(StatusCode::kBusy)) return;
   if (!written.ok()) return Refused(written.status());
+  if (durable_) {
+    if (Status s = durable.get_future().get(); !s.ok()) return Refused(s);
+  }
   End(std::move(write));
 }
 

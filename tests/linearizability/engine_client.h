@@ -55,6 +55,7 @@ class EngineClient {
   const int number_;
   lsm::Db* const db_;
   HistoryClock* const clock_;
+  const bool durable_;  // what is acknowledged survives a power loss, too
   lsm::Dice dice_;
   uint64_t made_ = 0;  // ids and values
   std::deque<Moment> moments_;
