@@ -25,18 +25,6 @@ using End = LogReader::End;
 
 constexpr uint32_t kSalt = 0x5a17ab1e;
 
-// A record as only somebody who knows the salt can make it.
-std::string Forge(std::string_view payload, uint64_t number, uint32_t salt, uint32_t synced) {
-  std::string body;
-  PutFixed32(&body, static_cast<uint32_t>(payload.size()));
-  PutFixed32(&body, LogTag(number, salt));
-  PutFixed32(&body, synced);
-  body += payload;
-  std::string record;
-  PutFixed32(&record, MaskCrc(Crc32c(salt, body)));
-  return record + body;
-}
-
 TEST(LogReader, ReadsBackAndTellsHowItEnded) {
   ScriptedFiles fs;
   const auto log = OpenLog(&fs, Segment(7, kSalt));

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "lsm/format/coding.h"
+#include "lsm/format/crc32c.h"
 #include "lsm/wal/log_format.h"
 #include "lsm/wal/log_reader.h"
 #include "lsm/wal/log_writer.h"
@@ -40,6 +42,18 @@ inline std::string Hex(std::string_view bytes) {
     hex += two;
   }
   return hex;
+}
+
+// A record as only somebody who knows the salt can make it.
+inline std::string Forge(std::string_view payload, uint64_t number, uint32_t salt, uint32_t synced) {
+  std::string body;
+  PutFixed32(&body, static_cast<uint32_t>(payload.size()));
+  PutFixed32(&body, LogTag(number, salt));
+  PutFixed32(&body, synced);
+  body += payload;
+  std::string record;
+  PutFixed32(&record, MaskCrc(Crc32c(salt, body)));
+  return record + body;
 }
 
 struct ReadBack {
