@@ -409,7 +409,12 @@ class TableVerifier {
     const uint64_t offset = tail_.BlockStart(index);
     const uint32_t bound = static_cast<uint32_t>(index);
     BlockIterator it{BlockView(bytes)};
-    for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    it.SeekToFirst();
+    if (it.Valid() && index != 0 &&
+        CompareVersions(tail_.index.KeyAt(bound - 1), tail_.index.trailer(bound - 1), it.key(), it.trailer()) >= 0) {
+      Problem(offset, "a version lies within the index entry of the block before");
+    }
+    for (; it.Valid(); it.Next()) {
       if (has_last_ && CompareVersions(last_key_, last_trailer_, it.key(), it.trailer()) >= 0) {
         Problem(offset, "versions out of order");
       }

@@ -96,8 +96,8 @@ void TryCommandLine(std::string_view text) {
   const size_t blank = std::min(text.find("\n\n"), text.size());
   std::vector<std::string> words = Lines(text.substr(0, blank));
   const std::string_view file = text.substr(std::min(blank + 2, text.size()));
-  Write(file);
   const bool with_file = !words.empty() && !words[0].starts_with('-');
+  Write(with_file ? file : "");
   if (with_file) words[0] = Path();
   resp::Config config;
   const auto parsed = ParseArguments(words, &config);

@@ -1,7 +1,19 @@
-// tests/fuzz/stop_at_failure.cc - makes an expectation that does not hold a crash, which is what libFuzzer looks for.
+// tests/fuzz/stop_at_failure.cc - an expectation that does not hold ends the program, as libFuzzer wants it: by abort().
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+namespace {
+
+class StopAtFailure : public ::testing::EmptyTestEventListener {
+  void OnTestPartResult(const ::testing::TestPartResult& result) override {
+    if (result.failed()) std::abort();
+  }
+};
+
+}  // namespace
+
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  GTEST_FLAG_SET(break_on_failure, true);
+  ::testing::UnitTest::GetInstance()->listeners().Append(new StopAtFailure);  // behind the one that prints
   return 0;
 }

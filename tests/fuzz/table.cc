@@ -171,6 +171,7 @@ class Assembly {
       bound_ = last_key_;
       bound_trailer_ = last_trailer_;
     }
+    if (input_->Below(16) == 1) bound_ += input_->Text();  // too far, when rows of the next block lie below it
     index_.Add(bound_, bound_trailer_, std::string_view(end).substr(0, kIndexValueSize));
   }
   std::string Tombstones() {

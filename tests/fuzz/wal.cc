@@ -19,7 +19,7 @@ namespace {
 using End = LogReader::End;
 
 constexpr uint32_t kSalt = 0x5a17ab1e;
-constexpr size_t kFileMax = 512 * 1024;
+constexpr size_t kFileMax = 160 * 1024;  // more than the reader reads at once
 constexpr int kOperationsMax = 64;
 
 std::string Identity(uint64_t number) {
@@ -75,11 +75,13 @@ class Plain {
   }
   // What lies inside a record is no record (L2).
   uint64_t FurthestMark(uint64_t offset) const {
+    char tag[4];
+    EncodeFixed32(tag, LogTag(number_, salt_));
     uint64_t furthest = 0;
-    while (offset + kLogHeaderSize <= file_.size()) {
-      const std::optional<Record> record = At(offset);
+    for (size_t hit; (hit = file_.find({tag, sizeof tag}, offset + 8)) != std::string_view::npos;) {
+      const std::optional<Record> record = At(hit - 8);
       if (record) furthest = std::max<uint64_t>(furthest, record->synced);
-      offset = record ? record->end : offset + 1;
+      offset = record ? record->end : hit - 8 + 1;
     }
     return furthest;
   }
