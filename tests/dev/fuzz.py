@@ -41,7 +41,8 @@ def run(name, seconds):
     command = [BUILD / "bin" / f"fuzz_{name}", f"-max_total_time={seconds}", f"-dict={SOURCES / name}.dict",
                f"-artifact_prefix={finds}/", f"-max_len={INPUT_BYTES_MAX}", f"-timeout={SECONDS_MAX}",
                f"-malloc_limit_mb={ALLOCATIONS_MIB.get(name, ALLOCATION_MIB)}", f"-rss_limit_mb={MEMORY_MIB}",
-               f"-detect_leaks={int(name not in LEAKS_AT_THE_END)}", "-print_final_stats=1", "-verbosity=0", corpus, SOURCES / "corpus" / name]
+               f"-detect_leaks={int(name not in LEAKS_AT_THE_END)}", "-print_final_stats=1", "-verbosity=0",
+               corpus, SOURCES / "corpus" / name]
     log = BUILD / f"{name}.log"
     with open(log, "wb") as output:
         code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode

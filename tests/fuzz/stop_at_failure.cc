@@ -1,4 +1,4 @@
-// tests/fuzz/stop_at_failure.cc - an expectation that does not hold ends the program, as libFuzzer wants it: by abort().
+// tests/fuzz/stop_at_failure.cc - an expectation that does not hold ends the program by abort(), as libFuzzer wants it.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
