@@ -1,6 +1,7 @@
 #include "keyspace/cursor_table.h"
 
 #include <iterator>
+#include <new>
 
 namespace varve::keyspace {
 
@@ -14,8 +15,14 @@ uint64_t CursorTable::Add(std::string_view name) {
     return known->second->id;
   }
   entries_.push_front({next_id_++, std::string(name)});
-  by_id_.emplace(entries_.front().id, entries_.begin());
-  by_name_.emplace(entries_.front().name, entries_.begin());
+  try {
+    by_id_.emplace(entries_.front().id, entries_.begin());
+    by_name_.emplace(entries_.front().name, entries_.begin());
+  } catch (const std::bad_alloc&) {
+    by_id_.erase(entries_.front().id);
+    entries_.pop_front();
+    throw;
+  }
   bytes_ += name.size() + kEntryOverhead;
   DropOverflow();
   return entries_.front().id;

@@ -11,8 +11,7 @@
 #include <list>
 #include <string>
 #include <string_view>
-
-#include "absl/container/flat_hash_map.h"
+#include <unordered_map>
 
 namespace varve::keyspace {
 
@@ -20,7 +19,7 @@ class CursorTable {
  public:
   // Room for 100,000 cursors at names of 100 bytes, and many more at shorter ones.
   static constexpr size_t kBytesMaxDefault = size_t{32} * 1024 * 1024;
-  static constexpr size_t kEntryOverhead = 160;  // list node, two hash slots, string header: charged for each entry
+  static constexpr size_t kEntryOverhead = 160;  // list node, two hash nodes, string header: charged for each entry
 
   explicit CursorTable(uint64_t seed, size_t bytes_max = kBytesMaxDefault);
 
@@ -45,8 +44,9 @@ class CursorTable {
   uint64_t next_id_;
   size_t bytes_ = 0;
   List entries_;
-  absl::flat_hash_map<uint64_t, List::iterator> by_id_;
-  absl::flat_hash_map<std::string_view, List::iterator> by_name_;  // views into the entries
+  // Not Abseil's: those are broken for good when one of their allocations throws.
+  std::unordered_map<uint64_t, List::iterator> by_id_;
+  std::unordered_map<std::string_view, List::iterator> by_name_;  // views into the entries
 };
 
 }  // namespace varve::keyspace

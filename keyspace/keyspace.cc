@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 #include <utility>
 
 #include "keyspace/glob.h"
@@ -78,6 +79,7 @@ Status Keyspace::Load() {
     if (*found) VARVE_TRY(DecodeCounters(value.view(), &counters_[db]));
   }
   committed_ = counters_;
+  RememberCommand();
   return {};
 }
 
@@ -126,7 +128,7 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
   if (name.size() > kNameSizeMax) {
     return Status::InvalidArgument("key is longer than " + std::to_string(kNameSizeMax) + " bytes");
   }
-  if (prior == nullptr) counters_[db].keys++;
+  if (prior == nullptr) counters_of(db).keys++;
   const uint64_t prior_ms = prior != nullptr ? prior->expire_ms : 0;
   if (prior_ms != expire_ms) {
     if (prior_ms != 0) RemoveExpiry(db, name, prior_ms);
@@ -160,7 +162,7 @@ Result<bool> Keyspace::Remove(int db, std::string_view name) {
 void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms) {
   EncodeMetaKey(db, name, &key_);
   batch_.Delete(key_);
-  counters_[db].keys--;
+  counters_of(db).keys--;
   if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
   Touch(db, name);
 }
@@ -168,14 +170,14 @@ void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms) {
 void Keyspace::AddExpiry(int db, std::string_view name, uint64_t expire_ms) {
   EncodeExpiryKey(db, expire_ms, name, &index_key_);
   batch_.Put(index_key_, {});
-  counters_[db].expires++;
+  counters_of(db).expires++;
   expiry_low_ms_[db] = std::min(expiry_low_ms_[db], expire_ms);
 }
 
 void Keyspace::RemoveExpiry(int db, std::string_view name, uint64_t expire_ms) {
   EncodeExpiryKey(db, expire_ms, name, &index_key_);
   batch_.Delete(index_key_);
-  counters_[db].expires--;
+  counters_of(db).expires--;
 }
 
 // --- whole databases ---
@@ -202,7 +204,7 @@ Status Keyspace::FlushDb(int db) {
     batch_.DeleteRange(key_, end);
   }
   changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
-  counters_[db] = {};
+  counters_of(db) = {};
   expiry_low_ms_[db] = kNever;
   return {};
 }
@@ -435,21 +437,50 @@ void Keyspace::AppendCounters() {
 Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
   if (batch_.empty()) return lsm::SequenceNumber{0};
   const lsm::IndexedBatch::Mark mark = batch_.GetMark();
-  AppendCounters();
-  Result<lsm::SequenceNumber> sequence = db_->WriteAsync(batch_.batch(), std::move(on_durable));
+  Result<lsm::SequenceNumber> sequence = lsm::SequenceNumber{0};
+  try {
+    AppendCounters();
+    sequence = db_->WriteAsync(batch_.batch(), std::move(on_durable));
+  } catch (const std::bad_alloc&) {
+    Abandon();
+    throw;
+  }
   if (sequence.status().Is(lsm::StatusCode::kBusy)) {
     batch_.batch().Truncate(mark.size, mark.count);  // the counters are appended anew by the next try
     return sequence;
   }
-  if (sequence.ok()) {
-    committed_ = counters_;
-    format_written_ = true;
-  } else {
-    counters_ = committed_;
-    expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
+  if (!sequence.ok()) {
+    Abandon();
+    return sequence;
   }
+  committed_ = counters_;
+  format_written_ = true;
   batch_.Clear();
+  RememberCommand();
   return sequence;
+}
+
+void Keyspace::Abandon() {
+  batch_.Clear();
+  counters_ = committed_;
+  expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
+  rollback_failed_ = false;
+  RememberCommand();
+}
+
+void Keyspace::RollbackCommand() {
+  for (int db = 0; db < kDatabaseCount; db++) {
+    if ((counters_remembered_ >> db & 1) != 0) counters_[db] = counters_before_[db];
+  }
+  counters_remembered_ = 0;
+  changes_ = command_.changes;
+  expire_stats_.expired_keys = command_.expired_keys;
+  expiry_low_ms_.fill(0);
+  std::string().swap(record_);  // it may be what took the memory
+  scratch_.pin.Reset();
+  if (std::exchange(rollback_failed_, true)) throw std::bad_alloc();  // the batch's index is not whole
+  batch_.RollbackTo(command_.batch);
+  rollback_failed_ = false;
 }
 
 }  // namespace varve::keyspace

@@ -10,6 +10,8 @@
 // kBusy (the engine's flushes are behind) leaves everything pending: run nothing and call Commit again a little later.
 // After any other error the batch is gone, counters are as after the last good Commit, and the caller must fail every
 // command it ran since. A caller that must not lose its place commits before pending_bytes() grows too large.
+// Any call may throw std::bad_alloc, its own or the engine's. A command that is left so is half done: RollbackCommand()
+// takes back what it had written. Commit throws only after it has dropped the batch, as after an error.
 //
 // Expired keys are invisible at once; they are deleted when touched, and by ActiveExpire in order of time. The wall
 // clock is read at most once between two BeginCommand() calls, and only if a volatile key is met. The file formats:
@@ -23,9 +25,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "keyspace/cursor_table.h"
 #include "keyspace/record.h"
 #include "lsm/clock.h"
@@ -67,8 +69,17 @@ class Keyspace {
   Keyspace(const Keyspace&) = delete;
   Keyspace& operator=(const Keyspace&) = delete;
 
+  // --- commands ---
+  void BeginCommand() {
+    now_ms_ = 0;
+    RememberCommand();
+  }
+  // Takes back every write since BeginCommand, or since the last Commit. May throw itself; then only Abandon() is left.
+  void RollbackCommand();
+  // Drops everything pending, as Commit does when it fails.
+  void Abandon();
+
   // --- time ---
-  void BeginCommand() { now_ms_ = 0; }
   int64_t NowMs() {
     if (now_ms_ == 0) now_ms_ = clock_->WallMillis();
     return now_ms_;
@@ -137,6 +148,12 @@ class Keyspace {
     uint32_t watchers = 0;
   };
   using DbCounters = std::array<Counters, kDatabaseCount>;
+  // Where a command began.
+  struct CommandStart {
+    lsm::IndexedBatch::Mark batch;
+    uint64_t changes;
+    uint64_t expired_keys;
+  };
 
   Keyspace(lsm::Db* db, const Options& options);
   lsm::Status Load();
@@ -152,6 +169,18 @@ class Keyspace {
   lsm::Result<bool> RandomSeek(int db, std::string* name);
   void AppendCounters();
   void Touch(int db, std::string_view name);
+  void RememberCommand() {
+    command_ = {batch_.GetMark(), changes_, expire_stats_.expired_keys};
+    counters_remembered_ = 0;
+  }
+  // To change them.
+  Counters& counters_of(int db) {
+    if ((counters_remembered_ >> db & 1) == 0) {
+      counters_remembered_ |= 1u << db;
+      counters_before_[db] = counters_[db];
+    }
+    return counters_[db];
+  }
 
   lsm::Db* const db_;
   lsm::Clock* const clock_;
@@ -161,6 +190,10 @@ class Keyspace {
   lsm::IndexedBatch batch_;
   DbCounters counters_{};
   DbCounters committed_{};  // as of the last good Commit
+  CommandStart command_{};
+  DbCounters counters_before_{};      // as of command_, of the databases in counters_remembered_
+  uint32_t counters_remembered_ = 0;  // bit by database
+  bool rollback_failed_ = false;      // only Abandon() helps
   bool format_written_ = false;
   uint64_t changes_ = 0;
 
@@ -170,7 +203,7 @@ class Keyspace {
   ExpireStats expire_stats_;
 
   CursorTable cursors_;
-  absl::flat_hash_map<std::string, Watched> watched_;  // by meta key
+  std::unordered_map<std::string, Watched> watched_;  // by meta key; stays whole when an insertion throws
 
   // Scratch, to keep the hot path free of allocation.
   std::string key_;
