@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "net/server.h"
@@ -18,6 +19,9 @@ constexpr uint64_t kAuthDeadlineUs = 10 * kUsPerSecond;
 constexpr uint64_t kReplyBytesBeforeAuthMax = 8 * 1024;
 // Closing a socket with unread bytes resets it, and the client may lose our last words. So read on for a moment.
 constexpr uint64_t kDrainUs = 1 * kUsPerSecond;
+// One client's turn: so long its requests run, and so much of it is read. Then others have theirs.
+constexpr uint64_t kTurnUs = 100;
+constexpr size_t kTurnBytes = size_t{64} * 1024;
 constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit has no time of its own
 
 }  // namespace
@@ -44,6 +48,7 @@ bool Connection::Open(int fd, bool unix_socket) {
     int64_t keepalive = server_->config().tcp_keepalive_seconds;
     if (keepalive > 0) uv_tcp_keepalive(&socket_.tcp, 1, static_cast<unsigned>(keepalive));
   }
+  CountMemory();
   if (!server_->paused()) StartReading();
   return true;
 }
@@ -51,7 +56,24 @@ bool Connection::Open(int fd, bool unix_socket) {
 void Connection::Close() {
   if (std::exchange(closing_, true)) return;
   reading_ = false;
+  CountMemory();
   uv_close(&socket_.handle, &Connection::OnClosed);
+}
+
+void Connection::Drop() {
+  Close();
+  input_.Free();
+  parser_ = {};
+  uncertain_replies_.clear();
+  output_.Free();  // what libuv is writing stays until it says so
+  server_->dispatcher().Forget(session_);
+}
+
+void Connection::Starve() {
+  if (closing_) return;
+  ++server_->mutable_stats().out_of_memory_errors;
+  spdlog::warn("client {} {} is closed: there is not enough memory to serve it", session_.id, session_.address);
+  Close();
 }
 
 void Connection::OnClosed(uv_handle_t* handle) {
@@ -74,14 +96,24 @@ void Connection::StopReading() {
 
 void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(handle->data);
-  std::span<char> room = self->input_.empty() ? self->server_->shared_buffer() : self->input_.Room();
+  std::span<char> room;  // none: OnRead hears UV_ENOBUFS
+  try {
+    room = self->input_.empty() ? self->server_->shared_buffer() : self->input_.Room();
+  } catch (const std::bad_alloc&) {
+  }
   *buffer = uv_buf_init(room.data(), static_cast<unsigned>(std::min(room.size(), size_t{1} << 30)));
 }
 
 void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(stream->data);
   if (count > 0) {
-    self->Received(buffer->base, static_cast<size_t>(count));
+    try {
+      self->Received(buffer->base, static_cast<size_t>(count));
+    } catch (const std::bad_alloc&) {
+      self->Starve();
+    }
+  } else if (count == UV_ENOBUFS) {
+    self->Starve();
   } else if (count == UV_EOF && self->output_bytes() > 0 && self->draining_since_us_ == 0) {
     // The client said all it had to say, and may still listen.
     self->StopReading();
@@ -96,21 +128,35 @@ void Connection::Received(const char* bytes, size_t count) {
   NetStats& stats = server_->mutable_stats();
   ++stats.reads;
   stats.input_bytes += count;
+  if (std::exchange(turn_tick_, server_->tick()) != server_->tick()) turn_bytes_ = 0;
+  turn_bytes_ += count;
   if (draining_since_us_ != 0) return;
   if (bytes == server_->shared_buffer().data()) {
     size_t done = RunRequests({bytes, count});
-    if (done < count) input_.Append({bytes + done, count - done});
+    if (done < count && !session_.close_after_reply) input_.Append({bytes + done, count - done});
   } else {
     input_.Filled(count);
     input_.Consume(RunRequests(input_.view()));
   }
   if (closing_) return;
-  if (unfinished_ || session_.close_after_reply) StopReading();
+  if (unfinished_ || session_.close_after_reply) {
+    StopReading();
+  } else if (turn_bytes_ >= kTurnBytes) {
+    StopReading();
+    server_->ResumeSoon(this);
+  }
   if (input_.size() > static_cast<size_t>(server_->config().client_query_buffer_limit)) {
     spdlog::warn("client {} {} is closed: more than client-query-buffer-limit bytes unread", session_.id,
                  session_.address);
-    Close();
+    ++stats.query_buffer_limit_disconnections;
+    return Drop();
   }
+  CountMemory();
+}
+
+void Connection::CountMemory() {
+  const size_t before = std::exchange(counted_bytes_, closing_ ? 0 : memory_bytes());
+  server_->CountClientMemory(before, counted_bytes_);
 }
 
 bool Connection::MayRun() const {
@@ -120,9 +166,16 @@ bool Connection::MayRun() const {
 size_t Connection::RunRequests(std::string_view data) {
   size_t done = 0;
   unfinished_ = false;
+  server_->BeforeRequest();
+  const uint64_t begin_us = server_->dispatcher().tick_us();
   while (done < data.size()) {
     if (!MayRun()) {
       unfinished_ = true;
+      return done;
+    }
+    if (server_->dispatcher().tick_us() > begin_us + kTurnUs) {
+      unfinished_ = true;
+      server_->ResumeSoon(this);
       return done;
     }
     switch (parser_.Parse(data.substr(done), server_->limits(session_.authenticated))) {
@@ -133,6 +186,7 @@ size_t Connection::RunRequests(std::string_view data) {
       case resp::ParseResult::kNeedMore: return done + parser_.consumed();
       case resp::ParseResult::kError:
         broken_ = true;
+        ++server_->mutable_stats().protocol_errors;
         server_->dispatcher().ProtocolError(session_, parser_.error(), output_.tail());
         server_->MarkDirty(this);
         return data.size();
@@ -142,14 +196,43 @@ size_t Connection::RunRequests(std::string_view data) {
 }
 
 void Connection::RunRequest() {
-  server_->BeforeRequest();
   std::string* out = output_.tail();
   const size_t begin = out->size();
   const bool was_in_multi = session_.in_multi;
-  resp::Execution execution = server_->dispatcher().Execute(session_, parser_.args(), out);
-  if (execution.replied) NoteReply(begin, execution, was_in_multi);
+  resp::Execution execution;
+  try {
+    execution = server_->dispatcher().Execute(session_, parser_.args(), out);
+    if (execution.replied) NoteReply(begin, execution, was_in_multi);
+  } catch (const std::bad_alloc&) {
+    UndoRequest(begin);
+    execution = {};
+  }
   if (session_.close_after_reply) server_->MarkDirty(this);
   server_->AfterRequest(execution);
+  if (execution.overflowed) [[unlikely]]
+    Overflowed(output_bytes());
+}
+
+// The request might as well not have come, but for the reply that says so.
+void Connection::UndoRequest(size_t begin) {
+  std::string* out = output_.tail();
+  out->resize(begin);
+  while (!uncertain_replies_.empty() && uncertain_replies_.back().begin >= begin) uncertain_replies_.pop_back();
+  server_->UndoRequest();
+  begin = out->size();
+  try {
+    server_->dispatcher().OutOfMemory(session_, out);
+    if (out->size() > begin) NoteReply(begin, {.replied = true}, session_.in_multi);
+  } catch (const std::bad_alloc&) {
+    Starve();
+  }
+}
+
+void Connection::Overflowed(size_t bytes) {
+  spdlog::warn("client {} {} is closed: {} bytes of replies wait, above the hard limit", session_.id, session_.address,
+               bytes);
+  ++server_->mutable_stats().output_buffer_limit_disconnections;
+  Close();
 }
 
 void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi) {
@@ -176,7 +259,8 @@ void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool 
 void Connection::Resume() {
   if (closing_) return;
   input_.Consume(RunRequests(input_.view()));
-  if (!unfinished_ && !session_.close_after_reply) StartReading();
+  if (!unfinished_ && !session_.close_after_reply && !server_->paused()) StartReading();
+  CountMemory();
 }
 
 // ---- the tick's commit ----
@@ -226,6 +310,8 @@ void Connection::Flush() {
     if (!output_.sendable().empty()) WriteRest();
   }
   if (closing_ || OverOutputLimits()) return;
+  CountMemory();
+  if (closing_) return;
   if (session_.close_after_reply) return FinishAfterReplies();
   if (unfinished_ && MayRun()) server_->ResumeSoon(this);
 }
@@ -276,9 +362,7 @@ bool Connection::OverOutputLimits() {
   const resp::Config& config = server_->config();
   size_t unsent = output_bytes();
   if (config.output_hard_limit > 0 && unsent > static_cast<size_t>(config.output_hard_limit)) {
-    spdlog::warn("client {} {} is closed: {} bytes of replies wait, above the hard limit", session_.id,
-                 session_.address, unsent);
-    Close();
+    Overflowed(unsent);
     return true;
   }
   if (config.output_soft_limit <= 0 || unsent <= static_cast<size_t>(config.output_soft_limit)) {
@@ -298,6 +382,7 @@ void Connection::CheckDeadlines(uint64_t now_us) {
   if (draining_since_us_ != 0 && now_us > draining_since_us_ + kDrainUs) return Close();
   if (!session_.authenticated && !config.requirepass.empty() && now_us > session_.created_us + kAuthDeadlineUs) {
     spdlog::info("client {} {} is closed: no AUTH in time", session_.id, session_.address);
+    ++server_->mutable_stats().auth_timeout_disconnections;
     return Close();
   }
   uint64_t active_us = std::max(session_.last_active_us, session_.created_us);
@@ -308,6 +393,7 @@ void Connection::CheckDeadlines(uint64_t now_us) {
   if (over_soft_since_us_ != 0 && now_us > over_soft_since_us_ + soft_us) {
     spdlog::warn("client {} {} is closed: {} bytes of replies wait, too long above the soft limit", session_.id,
                  session_.address, output_bytes());
+    ++server_->mutable_stats().output_buffer_limit_disconnections;
     return Close();
   }
   // Backpressure bounds what a client that never reads can cost; but it must not hold that for ever.
@@ -319,6 +405,7 @@ void Connection::CheckDeadlines(uint64_t now_us) {
   } else if (now_us > stalled_since_us_ + (soft_us > 0 ? soft_us : kStallUsDefault)) {
     spdlog::warn("client {} {} is closed: it does not read its replies ({} bytes wait)", session_.id, session_.address,
                  output_bytes());
+    ++server_->mutable_stats().stalled_disconnections;
     Close();
   }
 }
@@ -339,7 +426,8 @@ resp::ConnectionFacts Connection::Facts() const {
 }
 
 size_t Connection::memory_bytes() const {
-  return sizeof(*this) + input_.capacity() + output_.capacity() + writing_bytes_.capacity() + session_.queue_bytes;
+  return sizeof(*this) + input_.used_bytes() + parser_.memory_bytes() + output_.capacity() + writing_bytes_.capacity() +
+         session_.queue_bytes + session_.watch_bytes;
 }
 
 }  // namespace varve::net

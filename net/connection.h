@@ -9,6 +9,9 @@
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
 // the connection is to be closed. Requests already read then wait in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
+// Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too little
+// is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no std::bad_alloc
+// gets through to libuv.
 // Ownership: by Server. Threads: the loop's.
 #pragma once
 
@@ -42,6 +45,10 @@ class Connection {
   // Takes over `fd`. False: the socket was unusable; it is closed, and the connection goes away by itself.
   bool Open(int fd, bool unix_socket);
   void Close();
+  // Close, and everything that waits is given back at once. Not while a request of it runs.
+  void Drop();
+  // Close, for there was not enough memory to go on.
+  void Starve();
   bool closing() const { return closing_; }
 
   // Runs requests that had to wait and reads on.
@@ -62,6 +69,7 @@ class Connection {
   resp::Session& session() { return session_; }
   resp::ConnectionFacts Facts() const;
   size_t memory_bytes() const;
+  size_t counted_bytes() const { return counted_bytes_; }
   size_t output_bytes() const { return output_.size() + writing_bytes_left(); }
   bool queued = false;     // in Server::dirty_
   bool waiting = false;    // in Server::ready_
@@ -83,6 +91,9 @@ class Connection {
   // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
   size_t RunRequests(std::string_view data);
   void RunRequest();
+  void UndoRequest(size_t begin);
+  void Overflowed(size_t bytes);
+  void CountMemory();
   void NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi);
   bool MayRun() const;
   void StartReading();
@@ -105,6 +116,9 @@ class Connection {
   OutputQueue output_;
   std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
   std::vector<UncertainReply> uncertain_replies_;
+  uint64_t turn_tick_ = 0;
+  size_t turn_bytes_ = 0;     // read in the tick turn_tick_
+  size_t counted_bytes_ = 0;  // what the server believes memory_bytes() to be
   uint64_t seen_ticket_ = 0;  // highest ticket whose writes a reply of this tick may show
   uint64_t unauthenticated_reply_bytes_ = 0;
   uint64_t over_soft_since_us_ = 0;  // 0: the output is below the soft limit

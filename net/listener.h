@@ -32,7 +32,7 @@ class Listener {
 
  private:
   // Accepted in one go at most, so that a flood of new clients does not starve the present ones.
-  static constexpr int kAcceptsPerTurn = 256;
+  static constexpr int kAcceptsPerTurn = 8;
   static constexpr uint64_t kBackOffMs = 100;
 
   lsm::Status Start(int fd, int backlog, const std::string& name);

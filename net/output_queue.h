@@ -54,6 +54,12 @@ class OutputQueue {
   std::string_view sendable() const { return std::string_view(bytes_).substr(head_, ready_ - head_); }
   // The kernel took `count` bytes of sendable().
   void Sent(size_t count);
+  // Forgets everything, and gives the memory back.
+  void Free() {
+    std::string().swap(bytes_);
+    head_ = ready_ = 0;
+    marks_.clear();
+  }
   // Moves sendable() out, to be written by somebody who needs it to stay in place.
   std::string Take();
 

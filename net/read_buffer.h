@@ -23,12 +23,14 @@ class ReadBuffer {
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
   size_t capacity() const { return capacity_; }
+  // How much of it was ever written to: what it costs. The rest is address space only.
+  size_t used_bytes() const { return used_; }
   std::string_view view() const { return {bytes_.get() + begin_, size()}; }
 
   void Append(std::string_view bytes) {
     Reserve(bytes.size());
     std::memcpy(bytes_.get() + end_, bytes.data(), bytes.size());
-    end_ += bytes.size();
+    Filled(bytes.size());
   }
   // Room for a read, kReadBytesMin at least; Filled() says how much of it was used.
   std::span<char> Room() {
@@ -38,6 +40,7 @@ class ReadBuffer {
   void Filled(size_t count) {
     assert(count <= capacity_ - end_);
     end_ += count;
+    if (used_ < end_) used_ = end_;
   }
   void Consume(size_t count) {
     assert(count <= size());
@@ -48,7 +51,7 @@ class ReadBuffer {
   }
   void Free() {
     bytes_.reset();
-    begin_ = end_ = capacity_ = 0;
+    begin_ = end_ = capacity_ = used_ = 0;
   }
 
  private:
@@ -78,6 +81,7 @@ class ReadBuffer {
   size_t begin_ = 0;
   size_t end_ = 0;
   size_t capacity_ = 0;
+  size_t used_ = 0;
 };
 
 }  // namespace varve::net

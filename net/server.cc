@@ -1,10 +1,13 @@
 #include "net/server.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
+#include <new>
 #include <utility>
 
 #include "lsm/db.h"
@@ -14,6 +17,7 @@ namespace varve::net {
 namespace {
 
 constexpr uint64_t kUsPerSecond = 1'000'000;
+constexpr int64_t kEngineDescriptors = 4096;  // open tables; asked for, not required
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kDenied =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
@@ -43,6 +47,10 @@ void Erase(std::vector<Connection*>* list, Connection* connection) {
   list->erase(std::remove(list->begin(), list->end(), connection), list->end());
 }
 
+void MakeRoom(std::vector<Connection*>* list, size_t size) {
+  if (list->capacity() < size) list->reserve(std::max(size, 2 * list->capacity()));
+}
+
 }  // namespace
 
 Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Keyspace* keys)
@@ -66,7 +74,6 @@ Server::~Server() {
 // ---- listening ----
 
 int64_t Server::FitClientsToDescriptors(int64_t wanted) {
-  constexpr int64_t kEngineDescriptors = 4096;  // open tables; asked for, not required
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   rlim_t all = static_cast<rlim_t>(wanted + kReservedDescriptors + kEngineDescriptors);
@@ -80,11 +87,33 @@ int64_t Server::FitClientsToDescriptors(int64_t wanted) {
 }
 
 lsm::Status Server::Listen() {
+  MakeRoomForDescriptors();
   if (config_->port != 0) VARVE_TRY(ListenTcp());
   if (!config_->unixsocket.empty()) VARVE_TRY(ListenUnix());
   if (listeners_.empty())
     return lsm::Status::InvalidArgument("port is 0 and there is no unixsocket: nowhere to listen");
   return lsm::Status::Ok();
+}
+
+// libuv ends the process when it finds no memory for its table of descriptors. So that table grows now: descriptors are
+// given out from below, and there will be none above those of all clients and of the engine.
+void Server::MakeRoomForDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t all = static_cast<rlim_t>(config_->maxclients + kReservedDescriptors + kEngineDescriptors);
+  const int top = static_cast<int>(std::min<rlim_t>(std::min(all, limit.rlim_cur), INT_MAX)) - 1;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
+  const int high = fcntl(ends[0], F_DUPFD_CLOEXEC, top);
+  uv_poll_t poll;
+  if (high >= 0 && uv_poll_init(&loop_, &poll, high) == 0) {
+    uv_poll_start(&poll, UV_READABLE, [](uv_poll_t*, int, int) {});
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll), nullptr);
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+  for (int fd : {ends[0], ends[1], high}) {
+    if (fd >= 0) close(fd);
+  }
 }
 
 lsm::Status Server::ListenTcp() {
@@ -114,6 +143,17 @@ lsm::Status Server::ListenUnix() {
 void Server::Accept(int fd, const sockaddr_storage& peer) {
   ++stats_.connections;
   if (Refuse(fd, peer)) return;
+  try {
+    AddClient(fd, peer);
+  } catch (const std::bad_alloc&) {
+    ++stats_.rejected_connections;
+    ++stats_.out_of_memory_errors;
+    close(fd);
+  }
+}
+
+void Server::AddClient(int fd, const sockaddr_storage& peer) {
+  for (auto* list : {&dirty_, &uncertain_, &ready_, &resuming_}) MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
   resp::Session& session = connection->session();
@@ -182,12 +222,17 @@ void Server::Run() {
 }
 
 void Server::EndTick() {
+  ++tick_;
   if (!CommitPending()) return;
   tick_open_ = false;
   for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
     dirty_[i]->queued = false;
-    dirty_[i]->Settle(0);
-    dirty_[i]->Flush();
+    try {
+      dirty_[i]->Settle(0);
+      dirty_[i]->Flush();
+    } catch (const std::bad_alloc&) {
+      dirty_[i]->Starve();
+    }
   }
   dirty_.clear();
   if (shutdown_requested_ && !shutting_down_) Shutdown();
@@ -199,42 +244,79 @@ bool Server::CommitPending() {
     if (paused_ && keys_->db()->Pressure().level >= 2) return false;
     const bool always = config_->appendfsync == resp::Config::AppendFsync::kAlways;
     const uint64_t ticket = last_ticket_ + 1;
-    lsm::DurableCallback on_durable;
-    if (always) {
-      on_durable = [this, ticket](const lsm::Status& status) {
-        {
-          lsm::MutexLock lock(&durable_mu_);
-          durable_reported_ = std::max(durable_reported_, ticket);
-          if (!status.ok()) sync_error_ = status;
-        }
-        uv_async_send(&durable_async_);
-      };
+    try {
+      lsm::DurableCallback on_durable;
+      if (always) on_durable = [this, ticket](const lsm::Status& status) { Report(ticket, status); };
+      lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(std::move(on_durable));
+      if (committed.status().Is(lsm::StatusCode::kBusy)) {
+        Pause();
+        return false;
+      }
+      if (committed.ok()) {
+        stats_.last_commit_ok = true;
+        if (always) last_ticket_ = ticket;
+        SettleUncertain(always ? ticket : 0);
+      } else {
+        FailTick(committed.status());
+      }
+    } catch (const std::bad_alloc&) {
+      ++stats_.out_of_memory_errors;
+      keys_->Abandon();
+      FailTick(out_of_memory_);
     }
-    lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(std::move(on_durable));
-    if (committed.status().Is(lsm::StatusCode::kBusy)) {
-      Pause();
-      return false;
-    }
-    if (committed.ok()) {
-      stats_.last_commit_ok = true;
-      if (always) last_ticket_ = ticket;
-      for (Connection* connection : uncertain_) connection->Settle(always ? ticket : 0);
-    } else {
-      FailTick(committed.status());
-    }
-    for (Connection* connection : uncertain_) connection->uncertain = false;
-    uncertain_.clear();
-    tick_wrote_ = false;
   }
   if (paused_) Unpause();
   return true;
 }
 
-void Server::FailTick(const lsm::Status& why) {
-  if (std::exchange(stats_.last_commit_ok, false)) spdlog::error("a commit failed: {}", why.ToString());
+// From any thread.
+void Server::Report(uint64_t ticket, const lsm::Status& status) {
+  {
+    lsm::MutexLock lock(&durable_mu_);
+    durable_reported_ = std::max(durable_reported_, ticket);
+    if (!status.ok()) {
+      sync_failed_ = true;
+      try {
+        sync_error_ = status;
+      } catch (const std::bad_alloc&) {  // it failed, whatever it was
+      }
+    }
+  }
+  uv_async_send(&durable_async_);
+}
+
+void Server::SettleUncertain(uint64_t ticket) {
   for (Connection* connection : uncertain_) {
-    connection->FailUncertain(why);
-    connection->Settle(0);
+    connection->uncertain = false;
+    try {
+      connection->Settle(ticket);
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
+    }
+  }
+  uncertain_.clear();
+  tick_wrote_ = false;
+}
+
+void Server::FailTick(const lsm::Status& why) {
+  if (std::exchange(stats_.last_commit_ok, false)) spdlog::error("a commit failed: {}", why.message());
+  for (Connection* connection : uncertain_) {
+    try {
+      connection->FailUncertain(why);
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
+    }
+  }
+  SettleUncertain(0);
+}
+
+void Server::UndoRequest() {
+  ++stats_.out_of_memory_errors;
+  try {
+    keys_->RollbackCommand();
+  } catch (const std::bad_alloc&) {
+    keys_->Abandon();
+    FailTick(out_of_memory_);
   }
 }
 
@@ -255,17 +337,32 @@ void Server::Unpause() {
 
 void Server::ResumeSoon(Connection* connection) {
   if (std::exchange(connection->waiting, true)) return;
-  if (ready_.empty()) uv_idle_start(&ready_idle_, [](uv_idle_t* idle) { Of(idle)->RunReady(); });
   ready_.push_back(connection);
+  StartRunningReady();
 }
 
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
-  std::vector<Connection*> ready = std::exchange(ready_, {});
-  for (Connection* connection : ready) {
+  resuming_.swap(ready_);  // empty from the last time
+  const uint64_t end_us = NowMicros() + kReadyBudgetUs;
+  size_t done = 0;
+  while (done < resuming_.size() && (done == 0 || NowMicros() < end_us)) {
+    Connection* connection = resuming_[done++];
     connection->waiting = false;
-    connection->Resume();
+    try {
+      connection->Resume();
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
+    }
   }
+  // Those left over come before those that had a turn.
+  ready_.insert(ready_.begin(), resuming_.begin() + static_cast<ptrdiff_t>(done), resuming_.end());
+  resuming_.clear();
+  StartRunningReady();
+}
+
+void Server::StartRunningReady() {
+  if (!ready_.empty()) uv_idle_start(&ready_idle_, [](uv_idle_t* idle) { Of(idle)->RunReady(); });
 }
 
 // ---- durability ----
@@ -276,16 +373,18 @@ void Server::AwaitTicket(uint64_t ticket, uint64_t client_id) {
 
 void Server::OnDurable() {
   uint64_t reported;
+  bool failed;
   lsm::Status error;
   {
     lsm::MutexLock lock(&durable_mu_);
     reported = durable_reported_;
     error = std::exchange(sync_error_, lsm::Status::Ok());
+    failed = std::exchange(sync_failed_, false);
   }
-  if (error.ok()) {
-    Release(reported);
-  } else {
+  if (failed) {
     CutHeld(error);
+  } else {
+    Release(reported);
   }
 }
 
@@ -303,8 +402,9 @@ void Server::Release(uint64_t ticket) {
 }
 
 void Server::CutHeld(const lsm::Status& why) {
-  spdlog::error("the log could not be synced, clients waiting for it are disconnected: {}", why.ToString());
-  for (const Held& held : std::exchange(held_, {})) KillClient(held.client_id);
+  spdlog::error("the log could not be synced, clients waiting for it are disconnected: {}", why.message());
+  for (const Held& held : held_) KillClient(held.client_id);
+  held_.clear();
   durable_ticket_ = last_ticket_;  // nothing more will be; reads go on
   stats_.last_commit_ok = false;
 }
@@ -315,6 +415,7 @@ void Server::Remove(Connection* connection) {
   if (connection->queued) Erase(&dirty_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
   if (connection->waiting) Erase(&ready_, connection);
+  assert(connection->counted_bytes() == 0);
   dispatcher_->Forget(connection->session());
   connections_.erase(connection->session().id);
 }
@@ -329,10 +430,31 @@ void Server::KillClient(uint64_t id) {
   if (auto client = connections_.find(id); client != connections_.end()) client->second->Close();
 }
 
-uint64_t Server::clients_memory_bytes() const {
-  uint64_t bytes = 0;
-  for (const auto& [id, connection] : connections_) bytes += connection->memory_bytes();
-  return bytes;
+// The one to cut. Clients under CLIENT NO-EVICT are spared, unless they alone use more than all may.
+Connection* Server::LargestClient() {
+  Connection* largest[2] = {};  // of the others, and of those
+  size_t spared_bytes = 0;
+  for (auto& [id, connection] : connections_) {
+    if (connection->closing()) continue;
+    const bool spared = connection->session().no_evict;
+    if (spared) spared_bytes += connection->counted_bytes();
+    Connection*& best = largest[spared ? 1 : 0];
+    if (best == nullptr || connection->counted_bytes() > best->counted_bytes()) best = connection.get();
+  }
+  const bool too_many_spared = spared_bytes > static_cast<uint64_t>(config_->ClientMemoryMax());
+  return too_many_spared || largest[0] == nullptr ? largest[1] : largest[0];
+}
+
+void Server::EvictClients() {
+  while (clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax())) {
+    Connection* largest = LargestClient();
+    if (largest == nullptr) return;
+    const resp::Session& session = largest->session();
+    spdlog::warn("client {} {} is evicted: it uses {} of the {} bytes of all clients, above maxmemory-clients",
+                 session.id, session.address, largest->counted_bytes(), clients_memory_bytes_);
+    ++stats_.evicted_clients;
+    largest->Drop();
+  }
 }
 
 // ---- time ----
@@ -342,23 +464,32 @@ void Server::ApplyLimits() {
 }
 
 void Server::Cron() {
-  ApplyLimits();
-  if (!paused_ && config_->active_expire) ExpireKeys();
-  CheckClients();
-  Measure();
-  if (on_cron_) on_cron_();
+  try {
+    ApplyLimits();
+    if (!paused_ && config_->active_expire) ExpireKeys();
+    CheckClients();
+    Measure();
+    if (on_cron_) on_cron_();
+  } catch (const std::bad_alloc&) {  // there will be another
+    ++stats_.out_of_memory_errors;
+  }
 }
 
 void Server::ExpireKeys() {
   const uint64_t end_us = NowMicros() + kExpireBudgetUs;
-  keys_->BeginCommand();
   while (true) {
-    lsm::Result<size_t> expired = keys_->ActiveExpire(kExpireBatch);
-    if (!expired.ok()) {
-      spdlog::warn("expiring keys failed: {}", expired.status().ToString());
-      return;
+    keys_->BeginCommand();
+    try {
+      lsm::Result<size_t> expired = keys_->ActiveExpire(kExpireBatch);
+      if (!expired.ok()) {
+        keys_->RollbackCommand();
+        spdlog::warn("expiring keys failed: {}", expired.status().message());
+        return;
+      }
+      if (*expired < kExpireBatch || NowMicros() >= end_us) return;
+    } catch (const std::bad_alloc&) {
+      return UndoRequest();
     }
-    if (*expired < kExpireBatch || NowMicros() >= end_us) return;
   }
 }
 

@@ -1,6 +1,7 @@
 // net/server.h - the loop: listens, reads, runs a tick, commits it once, lets the replies go.
 //
 //   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues
+//   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
 //
 // Durability. `appendfsync always`: each commit has a ticket, and its replies, and those of any client that could have
@@ -15,7 +16,11 @@
 //
 // N1  No reply leaves before the writes it may show are in the log (and synced: always).
 // N2  A Connection is destroyed only in the loop's closing phase, and not while EndTick has it in a list.
-// N3  Every queue has a limit: clients, bytes read ahead, replies before AUTH, replies waiting.
+// Memory. All clients' requests, queued transactions and replies together stay below maxmemory-clients: it is counted
+// where it grows, and the clients that use most are cut at once. An allocation that fails costs the request it was for, or
+// its client, at worst the tick; no callback lets std::bad_alloc through to libuv.
+//
+// N3  Every queue has a limit: clients, bytes read ahead, replies before AUTH, replies waiting; and all of them together.
 // Threads: all of it on the thread of Run(), except the durable callback.
 #pragma once
 
@@ -58,6 +63,13 @@ struct NetStats {
   double input_kbps = 0;
   double output_kbps = 0;
   double operations_per_second = 0;
+  uint64_t evicted_clients = 0;  // cut for maxmemory-clients
+  uint64_t query_buffer_limit_disconnections = 0;
+  uint64_t output_buffer_limit_disconnections = 0;  // the hard limit, or too long above the soft one
+  uint64_t stalled_disconnections = 0;              // read nothing for too long
+  uint64_t auth_timeout_disconnections = 0;
+  uint64_t protocol_errors = 0;
+  uint64_t out_of_memory_errors = 0;  // requests undone, clients closed and ticks failed for lack of memory
   bool last_commit_ok = true;
 };
 
@@ -80,7 +92,7 @@ class Server {
   void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit);
   void KillClient(uint64_t id);
   size_t client_count() const { return connections_.size(); }
-  uint64_t clients_memory_bytes() const;
+  uint64_t clients_memory_bytes() const { return clients_memory_bytes_; }
   const NetStats& stats() const { return stats_; }
   void ResetStats();
   // Called every 100 ms, before the tick's end.
@@ -99,6 +111,7 @@ class Server {
   uint64_t last_ticket() const { return last_ticket_; }
   uint64_t durable_ticket() const { return durable_ticket_; }
   bool tick_wrote() const { return tick_wrote_; }
+  uint64_t tick() const { return tick_; }
   NetStats& mutable_stats() { return stats_; }
   void BeforeRequest() {
     if (tick_open_) return;
@@ -118,6 +131,15 @@ class Server {
     if (std::exchange(connection->uncertain, true)) return;
     uncertain_.push_back(connection);
   }
+  // One client's share changed. May cut clients, the caller's too, and frees what they hold: nothing may be under way in
+  // its buffers.
+  void CountClientMemory(size_t before, size_t after) {
+    clients_memory_bytes_ += after - before;
+    if (after > before && clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax())) [[unlikely]]
+      EvictClients();
+  }
+  // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
+  void UndoRequest();
   void ResumeSoon(Connection* connection);
   void AwaitTicket(uint64_t ticket, uint64_t client_id);
   void Remove(Connection* connection);
@@ -129,6 +151,7 @@ class Server {
   static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
+  static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
   static constexpr uint64_t kExpireBudgetUs = 2000;  // of each cron
   static constexpr size_t kExpireBatch = 64;
   static constexpr size_t kSamples = 16;
@@ -149,9 +172,16 @@ class Server {
   // True: nothing is pending any more (committed, or failed and answered so).
   bool CommitPending();
   void FailTick(const lsm::Status& why);
+  void SettleUncertain(uint64_t ticket);
+  void Report(uint64_t ticket, const lsm::Status& status);
+  void EvictClients();
+  Connection* LargestClient();
+  void MakeRoomForDescriptors();
+  void AddClient(int fd, const sockaddr_storage& peer);
   void Pause();
   void Unpause();
   void RunReady();
+  void StartRunningReady();
   void OnDurable();
   void Release(uint64_t ticket);
   void CutHeld(const lsm::Status& why);
@@ -183,11 +213,15 @@ class Server {
   // Ordered by id, that is by age.
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_client_id_ = 1;
-  uint64_t last_checked_id_ = 0;        // where CheckClients goes on
+  uint64_t last_checked_id_ = 0;  // where CheckClients goes on
+  uint64_t clients_memory_bytes_ = 0;
+  // Each has room for all clients, and so never allocates while requests run.
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
   std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
   std::vector<Connection*> ready_;      // may go on with requests already read
+  std::vector<Connection*> resuming_;   // those of them whose turn it is
 
+  uint64_t tick_ = 0;
   bool tick_open_ = false;
   bool tick_wrote_ = false;
   bool paused_ = false;
@@ -199,8 +233,10 @@ class Server {
 
   lsm::Mutex durable_mu_;
   uint64_t durable_reported_ VARVE_GUARDED_BY(durable_mu_) = 0;
-  lsm::Status sync_error_ VARVE_GUARDED_BY(durable_mu_);
+  bool sync_failed_ VARVE_GUARDED_BY(durable_mu_) = false;
+  lsm::Status sync_error_ VARVE_GUARDED_BY(durable_mu_);  // OK also when there was no memory to keep it
 
+  const lsm::Status out_of_memory_ = lsm::Status::OutOfMemory("there was not enough memory to write");
   NetStats stats_;
   std::array<Sample, kSamples> samples_{};
   size_t sample_index_ = 0;

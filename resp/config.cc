@@ -16,6 +16,7 @@ namespace varve::resp {
 enum class Kind : uint8_t {
   kInteger,
   kMemory,
+  kMemoryOrPercent,  // a percentage is kept as its negative
   kOctal,
   kBool,
   kText,
@@ -71,6 +72,7 @@ constexpr ConfigRow kRows[] = {
     Enum("client-output-buffer-limit", Kind::kOutputLimit, Change::kLive),
     Enum("loglevel", Kind::kLogLevel, Change::kLive),
     Number("max-disk-bytes", Kind::kMemory, Change::kLive, &Config::max_disk_bytes, 0, LLONG_MAX),
+    Number("maxmemory-clients", Kind::kMemoryOrPercent, Change::kLive, &Config::maxmemory_clients, -100, LLONG_MAX),
     Number("maxclients", Kind::kInteger, Change::kLive, &Config::maxclients, 1, UINT_MAX),
     Flag("protected-mode", Change::kLive, &Config::protected_mode),
     Number("proto-max-bulk-len", Kind::kMemory, Change::kLive, &Config::proto_max_bulk_len, kMiB,
@@ -99,7 +101,6 @@ constexpr ConfigRow kRows[] = {
     Fact("maxmemory", "0"),
     Fact("maxmemory-policy", "noeviction"),
     Fact("maxmemory-samples", "5"),
-    Fact("maxmemory-clients", "0"),
     Fact("cluster-enabled", "no", Change::kStart),
     Fact("replicaof", "", Change::kStart),
     Fact("slaveof", "", Change::kStart),
@@ -213,11 +214,27 @@ bool ParseOctal(std::string_view text, int64_t* value) {
   return true;
 }
 
+bool ParseMemoryOrPercent(std::string_view text, int64_t* value) {
+  if (!text.ends_with('%')) return ParseMemory(text, value);
+  if (!ParseInt64(text.substr(0, text.size() - 1), value) || *value < 0) return false;
+  *value = -*value;
+  return true;
+}
+
 constexpr std::string_view kOtherClasses = " slave 268435456 67108864 60 pubsub 33554432 8388608 60";
 
 }  // namespace
 
 Config::Config() = default;
+
+int64_t Config::ClientMemoryMax() const {
+  if (maxmemory_clients == 0) return INT64_MAX;
+  return maxmemory_clients > 0 ? maxmemory_clients : memory_budget / 100 * -maxmemory_clients;
+}
+
+int64_t Config::OutputMax() const {
+  return output_hard_limit > 0 ? std::min(output_hard_limit, ClientMemoryMax()) : ClientMemoryMax();
+}
 
 bool Config::Knows(std::string_view name) const {
   return FindRow(name) != nullptr;
@@ -258,6 +275,7 @@ std::string Config::SetRow(const ConfigRow& row, std::string_view value) {
   switch (row.kind) {
     case Kind::kInteger:
     case Kind::kMemory:
+    case Kind::kMemoryOrPercent:
     case Kind::kOctal: return SetNumber(row, value);
     case Kind::kBool: {
       const bool yes = EqualsIgnoreCase(value, "yes");
@@ -296,6 +314,12 @@ std::string Config::SetNumber(const ConfigRow& row, std::string_view value) {
   int64_t number = 0;
   if (row.kind == Kind::kInteger && !ParseInt64(value, &number)) return "argument couldn't be parsed into an integer";
   if (row.kind == Kind::kMemory && !ParseMemory(value, &number)) return "argument must be a memory value";
+  if (row.kind == Kind::kMemoryOrPercent && !ParseMemoryOrPercent(value, &number)) {
+    return "argument must be a memory or percent value";
+  }
+  if (row.kind == Kind::kMemoryOrPercent && number < row.min) {
+    return "percentage argument must be less or equal to " + std::to_string(-row.min);
+  }
   if (row.kind == Kind::kOctal && !ParseOctal(value, &number)) return "argument couldn't be parsed as an octal number";
   if (number < row.min || number > row.max) {
     return "argument must be between " + std::to_string(row.min) + " and " + std::to_string(row.max) + " inclusive";
@@ -330,6 +354,10 @@ std::string Config::Show(const ConfigRow& row) const {
   switch (row.kind) {
     case Kind::kInteger:
     case Kind::kMemory: return std::to_string(this->*row.number);
+    case Kind::kMemoryOrPercent: {
+      const int64_t number = this->*row.number;
+      return number < 0 ? std::to_string(-number) + "%" : std::to_string(number);
+    }
     case Kind::kOctal: {
       char digits[24];
       snprintf(digits, sizeof(digits), "%llo", static_cast<unsigned long long>(this->*row.number));

@@ -41,6 +41,11 @@ class Config {
   // All parameters that match one of the patterns, in the order of the table, each once.
   std::vector<std::pair<std::string, std::string>> Match(const std::vector<std::string_view>& patterns) const;
 
+  // maxmemory_clients in bytes; INT64_MAX: no limit.
+  int64_t ClientMemoryMax() const;
+  // What one client's replies may come to: the hard limit of client-output-buffer-limit, and never more than all clients'.
+  int64_t OutputMax() const;
+
   // What the server reads often, kept decoded.
   enum class AppendFsync : uint8_t { kNo, kEverySecond, kAlways };
   AppendFsync appendfsync = AppendFsync::kEverySecond;
@@ -61,6 +66,9 @@ class Config {
   int64_t client_query_buffer_limit = int64_t{1} * 1024 * 1024 * 1024;
   int64_t memory_budget = int64_t{256} * 1024 * 1024;  // the engine's; not one of Redis' names
   int64_t max_disk_bytes = 0;                          // likewise; 0: all there is
+  // For the requests and replies of all clients together; < 0: percent of memory_budget; 0: no limit. Enough for one
+  // client that queues the largest value in a MULTI.
+  int64_t maxmemory_clients = int64_t{1536} * 1024 * 1024;
   int64_t output_hard_limit =
       int64_t{1} * 1024 * 1024 * 1024;  // client-output-buffer-limit normal <hard> <soft> <seconds>
   int64_t output_soft_limit = int64_t{256} * 1024 * 1024;

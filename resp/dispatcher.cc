@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kScratchBytesMax = size_t{1} << 20;  // more is given back after the command
 constexpr size_t kErrorCodesMax = 128;                // distinct codes counted; texts come from us, so there are few
 constexpr size_t kQueueBytesMax = size_t{512} * 1024 * 1024 + size_t{64} * 1024 * 1024;  // of one MULTI
-constexpr size_t kQueuedOverhead = 64;
-constexpr size_t kEchoedMax = 128;  // bytes of a request that an error text repeats
+constexpr size_t kQueuedOverhead = 2 * sizeof(QueuedCommand) + 32;  // its place in a vector that doubles
+constexpr size_t kEchoedMax = 128;                                  // bytes of a request that an error text repeats
 
 // As C's %.*s: up to `limit` bytes, ending at a NUL.
 std::string_view Echo(std::string_view text, size_t limit) {
@@ -52,7 +52,7 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   keys_->BeginCommand();
   const size_t mark = out->size();
   const uint64_t pending = keys_->pending_count();
-  Reply reply(out, session.protocol);
+  Reply reply(out, session.protocol, static_cast<size_t>(config_->OutputMax()));
   session.last_active_us = tick_us_;
   session.argument_bytes = 0;
   for (std::string_view arg : args) session.argument_bytes += arg.size();
@@ -62,13 +62,15 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
       Queue(session, *command, args, reply);
     } else {
       Run(session, *command, args, reply);
+      // An error means that nothing was done. (Those inside an EXEC's array stand beside what was.)
+      if (keys_->pending_count() != pending && out->size() > mark && (*out)[mark] == '-') keys_->RollbackCommand();
     }
   }
 
   if (session.reply_mode == ReplyMode::kOff || session.reply_mode == ReplyMode::kSkip) reply.Rewind(mark);
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
-  return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark};
+  return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark, .overflowed = reply.overflowed()};
 }
 
 // In the order of Redis' processCommand, which decides who of several complaints is heard.
@@ -118,6 +120,7 @@ const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
 }
 
 void Dispatcher::Reject(Session& session, const Command* command, std::string_view text, Reply& reply) {
+  tick_us_ = keys_->clock()->MonotonicMicros();
   if (session.in_multi) session.multi_failed = true;
   if (command != nullptr) command_stats_[IndexOf(*command)].rejected++;
   const size_t mark = reply.out().size();
@@ -180,14 +183,31 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
 
 void Dispatcher::CountError(std::string_view reply_bytes) {
   stats_.error_replies++;
-  const std::string code(reply_bytes.substr(1, reply_bytes.find_first_of(" \r") - 1));
-  if (error_counts_.size() < kErrorCodesMax || error_counts_.contains(code)) error_counts_[code]++;
+  if (reply_bytes.empty()) return;  // there was no room for it
+  std::string code(reply_bytes.substr(1, reply_bytes.find_first_of(" \r") - 1));
+  if (error_counts_.size() < kErrorCodesMax || error_counts_.contains(code)) error_counts_[std::move(code)]++;
+}
+
+// A command on data has left nothing behind, nor one that could not be queued: its EXEC is told. All others may have
+// changed what the client is to us (its database, protocol, transaction): it starts anew.
+void Dispatcher::OutOfMemory(Session& session, std::string* out) {
+  entry_.pin.Reset();
+  other_entry_.pin.Reset();
+  std::string().swap(scratch_);
+  const Command* command = session.last_command;
+  const bool about_data = command != nullptr && (command->flags & (kWrite | kReadonly)) != 0;
+  if (session.in_multi) session.multi_failed = true;
+  if (!about_data || session.reply_mode != ReplyMode::kOn) session.close_after_reply = true;
+  if (session.reply_mode != ReplyMode::kOn) return;
+  const size_t mark = out->size();
+  Reply(out, session.protocol).Error(kOutOfMemory);
+  CountError(std::string_view(*out).substr(mark));
 }
 
 void Dispatcher::FailedCommit(Session& session, const lsm::Status& why, std::string* out) {
   const size_t mark = out->size();
   Reply reply(out, session.protocol);
-  ReplyStatus(reply, why);
+  reply.Error(ErrorText(why));
   CountError(std::string_view(*out).substr(mark));
 }
 
@@ -207,6 +227,7 @@ void Dispatcher::Unwatch(Session& session) {
   for (const WatchedKey& key : session.watched) keys_->Unwatch(key.db, key.name);
   session.watched.clear();
   session.watched_names.clear();
+  session.watch_bytes = 0;
 }
 
 void Dispatcher::DiscardMulti(Session& session) {

@@ -8,14 +8,16 @@
 //   if it failed:           every reply of the tick since the first Execution with `wrote` may show writes that are
 //                           gone. Cut those off the outputs and call FailedCommit once for each of them instead.
 //   release the replies (appendfsync always: when the durable callback came).
+// Execute may throw std::bad_alloc. Then: cut off what it appended, keyspace.RollbackCommand(), and OutOfMemory().
 // Threads: the executor's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
-#include "absl/container/flat_hash_map.h"
 #include "keyspace/keyspace.h"
 #include "lsm/status.h"
 #include "resp/command_table.h"
@@ -28,8 +30,9 @@
 namespace varve::resp {
 
 struct Execution {
-  bool wrote = false;    // the pending batch grew: the reply must wait for the commit
-  bool replied = false;  // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
+  bool wrote = false;       // the pending batch grew: the reply must wait for the commit
+  bool replied = false;     // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
+  bool overflowed = false;  // the reply is longer than its client may have waiting, and was cut short: close the client
 };
 
 // One row of INFO commandstats.
@@ -57,11 +60,16 @@ class Dispatcher {
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   void BeginTick() { tick_us_ = keys_->clock()->MonotonicMicros(); }
+  // When the last command ended, or the tick began if there was none.
+  uint64_t tick_us() const { return tick_us_; }
   // Runs one request (at least one argument) and appends its reply to *out. Afterwards look at
   // session.close_after_reply.
   Execution Execute(Session& session, Args args, std::string* out);
   // The error reply for one request whose writes could not be logged.
   void FailedCommit(Session& session, const lsm::Status& why, std::string* out);
+  // The reply to a request that Execute threw std::bad_alloc out of. Where the session may be half changed by it, the
+  // connection is to be closed afterwards.
+  void OutOfMemory(Session& session, std::string* out);
   // The reply before closing a connection that broke the protocol; `error` as Parser::error() says it.
   void ProtocolError(Session& session, std::string_view error, std::string* out);
   // Lets go of what the session holds here (watched keys). Call before it goes away.
@@ -77,7 +85,7 @@ class Dispatcher {
 
   const CommandStats& stats_of(const Command& command) const;
   ServerStats& stats() { return stats_; }
-  const absl::flat_hash_map<std::string, uint64_t>& error_counts() const { return error_counts_; }
+  const std::unordered_map<std::string, uint64_t>& error_counts() const { return error_counts_; }
   void ResetStats();
 
   keyspace::Keyspace& keys() { return *keys_; }
@@ -97,7 +105,7 @@ class Dispatcher {
   uint64_t tick_us_ = 0;                     // monotonic; moved on after each command
   std::vector<CommandStats> command_stats_;  // by Command::index
   ServerStats stats_;
-  absl::flat_hash_map<std::string, uint64_t> error_counts_;  // by error code, at most kErrorCodesMax
+  std::unordered_map<std::string, uint64_t> error_counts_;  // by error code, at most kErrorCodesMax
   keyspace::Entry entry_;
   keyspace::Entry other_entry_;
   std::string scratch_;

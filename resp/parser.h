@@ -65,6 +65,10 @@ class Parser {
   // After kNeedMore inside a bulk: how many bytes are still to come for it at least; else 1. A hint for the next read,
   // never a reason to allocate that much.
   size_t missing_bytes() const { return missing_bytes_; }
+  // What the arguments' places take, apart from the caller's buffer.
+  size_t memory_bytes() const {
+    return slices_.capacity() * sizeof(Slice) + args_.capacity() * sizeof(std::string_view) + inline_bytes_.capacity();
+  }
   void Reset();
 
  private:

@@ -18,37 +18,37 @@ size_t FormatLine(char mark, int64_t value, char* buffer) {
   return static_cast<size_t>(end - buffer);
 }
 
-// Breaks inside a line would let a text forge further replies.
-void AppendLine(std::string_view text, std::string* out) {
-  const size_t start = out->size();
-  out->append(text.data(), text.size());
-  for (size_t i = start; i < out->size(); i++) {
-    if ((*out)[i] == '\r' || (*out)[i] == '\n') (*out)[i] = ' ';
-  }
-  out->append("\r\n");
-}
-
 }  // namespace
 
+// Breaks inside a line would let a text forge further replies.
+void Reply::Line(char mark, std::string_view text) {
+  if (!Fits(text.size() + 3)) return;
+  out_->push_back(mark);
+  const size_t start = out_->size();
+  out_->append(text.data(), text.size());
+  for (size_t i = start; i < out_->size(); i++) {
+    if ((*out_)[i] == '\r' || (*out_)[i] == '\n') (*out_)[i] = ' ';
+  }
+  out_->append("\r\n");
+}
+
 void Reply::Simple(std::string_view text) {
-  out_->push_back('+');
-  AppendLine(text, out_);
+  Line('+', text);
 }
 
 void Reply::Error(std::string_view text) {
   errors_++;
-  out_->push_back('-');
-  AppendLine(text, out_);
+  Line('-', text);
 }
 
 void Reply::Integer(int64_t value) {
   char buffer[kNumberSize];
-  out_->append(buffer, FormatLine(':', value, buffer));
+  Raw({buffer, FormatLine(':', value, buffer)});
 }
 
 void Reply::Header(char mark, size_t count) {
   char buffer[kNumberSize];
-  out_->append(buffer, FormatLine(mark, static_cast<int64_t>(count), buffer));
+  Raw({buffer, FormatLine(mark, static_cast<int64_t>(count), buffer)});
 }
 
 void Reply::HeaderAt(size_t position, char mark, size_t count) {
@@ -59,6 +59,7 @@ void Reply::HeaderAt(size_t position, char mark, size_t count) {
 void Reply::Bulk(std::string_view bytes) {
   char buffer[kNumberSize];
   const size_t head = FormatLine('$', static_cast<int64_t>(bytes.size()), buffer);
+  if (!Fits(head + bytes.size() + 2)) return;
   out_->append(buffer, head);
   out_->append(bytes.data(), bytes.size());
   out_->append("\r\n", 2);
@@ -67,8 +68,7 @@ void Reply::Bulk(std::string_view bytes) {
 void Reply::Double(double value) {
   const std::string digits = FormatDouble(value);
   if (protocol_ == 2) return Bulk(digits);
-  out_->push_back(',');
-  AppendLine(digits, out_);
+  Line(',', digits);
 }
 
 void Reply::Bool(bool value) {
@@ -78,15 +78,15 @@ void Reply::Bool(bool value) {
 
 void Reply::BigNumber(std::string_view digits) {
   if (protocol_ == 2) return Bulk(digits);
-  out_->push_back('(');
-  AppendLine(digits, out_);
+  Line('(', digits);
 }
 
 void Reply::Verbatim(std::string_view format, std::string_view text) {
   if (protocol_ == 2) return Bulk(text);
+  if (!Fits(kNumberSize + text.size() + 6)) return;
   Header('=', text.size() + 4);
   Raw(format.substr(0, 3));
-  out_->push_back(':');
+  Raw(":");
   Raw(text);
   Raw("\r\n");
 }

@@ -17,9 +17,11 @@
 //   Verbatim   bulk of the text            =size CRLF fmt:text CRLF
 //
 // Simple and Error replace CR and LF by blanks, so no text can forge a second reply.
+// A reply that would make the buffer larger than its limit is cut short: overflowed() says so, and its client is closed.
 // Ownership: borrows the buffer. Threads: one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,7 +30,8 @@ namespace varve::resp {
 
 class Reply {
  public:
-  Reply(std::string* out, int protocol) : out_(out), protocol_(protocol) {}
+  Reply(std::string* out, int protocol, size_t bytes_max = SIZE_MAX)
+      : out_(out), bytes_max_(bytes_max), protocol_(protocol) {}
 
   void Ok() { Raw("+OK\r\n"); }
   void Simple(std::string_view text);
@@ -55,20 +58,32 @@ class Reply {
   }
   // Takes back what was appended since `mark`, to give an error instead.
   void Rewind(size_t mark) { out_->resize(mark); }
-  void Raw(std::string_view bytes) { out_->append(bytes.data(), bytes.size()); }
+  void Raw(std::string_view bytes) {
+    if (Fits(bytes.size())) out_->append(bytes.data(), bytes.size());
+  }
 
   int protocol() const { return protocol_; }
   void set_protocol(int protocol) { protocol_ = protocol; }
   std::string& out() { return *out_; }
   size_t errors() const { return errors_; }  // Error() calls so far
+  bool overflowed() const { return overflowed_; }
 
  private:
   void Header(char mark, size_t count);
   void HeaderAt(size_t position, char mark, size_t count);
+  void Line(char mark, std::string_view text);
+  bool Fits(size_t more) {
+    if (more <= bytes_max_ && out_->size() <= bytes_max_ - more) [[likely]]
+      return true;
+    overflowed_ = true;
+    return false;
+  }
 
   std::string* out_;
+  const size_t bytes_max_;
   int protocol_;
   size_t errors_ = 0;
+  bool overflowed_ = false;
 };
 
 // Redis' %.17g, which reads back as the same double; "inf", "-inf", "nan".

@@ -40,6 +40,13 @@ struct ServerFacts {
   uint64_t clients_memory_bytes = 0;
   uint64_t total_connections = 0;
   uint64_t rejected_connections = 0;
+  uint64_t evicted_clients = 0;
+  uint64_t query_buffer_limit_disconnections = 0;
+  uint64_t output_buffer_limit_disconnections = 0;
+  uint64_t stalled_disconnections = 0;
+  uint64_t auth_timeout_disconnections = 0;
+  uint64_t protocol_errors = 0;
+  uint64_t out_of_memory_errors = 0;
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
   double input_kbps = 0;

@@ -9,9 +9,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
-
-#include "absl/container/flat_hash_set.h"
 
 namespace varve::resp {
 
@@ -70,7 +69,8 @@ struct Session {
   std::vector<QueuedCommand> queue;
   size_t queue_bytes = 0;
   std::vector<WatchedKey> watched;
-  absl::flat_hash_set<std::string> watched_names;  // "<db>:<name>" of each, so that none is watched twice
+  std::unordered_set<std::string> watched_names;  // "<db>:<name>" of each, so that none is watched twice
+  size_t watch_bytes = 0;                         // what they cost
 };
 
 }  // namespace varve::resp

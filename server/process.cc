@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -173,6 +174,13 @@ resp::ServerFacts Process::Facts() {
           .clients_memory_bytes = net_->clients_memory_bytes(),
           .total_connections = net.connections,
           .rejected_connections = net.rejected_connections,
+          .evicted_clients = net.evicted_clients,
+          .query_buffer_limit_disconnections = net.query_buffer_limit_disconnections,
+          .output_buffer_limit_disconnections = net.output_buffer_limit_disconnections,
+          .stalled_disconnections = net.stalled_disconnections,
+          .auth_timeout_disconnections = net.auth_timeout_disconnections,
+          .protocol_errors = net.protocol_errors,
+          .out_of_memory_errors = net.out_of_memory_errors,
           .input_bytes = net.input_bytes,
           .output_bytes = net.output_bytes,
           .input_kbps = net.input_kbps,
@@ -236,10 +244,18 @@ lsm::Status Process::StartSave() {
   if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
   save_start_us_ = NowMicros();
   save_done_.store(false, std::memory_order_relaxed);
-  saver_ = std::thread([this] {
-    save_status_ = Save();
-    save_done_.store(true, std::memory_order_release);
-  });
+  save_status_ = lsm::Status::OutOfMemory("there was not enough memory for a checkpoint");
+  try {
+    saver_ = std::thread([this] {
+      try {
+        save_status_ = Save();
+      } catch (const std::exception&) {  // the status stays as it was set before
+      }
+      save_done_.store(true, std::memory_order_release);
+    });
+  } catch (const std::system_error&) {
+    return std::exchange(save_status_, lsm::Status::Ok());
+  }
   return lsm::Status::Ok();
 }
 

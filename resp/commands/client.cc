@@ -1,6 +1,7 @@
 // resp/commands/client.cc - CLIENT and its subcommands.
 #include <limits>
 #include <string>
+#include <unordered_map>
 
 #include "resp/commands/arguments.h"
 #include "resp/commands/client_name.h"
@@ -234,7 +235,7 @@ void ClientList(Args args, CommandContext& c) {
     });
     return c.reply.Verbatim("txt", lines);
   }
-  absl::flat_hash_map<uint64_t, std::string> by_id;
+  std::unordered_map<uint64_t, std::string> by_id;
   for (uint64_t id : ids) by_id.try_emplace(id);
   c.server.ForEachClient([&](Session& session, const ConnectionFacts& facts) {
     auto wanted = by_id.find(session.id);

@@ -109,6 +109,7 @@ void MemorySection(const InfoContext& info, Lines& out) {
   out.Field("memory_budget", info.c.config.memory_budget);
   out.Decimal("mem_fragmentation_ratio", static_cast<double>(facts.rss_bytes) / used);
   out.Text("mem_not_counted_for_evict", "0");
+  out.Field("maxmemory_clients", info.c.config.maxmemory_clients == 0 ? 0 : info.c.config.ClientMemoryMax());
   out.Text("mem_clients_slaves", "0");
   out.Field("mem_clients_normal", facts.clients_memory_bytes);
   out.Text("mem_aof_buffer", "0");
@@ -157,7 +158,7 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Text("sync_partial_err", "0");
   out.Field("expired_keys", info.c.keys.expire_stats().expired_keys - stats.expired_keys_before);
   out.Text("evicted_keys", "0");
-  out.Text("evicted_clients", "0");
+  out.Field("evicted_clients", facts.evicted_clients);
   out.Field("keyspace_hits", stats.keyspace_hits);
   out.Field("keyspace_misses", stats.keyspace_misses);
   out.Text("pubsub_channels", "0");
@@ -170,6 +171,13 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Field("total_error_replies", stats.error_replies);
   out.Field("total_reads_processed", facts.reads_processed);
   out.Field("total_writes_processed", facts.writes_processed);
+  out.Field("client_query_buffer_limit_disconnections", facts.query_buffer_limit_disconnections);
+  out.Field("client_output_buffer_limit_disconnections", facts.output_buffer_limit_disconnections);
+  // Not Redis': clients closed because they never read a reply or gave no AUTH in time, or that broke the protocol.
+  out.Field("client_stalled_disconnections", facts.stalled_disconnections);
+  out.Field("client_auth_timeout_disconnections", facts.auth_timeout_disconnections);
+  out.Field("client_protocol_errors", facts.protocol_errors);
+  out.Field("out_of_memory_errors", facts.out_of_memory_errors);  // allocations that failed in a request
 }
 
 void ReplicationSection(const InfoContext& /*info*/, Lines& out) {

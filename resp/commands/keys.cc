@@ -273,7 +273,7 @@ void Keys(Args args, CommandContext& c) {
   lsm::Status status = c.keys.ForEachName(c.db(), args[1], [&](std::string_view name) {
     c.reply.Bulk(name);
     count++;
-    return true;
+    return !c.reply.overflowed();
   });
   if (status.ok()) return c.reply.ArrayAt(mark, count);
   c.reply.Rewind(mark);

@@ -186,6 +186,7 @@ void MGet(Args args, CommandContext& c) {
   const size_t mark = c.reply.out().size();
   c.reply.Array(args.size() - 1);
   for (std::string_view name : args.subspan(1)) {
+    if (c.reply.overflowed()) return;
     const size_t before = c.reply.out().size();
     const Found found = FindForRead(name, c, &c.entry);
     if (found == Found::kFailed) {

@@ -2,6 +2,7 @@
 //
 // EXEC is one request, and the pending batch is never committed inside a request: its writes reach the log whole or not
 // at all.
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,11 @@
 #include "resp/commands/handlers.h"
 
 namespace varve::resp {
+namespace {
+
+constexpr size_t kWatchOverhead = 256;  // nodes, string headers, the place in the list
+
+}  // namespace
 
 void Multi(Args /*args*/, CommandContext& c) {
   if (c.session.in_multi) return c.reply.Error("ERR MULTI calls can not be nested");
@@ -50,11 +56,17 @@ void Watch(Args args, CommandContext& c) {
     // Deletes it now if its time has come, so that only what happens from here on counts as a change.
     const Found found = FindForWrite(name, c, &c.entry);
     if (found == Found::kFailed) return;
-    const uint64_t version = c.keys.Watch(c.db(), name);
     c.session.watched.push_back({.db = c.db(),
                                  .name = std::string(name),
-                                 .version = version,
+                                 .version = 0,
                                  .expire_ms = found == Found::kYes ? c.entry.expire_ms : 0});
+    try {
+      c.session.watched.back().version = c.keys.Watch(c.db(), name);
+    } catch (const std::bad_alloc&) {
+      c.session.watched.pop_back();  // the list names what the keyspace knows of, and nothing else
+      throw;
+    }
+    c.session.watch_bytes += 3 * name.size() + kWatchOverhead;  // its name is kept here twice, and by the keyspace
   }
   c.reply.Ok();
 }

@@ -99,6 +99,7 @@ TEST_F(LimitsTest, AClientThatNeverReadsIsHeldBackThenCut) {
     highest = std::max(highest, server_->RssBytes());
   }
   EXPECT_LT(highest, before + 8 * kMiB + kRssSlack);
+  EXPECT_NE(other.Ask({"INFO", "stats"}).find("\nclient_stalled_disconnections:1\r"), std::string::npos);
   EXPECT_EQ(other.Ask({"STRLEN", "large"}), ":1048576\r\n");
 }
 

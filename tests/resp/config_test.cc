@@ -19,6 +19,28 @@ TEST(Config, LiveSettingsChange) {
   EXPECT_EQ(config.output_soft_seconds, 7);
 }
 
+TEST(Config, MemoryOfClientsIsBytesOrAShareOrAnything) {
+  Config config;
+  const auto set = [&](std::string_view value) {
+    return config.Set("maxmemory-clients", value, SettingTime::kRunning);
+  };
+  EXPECT_EQ(config.ClientMemoryMax(), int64_t{1536} << 20);
+  EXPECT_EQ(set("64mb"), "");
+  EXPECT_EQ(config.ClientMemoryMax(), 64 << 20);
+  EXPECT_EQ(config.OutputMax(), 64 << 20) << "one client is one of all";
+  config.memory_budget = 200'000'000;
+  EXPECT_EQ(set("5%"), "");
+  EXPECT_EQ(config.Get("maxmemory-clients"), "5%");
+  EXPECT_EQ(config.ClientMemoryMax(), 10'000'000);
+  EXPECT_EQ(set("101%"), "percentage argument must be less or equal to 100");
+  EXPECT_EQ(set("-5%"), "argument must be a memory or percent value");
+  EXPECT_EQ(set("%"), "argument must be a memory or percent value");
+  EXPECT_EQ(config.Get("maxmemory-clients"), "5%");
+  EXPECT_EQ(set("0"), "");
+  EXPECT_EQ(config.ClientMemoryMax(), INT64_MAX);
+  EXPECT_EQ(config.OutputMax(), config.output_hard_limit);
+}
+
 TEST(Config, ABadValueChangesNothing) {
   Config config;
   for (const auto& [name, value] : {std::pair{"maxclients", "0"},

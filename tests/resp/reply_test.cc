@@ -72,6 +72,30 @@ TEST(Reply, CountsCanComeLast) {
   EXPECT_EQ(Bytes(2, [](Reply& r) { r.MapAt(0, 2); }), "*4\r\n");
 }
 
+// Nothing is appended beyond the limit, whatever it is that would be.
+TEST(Reply, ALimitCutsItShort) {
+  for (int kind = 0; kind < 9; ++kind) {
+    std::string out = "before";
+    Reply reply(&out, 3, out.size() + 10);
+    reply.Bulk("x");
+    ASSERT_FALSE(reply.overflowed());
+    const std::string whole = out;
+    switch (kind) {
+      case 0: reply.Ok(); break;
+      case 1: reply.Simple("text"); break;
+      case 2: reply.Error("ERR"); break;
+      case 3: reply.Integer(10); break;
+      case 4: reply.Bulk("y"); break;
+      case 5: reply.Array(10); break;
+      case 6: reply.Double(0.5); break;
+      case 7: reply.BigNumber("12"); break;
+      case 8: reply.Verbatim("txt", "z"); break;
+    }
+    EXPECT_TRUE(reply.overflowed()) << kind;
+    EXPECT_EQ(out, whole) << kind;
+  }
+}
+
 TEST(ReplyStatus, EachCodeHasItsWord) {
   using lsm::Status;
   EXPECT_EQ(ErrorText(Status::NoSpace("disk")), "MISCONF Errors writing to the AOF file: disk");
