@@ -51,6 +51,8 @@ class RawClient {
   RawClient& operator=(const RawClient&) = delete;
 
   bool connected() const { return connected_; }
+  // The server has closed it: what was read last may be cut short.
+  bool ended() const { return ended_; }
   int fd() const { return fd_; }
   void Close() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));
@@ -111,7 +113,10 @@ class RawClient {
   bool Fill() {
     char bytes[65536];
     ssize_t n = recv(fd_, bytes, sizeof(bytes), 0);
-    if (n <= 0) return false;
+    if (n <= 0) {
+      ended_ = true;
+      return false;
+    }
     unread_.append(bytes, static_cast<size_t>(n));
     return true;
   }
@@ -123,6 +128,7 @@ class RawClient {
 
   int fd_ = -1;
   bool connected_ = false;
+  bool ended_ = false;
   std::string unread_;
 };
 

@@ -134,10 +134,22 @@ int ServerProcess::Wait() {
 }
 
 size_t ServerProcess::RssBytes() const {
+  return StatusBytes("VmRSS:");
+}
+
+size_t ServerProcess::PeakRssBytes() const {
+  return StatusBytes("VmHWM:");
+}
+
+void ServerProcess::ForgetPeak() const {
+  std::ofstream("/proc/" + std::to_string(pid_) + "/clear_refs") << "5";
+}
+
+size_t ServerProcess::StatusBytes(const std::string& field) const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
   std::string word;
   while (file >> word) {
-    if (word != "VmRSS:") continue;
+    if (word != field) continue;
     size_t kib = 0;
     file >> kib;
     return kib * 1024;

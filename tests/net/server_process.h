@@ -45,6 +45,9 @@ class ServerProcess {
   int port() const { return port_; }
   pid_t pid() const { return pid_; }
   size_t RssBytes() const;
+  // The highest it was, since the start or the last ForgetPeak().
+  size_t PeakRssBytes() const;
+  void ForgetPeak() const;
   // Complete once the process has ended.
   const std::string& log() const { return log_; }
 
@@ -52,6 +55,7 @@ class ServerProcess {
   bool StartOnce();
   bool ReadUntilReady();
   int Reap();
+  size_t StatusBytes(const std::string& field) const;
 
   const std::string dir_;
   const std::vector<std::string> flags_;
