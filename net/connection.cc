@@ -237,8 +237,9 @@ void Connection::Overflowed(size_t bytes) {
 
 void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi) {
   server_->MarkDirty(this);
-  // A reply about data: whatever wrote, read keys, or was an EXEC. Others (PING, SELECT, HELLO, MULTI, a queued command) are
-  // true whatever becomes of the tick's writes: they wait for no sync, and are no error when the commit fails.
+  // A reply about data: whatever wrote, read keys, or was an EXEC. Others (PING, SELECT, HELLO, MULTI, a queued
+  // command) are true whatever becomes of the tick's writes: they wait for no sync, and are no error when the commit
+  // fails.
   const resp::Command* command = session_.last_command;
   const bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
   const bool about_data = execution.wrote || (session_.in_multi ? false : was_in_multi || uses_keys);

@@ -9,9 +9,9 @@
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
 // the connection is to be closed. Requests already read then wait in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
-// Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too little
-// is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no std::bad_alloc
-// gets through to libuv.
+// Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too
+// little is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no
+// std::bad_alloc gets through to libuv.
 // Ownership: by Server. Threads: the loop's.
 #pragma once
 

@@ -548,7 +548,11 @@ void Server::Shutdown() {
   }
   for (Connection* connection : std::exchange(dirty_, {})) {
     connection->queued = false;
-    connection->Flush();
+    try {
+      connection->Flush();
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
+    }
   }
   for (auto& listener : listeners_) listener->Close();
   for (auto& [id, connection] : connections_) connection->Close();

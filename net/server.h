@@ -17,11 +17,11 @@
 // N1  No reply leaves before the writes it may show are in the log (and synced: always).
 // N2  A Connection is destroyed only in the loop's closing phase, and not while EndTick has it in a list.
 // Memory. All clients' requests, queued transactions and replies together stay below maxmemory-clients: it is counted
-// where it grows, and the clients that use most are cut at once. An allocation that fails costs the request it was for, or
-// its client, at worst the tick; no callback lets std::bad_alloc through to libuv.
+// where it grows, and the clients that use most are cut at once. An allocation that fails costs the request it was
+// for, or its client, at worst the tick; no callback lets std::bad_alloc through to libuv.
 //
-// N3  Every queue has a limit: clients, bytes read ahead, replies before AUTH, replies waiting; and all of them together.
-// Threads: all of it on the thread of Run(), except the durable callback.
+// N3  Every queue has a limit: clients, bytes read ahead, replies before AUTH, replies waiting; and all of them
+// together. Threads: all of it on the thread of Run(), except the durable callback.
 #pragma once
 
 #include <uv.h>
@@ -131,8 +131,8 @@ class Server {
     if (std::exchange(connection->uncertain, true)) return;
     uncertain_.push_back(connection);
   }
-  // One client's share changed. May cut clients, the caller's too, and frees what they hold: nothing may be under way in
-  // its buffers.
+  // One client's share changed. May cut clients, the caller's too, and frees what they hold: nothing may be under way
+  // in its buffers.
   void CountClientMemory(size_t before, size_t after) {
     clients_memory_bytes_ += after - before;
     if (after > before && clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax())) [[unlikely]]

@@ -43,7 +43,8 @@ class Config {
 
   // maxmemory_clients in bytes; INT64_MAX: no limit.
   int64_t ClientMemoryMax() const;
-  // What one client's replies may come to: the hard limit of client-output-buffer-limit, and never more than all clients'.
+  // What one client's replies may come to: the hard limit of client-output-buffer-limit, and never more than all
+  // clients'.
   int64_t OutputMax() const;
 
   // What the server reads often, kept decoded.

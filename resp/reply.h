@@ -17,8 +17,8 @@
 //   Verbatim   bulk of the text            =size CRLF fmt:text CRLF
 //
 // Simple and Error replace CR and LF by blanks, so no text can forge a second reply.
-// A reply that would make the buffer larger than its limit is cut short: overflowed() says so, and its client is closed.
-// Ownership: borrows the buffer. Threads: one.
+// A reply that would make the buffer larger than its limit is cut short: overflowed() says so, and its client is
+// closed. Ownership: borrows the buffer. Threads: one.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// tests/failing_new.h - an operator new that fails when a test says so. Defines the program's own: one source includes it.
+// tests/failing_new.h - an operator new that fails when a test says so. Defines the program's own: one source includes
+// it.
 //
 // The sanitizers' operator new steps back in its favour; memory comes from malloc, which they still look after.
 #pragma once

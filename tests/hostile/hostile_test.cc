@@ -1,9 +1,10 @@
-// tests/hostile/hostile_test.cc - clients that mean it ill cost the real varve-server little memory and its other clients little
-// time; INFO counts what became of them, and the server ends cleanly.
+// tests/hostile/hostile_test.cc - clients that mean it ill cost the real varve-server little memory and its other
+// clients little time; INFO counts what became of them, and the server ends cleanly.
 //
-// ServeDuring() runs an attack in a thread of its own while a victim asks its 5,000 questions: every answer must be right,
-// the process must stay below the test's bound, and the victim's p99 must be at most twice what it is alone, or 1 ms, in
-// one of three attempts. All figures are printed. The sanitizers' builds attack with less and look at no times.
+// ServeDuring() runs an attack in a thread of its own while a victim asks its 5,000 questions: every answer must be
+// right, the process must stay below the test's bound, and the victim's p99 must be at most twice what it is alone, or
+// 1 ms, in one of three attempts. All figures are printed. The sanitizers' builds attack with less and look at no
+// times.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -64,11 +65,11 @@ class HostileTest : public ::testing::Test {
     EXPECT_NE(at, std::string::npos) << field;
     return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + field.size() + 2, nullptr, 10);
   }
-  // Until all clients but the one that asks are gone.
-  void AwaitNobody() {
+  // Until no more are left, with the one that asks.
+  void AwaitClients(int left) {
     RawClient client(port());
-    while (client.Ask({"INFO", "clients"}).find("\nconnected_clients:1\r") == std::string::npos)
-      std::this_thread::yield();
+    const std::string line = "\nconnected_clients:" + std::to_string(left) + "\r";
+    while (client.Ask({"INFO", "clients"}).find(line) == std::string::npos) std::this_thread::yield();
   }
   // The process is what it is now, and may grow by `bytes` and some slack from here.
   void Remember() {
@@ -87,6 +88,12 @@ class HostileTest : public ::testing::Test {
     EXPECT_TRUE(victim->Run(&waits)) << "a wrong answer";
     return waits;
   }
+  bool Bearable(const Victim::Waits& alone, const Victim::Waits& attacked) {
+    std::printf("  victim: p99 %lld us alone, %lld us under attack; longest %lld, %lld us\n",
+                static_cast<long long>(alone.p99_us), static_cast<long long>(attacked.p99_us),
+                static_cast<long long>(alone.max_us), static_cast<long long>(attacked.max_us));
+    return kSanitized || HasFailure() || attacked.p99_us <= std::max(2 * alone.p99_us, kFloorUs);
+  }
   void ServeDuring(const Attack& attack, std::string_view password = "") {
     Victim victim(port());
     if (!password.empty()) {
@@ -103,10 +110,7 @@ class HostileTest : public ::testing::Test {
       const Victim::Waits attacked = Measure(&victim);
       over = true;
       attacker.join();
-      std::printf("  victim: p99 %lld us alone, %lld us under attack; longest %lld, %lld us\n",
-                  static_cast<long long>(alone.p99_us), static_cast<long long>(attacked.p99_us),
-                  static_cast<long long>(alone.max_us), static_cast<long long>(attacked.max_us));
-      if (kSanitized || HasFailure() || attacked.p99_us <= std::max(2 * alone.p99_us, kFloorUs)) return;
+      if (Bearable(alone, attacked)) return;
     }
     ADD_FAILURE() << "the victim suffers";
   }
@@ -188,20 +192,23 @@ TEST_F(HostileTest, TenThousandIdleConnections) {
   Start({"--maxclients", std::to_string(10'000 / kScale + kSpare)});
   const size_t fit = Info("maxclients");
   const size_t wanted = std::min({size_t{10'000} / kScale, fit - kSpare, size_t{raised.rlim_cur} - kSpare});
+  Victim victim(port());
+  const Victim::Waits alone = Measure(&victim);
   std::vector<RawClient> clients;
   clients.reserve(wanted);
   for (size_t i = 0; i < wanted; ++i) {
     clients.emplace_back(port());
     ASSERT_EQ(clients.back().Ask({"PING"}), "+PONG\r\n") << i;
   }
-  EXPECT_EQ(Info("connected_clients"), wanted + 1);
+  EXPECT_EQ(Info("connected_clients"), wanted + 2) << "the victim, and who asks";
   std::printf("  %zu idle connections\n", wanted);
-  ServeDuring(
-      [](const std::atomic<bool>&) {});  // as p99 alone is measured among them, only the bound and the answers count
+  bool bearable = false;
+  for (int attempt = 0; attempt < kAttempts && !bearable; ++attempt) bearable = Bearable(alone, Measure(&victim));
+  EXPECT_TRUE(bearable) << "the victim suffers";
   ExpectBelow(wanted * 3 * 1024);
   for (RawClient& client : clients) ASSERT_EQ(client.Ask({"PING"}), "+PONG\r\n");
   clients.clear();
-  AwaitNobody();
+  AwaitClients(2);
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -223,7 +230,7 @@ TEST_F(HostileTest, ConnectionStorms) {
     while (!over) one();
   });
   while (made < enough && !HasFailure()) one();
-  AwaitNobody();
+  AwaitClients(1);
   EXPECT_GE(Info("total_connections_received"), made);
   std::printf("  %llu connections\n", static_cast<unsigned long long>(made));
   ExpectBelow(0);

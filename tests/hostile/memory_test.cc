@@ -1,10 +1,11 @@
-// tests/hostile/memory_test.cc - the real varve-server with too little address space: every reply is right, or -OOM, or there is
-// none because the connection was closed; nothing acknowledged is lost, and it serves on as soon as it can.
+// tests/hostile/memory_test.cc - the real varve-server with too little address space: every reply is right, or -OOM,
+// or there is none because the connection was closed; nothing acknowledged is lost, and it serves on as soon as it can.
 //
-// Clients write, grow, read and scan values of up to a few MiB while RLIMIT_AS lies a little above what the process takes
-// at rest. When the memtable cannot take what the log has already, the engine is fenced: -MISCONF for every write from then on,
-// reads go on, a restart heals it. A client keeps account of what each of its keys may hold: what was acknowledged last, and what was sent since
-// without an answer. The sanitizers' builds need terabytes of address space: there the same runs without a limit.
+// Clients write, grow, read and scan values of up to a few MiB while RLIMIT_AS lies a little above what the process
+// takes at rest. When the memtable cannot take what the log has already, the engine is fenced: -MISCONF for every
+// write from then on, reads go on, a restart heals it. A client keeps account of what each of its keys may hold: what
+// was acknowledged last, and what was sent since without an answer. The sanitizers' builds need terabytes of address
+// space: there the same runs without a limit.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -252,8 +253,7 @@ TEST_P(MemoryTest, TooLittleForEverybody) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(MebibytesToSpare, MemoryTest,
-                         ::testing::Values(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48));
+INSTANTIATE_TEST_SUITE_P(MebibytesToSpare, MemoryTest, ::testing::Values(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48));
 
 }  // namespace
 }  // namespace varve::testing

@@ -1,7 +1,9 @@
-// tests/net/server_test.cc - the server in this process: its engine stands behind a gate the test holds, its clock moves when told.
+// tests/net/server_test.cc - the server in this process: its engine stands behind a gate the test holds, its clock
+// moves when told.
 //
-// GatedDb decides when a commit becomes durable and whether it succeeds, so that "the reply waits for the sync" is a fact
-// to observe and not a matter of timing: between two requests of a witness client the loop has turned at least once.
+// GatedDb decides when a commit becomes durable and whether it succeeds, so that "the reply waits for the sync" is a
+// fact to observe and not a matter of timing: between two requests of a witness client the loop has turned at least
+// once.
 #include "net/server.h"
 
 #include <gtest/gtest.h>
