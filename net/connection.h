@@ -36,7 +36,7 @@ class Server;
 class Connection {
  public:
   // More waiting replies than this: the client is not read, nor its requests run, until they left.
-  static constexpr size_t kOutputPauseBytes = size_t{1} << 20;
+  static constexpr size_t kOutputPauseBytes = size_t{256} * 1024;
 
   explicit Connection(Server* server) : server_(server) {}
   Connection(const Connection&) = delete;
