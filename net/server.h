@@ -236,7 +236,7 @@ class Server {
   bool sync_failed_ VARVE_GUARDED_BY(durable_mu_) = false;
   lsm::Status sync_error_ VARVE_GUARDED_BY(durable_mu_);  // OK also when there was no memory to keep it
 
-  const lsm::Status out_of_memory_ = lsm::Status::OutOfMemory("there was not enough memory to write");
+  const lsm::Status out_of_memory_ = lsm::Status::OutOfMemory();
   NetStats stats_;
   std::array<Sample, kSamples> samples_{};
   size_t sample_index_ = 0;

@@ -244,7 +244,7 @@ lsm::Status Process::StartSave() {
   if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
   save_start_us_ = NowMicros();
   save_done_.store(false, std::memory_order_relaxed);
-  save_status_ = lsm::Status::OutOfMemory("there was not enough memory for a checkpoint");
+  save_status_ = lsm::Status::OutOfMemory();
   try {
     saver_ = std::thread([this] {
       try {

@@ -3,13 +3,13 @@
 #include <map>
 #include <new>
 
-#include "tests/failing_new.h"
 #include "tests/resp/harness.h"
+#include "tests/starvation/starvation.h"
 
 namespace varve::resp {
 namespace {
 
-using testing::FailingNew;
+using lsm::Starvation;
 
 // "value@expiry" by name.
 using State = std::map<std::string, std::string>;
@@ -46,9 +46,9 @@ class OutOfMemoryTest : public DispatcherTest {
   }
   Outcome RunFailing(const std::vector<std::string_view>& args, int64_t n, bool sticky, bool* fired) {
     out_.clear();
-    FailingNew failing(n, sticky);
+    Starvation starvation(n, sticky ? Starvation::Lasts::kOn : Starvation::Lasts::kOnce);
     Outcome outcome = Attempt(session_, args);
-    *fired = FailingNew::fired();
+    *fired = starvation.End();
     return outcome;
   }
   void Carry(const std::vector<std::string_view>& args) {
