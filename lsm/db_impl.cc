@@ -260,7 +260,7 @@ Status DbImpl::Recover(const DirectoryListing& listing) {
   AfterChangeLocked();
   drop_due_ = !state_.version->with_range_tombstones().empty();
   ScheduleWorkLocked();
-  SchedulePeriodicSyncLocked();
+  SchedulePeriodicSyncLocked(wal_sync_.load(std::memory_order_relaxed));
   return Status::Ok();
 }
 
@@ -336,7 +336,8 @@ void DbImpl::NoteEnds() {
   if (last_sequence_ > known) {
     VersionEdit edit;
     edit.durable_sequence = last_sequence_;
-    status = WriteEdit(&edit, 0);
+    bool reached = false;
+    status = WriteEdit(&edit, 0, &reached);
   }
   MutexLock manifest_lock(&manifest_mu_);
   if (status.ok() && !manifest_->fenced()) status = manifest_->NoteEnd();

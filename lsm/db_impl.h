@@ -197,6 +197,7 @@ class DbImpl final : public Db {
   Status SealMemTable();
   Status InstallMemTable(std::shared_ptr<MemTable> fresh);
   Status LogAndApply(WriteBatch& batch);
+  Status FencedAfter(const Status& status);
   Status Apply(const WriteBatch& batch);
   WriteBatch& Gather(Writer* leader);
   bool ActiveIsFull() const;
@@ -208,7 +209,7 @@ class DbImpl final : public Db {
   void TellFence();
   bool ScheduleDurable();
   void RunDurable();
-  void SchedulePeriodicSyncLocked() VARVE_REQUIRES(mu_);
+  void SchedulePeriodicSyncLocked(WalSync mode) VARVE_REQUIRES(mu_);
   void PeriodicSync();
   void BackgroundSync();
 
@@ -313,7 +314,9 @@ class DbImpl final : public Db {
   void EndCompactionLocked(const CompactionPlan& plan, const Status& status) VARVE_REQUIRES(mu_);
   // `flushed`: so many of the oldest sealed memtables are in the tables that it adds.
   Status InstallEdit(VersionEdit* edit, size_t flushed);
-  Status WriteEdit(VersionEdit* edit, size_t flushed);
+  // `*reached`: the manifest's writer had it, so that its files may be named on the disk.
+  Status WriteEdit(VersionEdit* edit, size_t flushed, bool* reached);
+  static void Discard(const VersionEdit& edit);
   bool Harmful(const Status& status) const VARVE_REQUIRES(manifest_mu_);
   void InstallState(const VersionEdit& edit, const std::set<uint64_t>& moved, ManifestState next, size_t flushed);
   void NoteEnds();

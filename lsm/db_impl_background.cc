@@ -1,6 +1,8 @@
 // Flushes and compactions: from memtables to level 0, and down the levels.
 #include <algorithm>
 
+#include "absl/cleanup/cleanup.h"
+
 #include "lsm/compact/filter_bits.h"
 #include "lsm/compact/memtable_output.h"
 #include "lsm/db_impl.h"
@@ -344,10 +346,15 @@ Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber>
 
   VersionEdit edit;
   edit.value_logs = std::move(output->value_logs);
+  absl::Cleanup discard = [&] {
+    for (const TableFileRef& file : output->files) file->MarkObsolete();
+    Discard(edit);
+  };
   edit.wal_number = flushing.next_wal_number;
   edit.flushed_sequence = flushing.last_sequence;
-  for (TableFileRef& file : output->files) edit.added.push_back({0, std::move(file)});
+  for (const TableFileRef& file : output->files) edit.added.push_back({0, file});
   edit.jobs.push_back(CompletedJob(*job, edit));
+  std::move(discard).Cancel();
   return InstallEdit(&edit, flushing.tables.size());
 }
 
@@ -365,7 +372,9 @@ void DbImpl::WarmCache(std::span<const TableFileRef> files, uint64_t bytes) {
 }
 
 Status DbImpl::InstallEdit(VersionEdit* edit, size_t flushed) {
-  Status status = OrOutOfMemory([&] { return WriteEdit(edit, flushed); });
+  bool reached = false;
+  Status status = OrOutOfMemory([&] { return WriteEdit(edit, flushed, &reached); });
+  if (!status.ok() && !reached) Discard(*edit);
   EventListener* listener = env_.options.listener;
   if (listener == nullptr) return status;
   if (!status.ok()) TellFence();
@@ -379,7 +388,7 @@ Status DbImpl::InstallEdit(VersionEdit* edit, size_t flushed) {
   return status;
 }
 
-Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
+Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed, bool* reached) {
   const std::set<uint64_t> moved = MovedTables(*edit);
   MutexLock manifest_lock(&manifest_mu_);
   ManifestState next;
@@ -391,6 +400,7 @@ Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
   if (manifest_->WantsRewrite()) VARVE_TRY(RewriteManifest(next));
   edit->next_number = next_number_.load(std::memory_order_relaxed);
   VARVE_TRY(ApplyEdit(*edit, dir_ + ": edit", &next));
+  *reached = true;
   if (Status s = manifest_->Append(*edit); !s.ok()) {
     if (Harmful(s)) SetFence(s);
     // The edit may have reached the disk nevertheless, so its new files stay until the next one has overwritten it.
@@ -402,8 +412,21 @@ Status DbImpl::WriteEdit(VersionEdit* edit, size_t flushed) {
     InstallState(*edit, moved, std::move(next), flushed);
     return Status::Ok();
   });
-  if (!status.ok()) SetFence(status);  // what is in the manifest is not all here, nor what readers see all that is
-  return status;
+  if (status.ok()) return status;
+  SetFence(status);  // what is in the manifest is not all here, nor what readers see all that is
+  MutexLock lock(&mu_);
+  return fence_;
+}
+
+// The files that the edit would have added, which nothing on the disk names, go.
+void DbImpl::Discard(const VersionEdit& edit) {
+  for (const VersionEdit::Added& added : edit.added) {
+    const bool moved = std::any_of(edit.removed.begin(), edit.removed.end(), [&](const VersionEdit::Removed& removed) {
+      return removed.number == added.file->number();
+    });
+    if (!moved) added.file->MarkObsolete();
+  }
+  for (const ValueLogFileRef& file : edit.value_logs) file->MarkObsolete();
 }
 
 // Those that there is no memory to remember stay until the next open.
@@ -676,7 +699,9 @@ Status DbImpl::DoCompaction(CompactionPlan* running) {
 
 Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
   VersionEdit edit;
+  absl::Cleanup discard = [&] { Discard(edit); };
   if (plan.trivial_move) {
+    for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
     for (const TableFileRef& file : plan.inputs) edit.added.push_back({plan.output_level, file});
   } else {
     auto merged = MergeTables(plan, job);
@@ -684,9 +709,12 @@ Status DbImpl::CarryOut(const CompactionPlan& plan, ActiveJob* job) {
     edit = std::move(merged).value();
     counters_.compaction_read_bytes.fetch_add(plan.input_bytes(), std::memory_order_relaxed);
   }
-  for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
+  if (!plan.trivial_move) {
+    for (const TableFileRef& file : plan.inputs) edit.removed.push_back({plan.level, file->number()});
+  }
   for (const TableFileRef& file : plan.below) edit.removed.push_back({plan.output_level, file->number()});
   edit.jobs.push_back(CompletedJob(*job, edit));
+  std::move(discard).Cancel();
   VARVE_TRY(InstallEdit(&edit, 0));
   counters_.compactions.fetch_add(1, std::memory_order_relaxed);
   return Status::Ok();
@@ -746,7 +774,12 @@ Result<VersionEdit> DbImpl::MergeTables(const CompactionPlan& plan, ActiveJob* j
   }
   VersionEdit edit;
   edit.value_logs = output.TakeValueLogs();
-  for (TableFileRef& file : *files) edit.added.push_back({plan.output_level, std::move(file)});
+  absl::Cleanup discard = [&] {
+    for (const TableFileRef& file : *files) file->MarkObsolete();
+    Discard(edit);
+  };
+  for (const TableFileRef& file : *files) edit.added.push_back({plan.output_level, file});
+  std::move(discard).Cancel();
   return edit;
 }
 
@@ -815,8 +848,8 @@ Status DbImpl::CompactSteps(std::string_view begin, std::string_view end) {
   }
   MutexLock lock(&mu_);
   manual_running_ = manual_waiting_ = false;
-  --jobs_;
   ScheduleWorkLocked();
+  --jobs_;
   changed_.SignalAll();
   return status;
 }

@@ -174,8 +174,7 @@ Status DbImpl::Place(std::vector<Incoming>* incoming, const ActiveJob& job, bool
     table.facts.largest_seq = record.sequence() + record.count() - 1;
   }
   if (Status s = wal_->Append(record.bytes()); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
-    return s;
+    return FencedAfter(s);
   }
   last_sequence_ += record.count();
   Status status = OrOutOfMemory([&] { return InstallIncoming(*incoming, job, in_manifest); });

@@ -177,9 +177,9 @@ Status DbImpl::ReclaimSpace(std::string_view begin, std::string_view end) {
   RemoveBuried();
   {
     MutexLock lock(&mu_);
-    --jobs_;
     if (!status.ok()) drop_due_ = true;
     ScheduleWorkLocked();
+    --jobs_;
     changed_.SignalAll();
   }
   return status.ok() ? CompactRange(begin, end) : status;

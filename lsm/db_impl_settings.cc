@@ -38,11 +38,11 @@ Status DbImpl::TakeOptions(const OptionChanges& changes) {
     auto resolved = ResolveOptions(next);
     if (!resolved.ok()) return resolved.status();
     if (next.compaction_bytes_per_second != settings_.options.compaction_bytes_per_second) compaction_rate_.Reset();
+    executor_->WantThreads(Lane::kCompact, resolved->compaction_threads);
     settings_ = std::move(resolved).value();
     memtable_bytes_.store(settings_.memtable_bytes, std::memory_order_relaxed);
     delete_ceiling_ = UINT64_MAX;  // where compactions become larger, deletes are not to be refused for it
     if (changes.max_disk_bytes) SetSpaceLimitLocked(next.max_disk_bytes);
-    executor_->WantThreads(Lane::kCompact, settings_.compaction_threads);
     AfterChangeLocked();
     ScheduleWorkLocked();
   }

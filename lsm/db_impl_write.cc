@@ -215,9 +215,7 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
   if (batch.size_bytes() > kProbedBytesMin) Arena().Allocate(batch.size_bytes());
   batch.SetSequence(last_sequence_ + 1);
   if (Status s = wal_->Append(batch.bytes()); !s.ok()) {
-    // A full disk, or memory, leaves the log's end where it was; anything else leaves us not knowing what is on the disk.
-    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
-    return s;
+    return FencedAfter(s);
   }
   if (Status s = OrOutOfMemory([&] { return Apply(batch); }); !s.ok()) {
     // The log holds what the memtable does not: nothing may follow it but a replay.
@@ -229,6 +227,15 @@ Status DbImpl::LogAndApply(WriteBatch& batch) {
   counters_.writes.fetch_add(batch.count(), std::memory_order_relaxed);
   counters_.write_bytes.fetch_add(batch.size_bytes(), std::memory_order_relaxed);
   return Status::Ok();
+}
+
+// What the log's error means. A full disk, or memory, leaves the log's end where it was; anything else leaves us not
+// knowing what is on the disk, and so does either when the log stops there.
+Status DbImpl::FencedAfter(const Status& status) {
+  const bool harmless = status.Is(StatusCode::kNoSpace) || status.Is(StatusCode::kOutOfMemory);
+  if (harmless && !wal_->fenced()) return status;
+  Fence(status);
+  return CheckWritable();
 }
 
 Status DbImpl::Apply(const WriteBatch& batch) {
@@ -348,8 +355,7 @@ void DbImpl::DelayLocked(size_t bytes) {
 Status DbImpl::SealMemTable() {
   auto fresh = std::make_shared<MemTable>();
   if (Status s = wal_->Rotate(); !s.ok()) {
-    if (!s.Is(StatusCode::kNoSpace) && !s.Is(StatusCode::kOutOfMemory)) Fence(s);
-    return s;
+    return FencedAfter(s);
   }
   Status status = OrOutOfMemory([&] { return InstallMemTable(std::move(fresh)); });
   if (status.ok()) return status;
@@ -390,12 +396,11 @@ void DbImpl::Fence(const Status& cause) {
 void DbImpl::SetFence(const Status& cause) {
   MutexLock lock(&mu_);
   if (fenced_.load(std::memory_order_relaxed)) return;
-  try {
-    fence_ = Status::Fenced("writing stopped after: " + cause.ToString() +
-                            ". Reads go on; reopen the database to write again");
-  } catch (const std::bad_alloc&) {
-    fence_ = std::move(fence_without_memory_);
-  }
+  fence_ = OrOutOfMemory([&] {
+    return Status::Fenced("writing stopped after: " + cause.ToString() +
+                          ". Reads go on; reopen the database to write again");
+  });
+  if (!fence_.Is(StatusCode::kFenced)) fence_ = fence_without_memory_;
   fenced_.store(true, std::memory_order_release);
   changed_.SignalAll();
 }
@@ -435,14 +440,14 @@ void DbImpl::RunDurable() {
 }
 
 void DbImpl::SetWalSync(WalSync mode) {
-  wal_sync_.store(mode, std::memory_order_relaxed);
   MutexLock lock(&mu_);
-  SchedulePeriodicSyncLocked();
+  SchedulePeriodicSyncLocked(mode);  // before the mode holds: there may be no memory for it
+  wal_sync_.store(mode, std::memory_order_relaxed);
 }
 
-void DbImpl::SchedulePeriodicSyncLocked() {
+void DbImpl::SchedulePeriodicSyncLocked(WalSync mode) {
   if (periodic_scheduled_ || closing_.load(std::memory_order_relaxed)) return;
-  if (wal_sync_.load(std::memory_order_relaxed) != WalSync::kEverySecond) return;
+  if (mode != WalSync::kEverySecond) return;
   ScheduleLaterLocked(Lane::kLogSync, kSyncPeriodUs, &DbImpl::PeriodicSync);
   periodic_scheduled_ = true;
 }
@@ -452,7 +457,7 @@ void DbImpl::PeriodicSync() {
   const Status status = OrOutOfMemory([&] {
     MutexLock lock(&mu_);
     periodic_scheduled_ = false;
-    SchedulePeriodicSyncLocked();
+    SchedulePeriodicSyncLocked(wal_sync_.load(std::memory_order_relaxed));
     return Status::Ok();
   });
   if (status.ok()) return;

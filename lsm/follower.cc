@@ -70,12 +70,17 @@ Status Follower::CatchUp() {
 Status Follower::CatchUpLocked() {
   Status status;
   for (int pass = 0; pass < kPassesMax; ++pass) {
-    status = TryOnceLocked();
+    try {
+      status = TryOnceLocked();
+    } catch (const std::bad_alloc&) {
+      status = Status::OutOfMemory();
+    }
     if (status.ok()) return status;
     // What looks damaged may only have moved under our eyes: begin again from CURRENT. Real damage is still there then.
     manifest_.reset();
     segments_.clear();
     if (status.Is(StatusCode::kUnsupported) || status.Is(StatusCode::kInvalidArgument)) break;
+    if (status.Is(StatusCode::kOutOfMemory)) break;
     if (auto current = ReadCurrent(env_.file_system, dir_); !current.ok() && current.status().Is(StatusCode::kNotFound))
       break;
   }

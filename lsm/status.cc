@@ -4,33 +4,29 @@
 
 namespace varve::lsm {
 
-Status::Rep* Status::NoMemory() {
+Status Status::OutOfMemory() noexcept {
   static Rep* const rep = new Rep{StatusCode::kOutOfMemory, "an allocation failed; nothing was changed"};
-  return rep;
+  return Status(Share(rep));
+}
+
+Status Status::Closed() noexcept {
+  static Rep* const rep = new Rep{StatusCode::kClosed, "the database is closed"};
+  return Status(Share(rep));
+}
+
+Status Status::WouldBlock() noexcept {
+  static Rep* const rep = new Rep{StatusCode::kWouldBlock, "the answer is not in memory"};
+  return Status(Share(rep));
 }
 
 namespace {
-// Made before there is a need.
-[[maybe_unused]] const Status made_in_time = Status::OutOfMemory();
+// Before there is a need.
+[[maybe_unused]] const Status made[] = {Status::OutOfMemory(), Status::Closed(), Status::WouldBlock()};
 }  // namespace
 
-Status::Status(StatusCode code, std::string message) noexcept
-    : rep_(code == StatusCode::kOutOfMemory ? NoMemory() : new (std::nothrow) Rep{code, std::move(message)}) {
+Status::Status(StatusCode code, std::string message) noexcept : rep_(new (std::nothrow) Rep{code, std::move(message)}) {
   assert(code != StatusCode::kOk);
-  if (rep_ == nullptr) rep_.reset(NoMemory());
-}
-
-Status Status::OutOfMemory() noexcept {
-  return {StatusCode::kOutOfMemory, {}};
-}
-
-Status::Rep* Status::Copy(const Rep& rep) noexcept {
-  if (rep.code == StatusCode::kOutOfMemory) return NoMemory();
-  try {
-    return new Rep(rep);
-  } catch (const std::bad_alloc&) {
-    return NoMemory();
-  }
+  if (rep_ == nullptr) *this = OutOfMemory();
 }
 
 std::string_view StatusCodeName(StatusCode code) {

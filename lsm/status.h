@@ -1,13 +1,14 @@
 // lsm/status.h - how every call of the engine says what went wrong.
 //
-// A Status is one pointer: null means OK, so the good path costs a register. A Result<T> carries a T or the Status that
-// prevented it. Both are [[nodiscard]]: an error cannot be dropped by accident. Nothing here throws: a Status that finds no
-// memory for its message, or for a copy of it, becomes kOutOfMemory, which needs none.
+// A Status is one pointer: null means OK, so the good path costs a register; copies share what it points to. A Result<T>
+// carries a T or the Status that prevented it. Both are [[nodiscard]]: an error cannot be dropped by accident. Nothing here
+// throws: a Status that finds no memory for its message becomes kOutOfMemory, which needs none.
 // A missing key is an answer (Result<bool>, false), not an error.
 // Messages say where, what, and what was expected: "<path>: footer is 40 bytes, want 48".
 // Threads: values; a const Status may be read by many threads.
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <cstdint>
 #include <memory>
@@ -45,9 +46,9 @@ class [[nodiscard]] Status {
  public:
   Status() = default;  // OK
   Status(StatusCode code, std::string message) noexcept;
-  Status(const Status& other) noexcept : rep_(other.rep_ ? Copy(*other.rep_) : nullptr) {}
+  Status(const Status& other) noexcept : rep_(Share(other.rep_.get())) {}
   Status& operator=(const Status& other) noexcept {
-    if (this != &other) rep_.reset(other.rep_ ? Copy(*other.rep_) : nullptr);
+    rep_.reset(Share(other.rep_.get()));
     return *this;
   }
   Status(Status&&) noexcept = default;
@@ -62,13 +63,13 @@ class [[nodiscard]] Status {
   static Status IoError(std::string m) { return {StatusCode::kIoError, std::move(m)}; }
   static Status NoSpace(std::string m) { return {StatusCode::kNoSpace, std::move(m)}; }
   static Status Busy(std::string m) { return {StatusCode::kBusy, std::move(m)}; }
-  static Status WouldBlock() { return {StatusCode::kWouldBlock, "the answer is not in memory"}; }
+  static Status WouldBlock() noexcept;  // allocates nothing, as the next two
   static Status Fenced(std::string m) { return {StatusCode::kFenced, std::move(m)}; }
   static Status ReadOnly(std::string m) { return {StatusCode::kReadOnly, std::move(m)}; }
   static Status Conflict(std::string m) { return {StatusCode::kConflict, std::move(m)}; }
   static Status OutOfRange(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
-  static Status OutOfMemory() noexcept;  // allocates nothing
-  static Status Closed() { return {StatusCode::kClosed, "the database is closed"}; }
+  static Status OutOfMemory() noexcept;
+  static Status Closed() noexcept;
 
   bool ok() const { return rep_ == nullptr; }
   StatusCode code() const { return rep_ ? rep_->code : StatusCode::kOk; }
@@ -82,14 +83,18 @@ class [[nodiscard]] Status {
   struct Rep {
     StatusCode code;
     std::string message;
+    std::atomic<uint32_t> holders{1};
   };
-  static Rep* Copy(const Rep& rep) noexcept;
-  static Rep* NoMemory();  // the one of every kOutOfMemory
+  static Rep* Share(Rep* rep) noexcept {
+    if (rep != nullptr) rep->holders.fetch_add(1, std::memory_order_relaxed);
+    return rep;
+  }
   struct Release {
     void operator()(Rep* rep) const {
-      if (rep->code != StatusCode::kOutOfMemory) delete rep;
+      if (rep->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete rep;
     }
   };
+  explicit Status(Rep* rep) noexcept : rep_(rep) {}
   std::unique_ptr<Rep, Release> rep_;
 };
 

@@ -82,7 +82,8 @@ class ThreadExecutor final : public Executor {
     if (lane != Lane::kCompact) return;
     std::lock_guard lock(mu_);
     while (!closing_ && compaction_threads_ < count) {
-      Start(Lane::kCompact, "varve-comp-" + std::to_string(compaction_threads_++));
+      Start(Lane::kCompact, "varve-comp-" + std::to_string(compaction_threads_));
+      ++compaction_threads_;
     }
   }
 

@@ -59,8 +59,10 @@ LogWriter::LogWriter(std::unique_ptr<WritableFile> file, const Setup& setup, uin
       ahead_end_(stale_end),
       earlier_durable_(setup.earlier_durable) {}
 
-Status LogWriter::FencedStatus() const {
-  return Status::Fenced(path() + ": a sync of this log failed; nothing more is written until it is reopened");
+Status LogWriter::FencedStatus() const noexcept {
+  return OrOutOfMemory([this] {
+    return Status::Fenced(path() + ": a sync of this log failed; nothing more is written until it is reopened");
+  });
 }
 
 Status LogWriter::Append(std::string_view payload) {
@@ -129,7 +131,8 @@ Status LogWriter::AppendRecord(std::string_view payload, uint32_t crc_seed) {
   // A sync that failed beside us may have lost a part of this record. Either MakeDirtyAgain sees the new size (whoever
   // calls it has seen the fence), or we see the fence.
   size_.store(end, std::memory_order_seq_cst);
-  if (fenced_.load(std::memory_order_seq_cst)) return WriteRecord(offset, record, payload);
+  if (fenced_.load(std::memory_order_seq_cst))
+    return OrOutOfMemory([&] { return WriteRecord(offset, record, payload); });
   return Status::Ok();
 }
 

@@ -71,7 +71,7 @@ class LogWriter {
   void WriteAhead(uint64_t end);
   void Prepare(uint64_t offset, uint64_t end);
   void EndPrepared();
-  Status FencedStatus() const;
+  Status FencedStatus() const noexcept;
 
   const std::unique_ptr<WritableFile> file_;
   const uint64_t number_;

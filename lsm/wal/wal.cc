@@ -86,11 +86,14 @@ Status Wal::Sync() {
 
 // Allocates nothing: what was written is durable or the log has failed, never "no memory".
 Status Wal::SyncSegments() {
+  uint64_t last;  // one that begins meanwhile must wait: the one before it goes on until then
   {
     MutexLock lock(&mu_);
     if (!failure_.ok()) return failure_;
+    last = segments_.back()->number();
   }
-  for (auto segment = SegmentBehind(0); segment != nullptr; segment = SegmentBehind(segment->number())) {
+  for (auto segment = SegmentBehind(0); segment != nullptr && segment->number() <= last;
+       segment = SegmentBehind(segment->number())) {
     segment->set_earlier_durable();  // all before it are synced by now
     if (segment->synced_size() >= segment->size()) continue;
     if (Status s = segment->Sync(); !s.ok()) {

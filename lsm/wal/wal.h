@@ -44,6 +44,9 @@ class Wal {
   // Segments below `number` are not needed any more: kept for reuse, a few of at most `reuse_bytes_max` each, or removed.
   void Release(uint64_t number, uint64_t reuse_bytes_max);
 
+  // Whether the segment that is written refuses everything since: what an Append that failed left there stays. The
+  // appender's.
+  bool fenced() const { return current_->fenced(); }
   uint64_t current_number() const;
   uint64_t appended_bytes() const { return appended_bytes_.load(std::memory_order_relaxed); }
   uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }

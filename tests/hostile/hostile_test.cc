@@ -2,15 +2,16 @@
 // clients little time; INFO counts what became of them, and the server ends cleanly.
 //
 // ServeDuring() runs an attack in a thread of its own while a victim asks its 5,000 questions: every answer must be
-// right, the process must stay below the test's bound, and the victim's p99 must be at most twice what it is alone, or
-// 1 ms, in one of three attempts. All figures are printed. The sanitizers' builds attack with less and look at no
-// times.
+// right, and the process must stay below the test's bound. How long the victim waits is printed; with VARVE_VICTIM=1, on
+// a machine that does nothing else, its p99 must also be at most twice what it is alone, or 1 ms, in one of three
+// attempts. The sanitizers' builds attack with less.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -26,17 +27,16 @@ namespace {
 constexpr size_t kMiB = size_t{1} << 20;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
 constexpr int kScale = 10;                   // attacks are so many times smaller
 constexpr size_t kSlackBytes = 1024 * kMiB;  // freed memory is kept aside on purpose
 #else
-constexpr bool kSanitized = false;
 constexpr int kScale = 1;
 constexpr size_t kSlackBytes = 32 * kMiB;  // what the allocator has not given back yet, the log, the memtable
 #endif
 
 constexpr int kAttempts = 3;
 constexpr int64_t kFloorUs = 1000;
+const bool times_count = std::getenv("VARVE_VICTIM") != nullptr;
 
 std::string Repeat(std::string_view text, size_t times) {
   std::string all;
@@ -92,7 +92,7 @@ class HostileTest : public ::testing::Test {
     std::printf("  victim: p99 %lld us alone, %lld us under attack; longest %lld, %lld us\n",
                 static_cast<long long>(alone.p99_us), static_cast<long long>(attacked.p99_us),
                 static_cast<long long>(alone.max_us), static_cast<long long>(attacked.max_us));
-    return kSanitized || HasFailure() || attacked.p99_us <= std::max(2 * alone.p99_us, kFloorUs);
+    return !times_count || HasFailure() || attacked.p99_us <= std::max(2 * alone.p99_us, kFloorUs);
   }
   void ServeDuring(const Attack& attack, std::string_view password = "") {
     Victim victim(port());

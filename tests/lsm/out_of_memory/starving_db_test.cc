@@ -89,6 +89,8 @@ class Home {
   Rows rows;
   WriteBatch batch;  // for what is to be written in want of memory
   std::unique_ptr<Snapshot> snapshot;
+  std::unique_ptr<Db> follower;
+  Rows seen;  // by the follower
   int calls = 0;
 
  private:
@@ -361,6 +363,29 @@ TEST_F(StarvingDbTest, SetOptions) {
            1, options);
 }
 
+// Where the timer finds no memory the mode stays what it was, or writes would be synced by nobody.
+TEST_F(StarvingDbTest, FromAlwaysToEverySecond) {
+  Options options = Small();
+  options.wal_sync = WalSync::kAlways;
+  FailEach({.prepare = [](Home* home) { home->Fill(0, 3); },
+            .starve =
+                [](Home* home) {
+                  OptionChanges changes;
+                  changes.wal_sync = WalSync::kEverySecond;
+                  return home->db->SetOptions(changes);
+                },
+            .changes = {{ValueKind::kPut, "key1003", std::string(200, 'd')}},  // see below
+            .after =
+                [](Home* home) {
+                  const uint64_t before = home->db->Stats().wal_syncs;
+                  home->Fill(3, 4);
+                  home->clock()->AdvanceMicros(1'100'000);
+                  home->executor()->RunAll();
+                  EXPECT_EQ(home->db->Stats().wal_syncs, before + 1);
+                }},
+           1, options);
+}
+
 TEST_F(StarvingDbTest, Checkpoint) {
   FailEach({.prepare = [](Home* home) { home->Furnish(); },
             .starve = [](Home* home) { return home->db->Checkpoint(home->copy); },
@@ -574,10 +599,40 @@ TEST_F(StarvingDbTest, Follower) {
               const auto found = (*follower)->Get({}, "key1035", &value);
               if (!found.ok()) return found.status();
               EXPECT_TRUE(*found && value.view() == std::string_view(home->rows["key1035"]));
-              return (*follower)->CatchUp();
+              return Status::Ok();
             },
             .changes = {},
             .throws = true},
+           50);
+}
+
+// However often it found no memory, it shows the one state or the other, and in the end the last.
+TEST_F(StarvingDbTest, CatchUp) {
+  FailEach({.prepare =
+                [](Home* home) {
+                  home->Furnish();
+                  Options options = home->options();
+                  options.mode = OpenMode::kFollow;
+                  auto follower = Db::Open(home->dir, options);
+                  ASSERT_TRUE(follower.ok()) << follower.status().ToString();
+                  home->follower = std::move(follower).value();
+                  home->seen = home->rows;
+                  home->Fill(60, 80);
+                  ASSERT_TRUE(home->db->CompactRange({}, {}).ok());
+                  home->Fill(80, 90);
+                },
+            .starve = [](Home* home) { return home->follower->CatchUp(); },
+            .changes = {},
+            .after =
+                [](Home* home) {
+                  const std::string before = Compare(home->follower.get(), home->seen);
+                  if (!before.empty()) {
+                    EXPECT_EQ(Compare(home->follower.get(), home->rows), "");
+                  }
+                  const Status again = home->follower->CatchUp();
+                  EXPECT_TRUE(again.ok()) << again.ToString();
+                  EXPECT_EQ(Compare(home->follower.get(), home->rows), "");
+                }},
            50);
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lsm/io/fault_file_system.h"
@@ -98,6 +99,32 @@ TEST(Wal, ASegmentWhoseSyncFailedIsNotRecycled) {
   EXPECT_TRUE(reader.Next(&payload) && payload == "in the first");
   ASSERT_TRUE(reader.Open(&disk, SegmentPath(9), 9).ok());
   EXPECT_TRUE(reader.Next(&payload) && payload == "in the third");
+}
+
+// The end of the first segment, written while it is synced, is not durable: so neither is it said to be in the second.
+TEST(Wal, ASegmentBegunDuringASyncWaitsForTheNextOne) {
+  ScriptedFiles fs;
+  const auto wal = CreateWal(&fs);
+  ASSERT_TRUE(wal->Append("synced").ok());
+  bool rotated = false;
+  fs.set_on_sync([&] {
+    if (std::exchange(rotated, true)) return;
+    EXPECT_TRUE(wal->Append("too late for this sync").ok());
+    EXPECT_TRUE(wal->Rotate().ok());
+  });
+  ASSERT_TRUE(wal->Sync().ok());
+  const auto earlier_durable = [&] {
+    EXPECT_TRUE(wal->Append("in the second").ok());
+    LogReader reader;
+    std::string_view payload;
+    EXPECT_TRUE(reader.Open(&fs, SegmentPath(8), 8).ok());
+    while (reader.Next(&payload)) continue;
+    EXPECT_TRUE(reader.status().ok()) << reader.status().ToString();
+    return reader.earlier_durable();
+  };
+  EXPECT_FALSE(earlier_durable());
+  ASSERT_TRUE(wal->Sync().ok());
+  EXPECT_TRUE(earlier_durable());
 }
 
 TEST(Wal, AppenderAndSyncersRunTogether) {
