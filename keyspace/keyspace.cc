@@ -35,6 +35,13 @@ std::string FormatValue() {
   return std::string(reinterpret_cast<const char*>(&kFormatVersion), sizeof(kFormatVersion));
 }
 
+// Of the key that the iterator is at.
+Status ReadMetaRecord(const lsm::Iterator& it, MetaRecord* record) {
+  const std::string_view bytes = it.value();
+  if (bytes.empty()) VARVE_TRY(it.status());  // one that cannot be read looks empty
+  return DecodeMetaRecord(bytes, record);
+}
+
 Status DecodeInto(std::string_view bytes, Entry* entry) {
   MetaRecord record;
   VARVE_TRY(DecodeMetaRecord(bytes, &record));
@@ -232,7 +239,7 @@ Status Keyspace::ForEachName(int db, std::string_view pattern, const std::functi
     const std::string_view name = NameOfMetaKey(it.key());
     if (!match_all && !GlobMatch(pattern, name)) continue;
     MetaRecord record;
-    VARVE_TRY(DecodeMetaRecord(it.value(), &record));
+    VARVE_TRY(ReadMetaRecord(it, &record));
     if (Expired(record.expire_ms)) continue;
     if (!visit(name)) return {};
   }
@@ -267,7 +274,7 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
     const std::string_view name = NameOfMetaKey(it.key());
     last.assign(name.data(), name.size());
     MetaRecord record;
-    Status status = DecodeMetaRecord(it.value(), &record);
+    Status status = ReadMetaRecord(it, &record);
     if (!status.ok()) return status;
     if (Expired(record.expire_ms)) continue;
     if (!options.any_type && (!type.has_value() || *type != record.type)) continue;
@@ -333,7 +340,7 @@ Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
     it.Seek(low);
     if (!it.Valid()) continue;
     MetaRecord record;
-    Status status = DecodeMetaRecord(it.value(), &record);
+    Status status = ReadMetaRecord(it, &record);
     if (!status.ok()) return status;
     if (Expired(record.expire_ms)) continue;
     name->assign(NameOfMetaKey(it.key()));

@@ -8,6 +8,8 @@
 #include <random>
 #include <set>
 
+#include "lsm/io/fault_file_system.h"
+
 namespace varve::keyspace {
 namespace {
 
@@ -403,6 +405,33 @@ TEST_F(KeyspaceTest, AgreesWithAModel) {
     }
   }
   CheckInvariants();
+}
+
+// A walk over names reads each record; where the disk refuses, that is what it says, not that the record is damaged.
+TEST_F(KeyspaceTest, ARecordThatCannotBeReadIsNotCalledDamaged) {
+  keys_.reset();
+  db_.reset();
+  lsm::FaultFileSystem disk(lsm::PosixFileSystem());
+  auto db = lsm::Db::Open(dir_ + "/db", {.memory_budget = 16 << 20, .file_system = &disk});
+  ASSERT_TRUE(db.ok()) << db.status().ToString();
+  db_ = std::move(*db);
+  keys_ = std::move(*Keyspace::Open(db_.get(), {.clock = &clock_}));
+  Set("large", std::string(100'000, 'v'));
+  Commit();
+  ASSERT_TRUE(db_->Flush().ok());
+  lsm::FaultRule refuses;
+  refuses.ops = {lsm::FileOp::kReadAt};
+  refuses.path_classes = {lsm::PathClass::kValueLog};
+  disk.AddRule(refuses);
+  const lsm::Status walked = keys_->ForEachName(0, "*", [](std::string_view) { return true; });
+  EXPECT_TRUE(walked.Is(lsm::StatusCode::kIoError)) << walked.ToString();
+  std::string name;
+  const auto random = keys_->RandomName(0, &name);
+  EXPECT_TRUE(random.status().Is(lsm::StatusCode::kIoError)) << random.status().ToString();
+  disk.ClearRules();
+  EXPECT_EQ(Names("*"), std::vector<std::string>{"large"});
+  keys_.reset();
+  db_.reset();
 }
 
 }  // namespace
