@@ -38,6 +38,12 @@ void BlockSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+// jemalloc gives a thread its arena with its first allocation, and has been seen to crash (5.3.0) where it finds no
+// memory for one: so that comes now, not when memory may be short.
+void MeetAllocator() {
+  if (void* memory = ::operator new(1, std::nothrow)) ::operator delete(memory);
+}
+
 class ThreadExecutor final : public Executor {
  public:
   explicit ThreadExecutor(int compaction_threads) {
@@ -113,6 +119,7 @@ class ThreadExecutor final : public Executor {
     threads_.emplace_back([this, lane, thread_name] {
       pthread_setname_np(pthread_self(), thread_name.substr(0, kThreadNameMax).c_str());
       BlockSignals();
+      MeetAllocator();
       Run(StateOf(lane));
     });
   } catch (const std::system_error&) {
