@@ -1,11 +1,11 @@
 """Longer runs of the tests that draw what they do: power loss, operation logs, histories, the server killed at its system
 calls.
 
-    ./dev soak [MINUTES]     ten, unless said
+    ./dev soak [MINUTES] [PART ...]     ten minutes and all parts, unless said
 
 Two workers run side by side with seeds that no earlier soak has used, until the time is over: one takes turns with power
-losses and with operation logs under every set of options, the other with killing the server and with histories. What was done is added to
-docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
+losses (clones) and with operation logs under every set of options (operations), the other with killing the server
+(deaths) and with histories. What was done is added to docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
 is 'N passed, N failed', of rounds.
 """
 import itertools
@@ -80,17 +80,18 @@ def last_seed():
 
 
 def main():
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
+    words = sys.argv[1:]
+    minutes = float(words.pop(0)) if words and words[0].replace(".", "", 1).isdigit() else 10
     first = last_seed() + SEEDS
     soak = Soak(minutes, first)
-    workers = [
-        threading.Thread(target=soak.work, args=[
-            (CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones),
-            (LOGS, {"VARVE_OPLOG_SETS": "100", "VARVE_OPLOG_STEPS": "200000"}, soak.count_operations)]),
-        threading.Thread(target=soak.work, args=[
-            (KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths),
-            (HISTORIES, {"VARVE_HISTORIES": str(SEEDS)}, soak.count_histories)]),
-    ]
+    parts = [{"clones": (CRASH, {"VARVE_CRASH_SCALE": "2"}, soak.count_clones),
+              "operations": (LOGS, {"VARVE_OPLOG_SETS": "100", "VARVE_OPLOG_STEPS": "200000"}, soak.count_operations)},
+             {"deaths": (KILLED, {"VARVE_SYSCALL_KILLS": "40"}, soak.count_deaths),
+              "histories": (HISTORIES, {"VARVE_HISTORIES": str(SEEDS)}, soak.count_histories)}]
+    if unknown := set(words) - parts[0].keys() - parts[1].keys():
+        sys.exit(f"soak: no part '{unknown.pop()}': {', '.join([*parts[0], *parts[1]])}")
+    chosen = [[part for name, part in group.items() if not words or name in words] for group in parts]
+    workers = [threading.Thread(target=soak.work, args=group) for group in chosen if group]
     started = time.monotonic()
     for worker in workers:
         worker.start()
