@@ -1,10 +1,11 @@
 // lsm/db_impl.h - the owner's database: write path, background work, administration.
 //
-// Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (flush,
-// compaction), db_impl_reclaim.cc (tables given up, rot), db_impl_jobs.cc (what runs and ran, and how fast),
-// db_impl_space.cc (the cap on the disk), db_impl_settings.cc (options that change), db_impl_admin.cc (verify,
-// statistics), live_files.cc (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside),
-// db_impl_changes.cc (the log as a stream).
+// Source files: db_impl.cc (open, close, reads, snapshots), db_impl_write.cc (commit), db_impl_background.cc (which
+// work is due, its errors), db_impl_flush.cc, db_impl_compaction.cc, db_impl_manifest.cc (what a finished job changes),
+// db_impl_reclaim.cc (tables given up, rot), db_impl_jobs.cc (what runs and ran, and how fast), db_impl_space.cc (the
+// cap on the disk), db_impl_settings.cc (options that change), db_impl_admin.cc (verify, statistics), live_files.cc
+// (checkpoints, and what backups are made of), db_impl_ingest.cc (tables from outside), db_impl_changes.cc (the log as a
+// stream).
 //
 // Who owns what: the commit leader (one thread at a time, by commit queue) owns the active memtable's writing end,
 // last_sequence_ and the log's appending end. mu_ guards the version, the sealed memtables and all scheduling. The
