@@ -109,9 +109,10 @@ Status Follower::TryOnceLocked() {
   auto rules = ResolveRules(env_, dir_, manifest_->state());
   if (!rules.ok()) return rules.status();
   view->rules = *rules;
-  Moment old;  // released after the lock
+  Moment next{std::move(view), next_sequence_ - 1, nullptr};
+  next.jobs = std::make_shared<const std::vector<std::shared_ptr<const Job>>>(manifest_->state().jobs);
   MutexLock lock(&moment_mu_);
-  old = std::exchange(moment_, {std::move(view), next_sequence_ - 1, manifest_->state().jobs});
+  std::swap(moment_, next);  // the old one is released after the lock
   return Status::Ok();
 }
 
@@ -264,7 +265,7 @@ DbStats Follower::Stats() const {
 }
 
 std::vector<Job> Follower::JobHistory() const {
-  return CopyJobs(Now({}).jobs);
+  return CopyJobs(*Now({}).jobs);
 }
 
 std::vector<TableFileFacts> Follower::TableFiles() const {

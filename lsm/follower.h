@@ -71,7 +71,7 @@ class Follower final : public Db {
   struct Moment {
     std::shared_ptr<const ReadView> view;
     SequenceNumber sequence = 0;
-    std::vector<std::shared_ptr<const Job>> jobs;
+    std::shared_ptr<const std::vector<std::shared_ptr<const Job>>> jobs;  // every read copies a Moment
   };
   struct Segment {
     LogReader reader;
