@@ -6,7 +6,7 @@
 // batches, not fewer than were durable, not more than were issued; Verify is clean; it takes writes; what it then
 // acknowledged survives the next crash. A write is also cut short by the death of the process, with its first half done, and
 // with all but the first bytes, which a store into a prepared file leaves for last. For one of VARVE_CRASH_DEEP clones
-// every call of the recovery itself is crashed again.
+// every call of the recovery itself is crashed again. VARVE_CRASH_EACH: only one of so many calls is looked at.
 #pragma once
 
 #include <algorithm>
@@ -206,7 +206,7 @@ class PowerLoss {
 
   void BeforeCall(const FileCall& call) {
     if (!examining_ || ::testing::Test::HasFailure()) return;  // one story is enough
-    ++totals_.calls;
+    if (++totals_.calls % calls_each_ != 0) return;
     Examine(call, CrashPlan::DropUnsynced(), durable_);
     // The death of the process alone: nothing acknowledged may be missing. A power loss may follow soon after.
     Examine(call, CrashPlan::KeepCache(), acknowledged_);
@@ -346,6 +346,7 @@ class PowerLoss {
   const uint64_t seed_;
   const Options options_;
   const Start start_;
+  const uint64_t calls_each_ = FromEnvironment("VARVE_CRASH_EACH", 1);
   const uint64_t deep_each_ = FromEnvironment("VARVE_CRASH_DEEP", 97);
   bool examining_;
   Machine machine_;
