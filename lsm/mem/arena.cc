@@ -8,24 +8,9 @@
 #include <cstring>
 #include <new>
 
+#include "lsm/io/map_aligned.h"
+
 namespace varve::lsm {
-
-namespace {
-
-// `size` bytes aligned to `size` (a power of two), or null. Maps twice as much and gives the ends back.
-char* MapAligned(size_t size) {
-  void* mapped = mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  char* const begin = static_cast<char*>(mapped);
-  const size_t misaligned = reinterpret_cast<uintptr_t>(begin) & (size - 1);
-  char* const data = misaligned == 0 ? begin : begin + (size - misaligned);
-  if (data != begin) munmap(begin, static_cast<size_t>(data - begin));
-  munmap(data + size, static_cast<size_t>(begin + 2 * size - (data + size)));
-  madvise(data, size, MADV_HUGEPAGE);  // a wish: without huge pages it is merely slower
-  return data;
-}
-
-}  // namespace
 
 Arena::~Arena() {
   for (const Block& block : blocks_) Free(block);
@@ -60,6 +45,7 @@ char* Arena::AddBlock(size_t size, bool own) {
   Block& block = blocks_.emplace_back(Block{nullptr, 0, false, own});  // its place first: either may find no memory
   char* data = size == kHugeBlockSize ? MapAligned(size) : nullptr;
   block.mapped = data != nullptr;
+  if (block.mapped) madvise(data, size, MADV_HUGEPAGE);  // a wish: without huge pages it is merely slower
   if (!block.mapped) data = static_cast<char*>(::operator new(size));
   block.data = data;
   block.size = size;

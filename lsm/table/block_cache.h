@@ -26,6 +26,7 @@
 #include <string_view>
 
 #include "lsm/sync/mutex.h"
+#include "lsm/table/block_buffer.h"
 
 namespace varve::lsm {
 
@@ -34,7 +35,7 @@ struct CachedBlock {
   std::atomic<uint32_t> refs{1};
   std::atomic<bool> used{false};  // CLOCK's second chance
   uint32_t size = 0;
-  std::unique_ptr<char[]> bytes;
+  BlockBuffer bytes;
   // Residency list of the cache; guarded by the cache's lock. slot is null when the block is not resident.
   std::atomic<uint64_t>* slot = nullptr;
   CachedBlock* previous = nullptr;
@@ -121,7 +122,9 @@ class BlockCache {
   static constexpr uint64_t kOnePin = uint64_t{1} << 48;
   static constexpr uint64_t kPointerMask = kOnePin - 1;
   static CachedBlock* PointerOf(uint64_t word) { return reinterpret_cast<CachedBlock*>(word & kPointerMask); }
-  static size_t ChargeOf(const CachedBlock& block) { return block.size + sizeof(CachedBlock) + kAllocationOverhead; }
+  static size_t ChargeOf(const CachedBlock& block) {
+    return BlockBufferCapacity(block.size) + sizeof(CachedBlock) + kAllocationOverhead;
+  }
   static constexpr size_t kAllocationOverhead = 32;  // of the two allocations of a block
 
   struct alignas(64) Counters {

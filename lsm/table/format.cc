@@ -57,7 +57,7 @@ Result<BlockBytes> ReadFrame(std::string_view contents, uint64_t offset, const s
   if (size > kBatchSizeMax || size > contents.size() * kGrowthMax) {
     return BlockCorruption(path, offset, "impossible uncompressed size " + std::to_string(size));
   }
-  BlockBytes out{std::make_unique_for_overwrite<char[]>(size), size};
+  BlockBytes out{NewBlockBuffer(size), size};
   thread_local DContext decompressor;
   const size_t done = ZSTD_decompress_usingDict(decompressor.context, out.bytes.get(), size, contents.data(),
                                                 contents.size(), dictionary.data(), dictionary.size());
@@ -147,7 +147,7 @@ Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_
   if (!compression.ok()) return compression.status();
   const std::string_view contents = stored.substr(0, stored.size() - kBlockTrailerSize);
   if (*compression != BlockCompression::kNone) return Uncompress(contents, *compression, offset, path, dictionary);
-  BlockBytes out{std::make_unique_for_overwrite<char[]>(contents.size()), static_cast<uint32_t>(contents.size())};
+  BlockBytes out{NewBlockBuffer(contents.size()), static_cast<uint32_t>(contents.size())};
   std::memcpy(out.bytes.get(), contents.data(), contents.size());
   return out;
 }
@@ -155,7 +155,7 @@ Result<BlockBytes> DecodeBlock(std::string_view stored, uint64_t offset, uint64_
 Result<BlockBytes> ReadStoredBlock(const ReadableFile& file, BlockHandle handle, uint64_t table_id,
                                    BlockCompression* compression) {
   const size_t stored_size = size_t{handle.size} + kBlockTrailerSize;
-  auto buffer = std::make_unique_for_overwrite<char[]>(stored_size);
+  auto buffer = NewBlockBuffer(stored_size);
   VARVE_TRY(ReadExactly(file, handle.offset, stored_size, buffer.get()));
   Result<BlockCompression> checked = CheckStored({buffer.get(), stored_size}, handle.offset, table_id, file.path());
   if (!checked.ok()) return checked.status();

@@ -27,12 +27,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "lsm/io/file_system.h"
 #include "lsm/status.h"
+#include "lsm/table/block_buffer.h"
 
 namespace varve::lsm {
 
@@ -66,7 +66,7 @@ std::string BlockTrailer(std::string_view contents, BlockCompression compression
 
 // Uncompressed contents of a block, owned.
 struct BlockBytes {
-  std::unique_ptr<char[]> bytes;
+  BlockBuffer bytes;
   uint32_t size = 0;
   std::string_view view() const { return {bytes.get(), size}; }
 };

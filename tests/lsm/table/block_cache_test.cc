@@ -19,7 +19,7 @@ namespace {
 BlockRef MakeBlock(size_t size, char fill) {
   BlockRef block(new CachedBlock);
   block->size = static_cast<uint32_t>(size);
-  block->bytes = std::make_unique<char[]>(size);
+  block->bytes = NewBlockBuffer(size);
   std::memset(block->bytes.get(), fill, size);
   return block;
 }

@@ -1,0 +1,164 @@
+#include "lsm/table/block_buffer.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include "lsm/io/map_aligned.h"
+#include "lsm/sync/mutex.h"
+
+namespace varve::lsm {
+namespace {
+
+constexpr size_t kSlabSize = size_t{1} << 20;
+constexpr size_t kStepMin = 512;                                // the sizes up to 4 KiB are its multiples
+constexpr size_t kStepsPerPower = 8;                            // from there on
+constexpr size_t kSizes = kStepsPerPower + 4 * kStepsPerPower;  // to 4 KiB, and to 64 KiB
+
+#if defined(VARVE_ADDRESS_SANITIZER)
+constexpr bool kHasSlabs = false;
+#else
+constexpr bool kHasSlabs = true;
+#endif
+
+std::atomic<size_t> slab_bytes{0};
+
+// The distance between the sizes around `size`, which is none of the large ones.
+size_t StepFor(size_t size) {
+  return std::max(kStepMin, std::bit_ceil(size) / 2 / kStepsPerPower);
+}
+// Of sizes that are rounded up already.
+size_t IndexOf(size_t capacity) {
+  if (capacity <= kStepsPerPower * kStepMin) return capacity / kStepMin - 1;
+  const size_t step = StepFor(capacity);
+  const size_t power = static_cast<size_t>(std::countr_zero(step / kStepMin));  // 0: from 4 KiB to 8 KiB
+  return kStepsPerPower * (power + 1) + capacity / step - kStepsPerPower - 1;
+}
+
+// A buffer that is in nobody's hands.
+struct Free {
+  Free* next;
+};
+
+// At the beginning of its memory, which is aligned to kSlabSize: so a buffer leads to its slab.
+struct Slab {
+  Slab* previous = nullptr;  // in the list of those with room
+  Slab* next = nullptr;
+  Free* free = nullptr;
+  uint32_t used = 0;       // buffers in somebody's hands
+  uint32_t untouched = 0;  // where those begin that nobody had yet
+
+  static Slab* Of(char* bytes) {
+    return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(bytes) & ~uintptr_t{kSlabSize - 1});
+  }
+  bool HasRoom(size_t capacity) const { return free != nullptr || untouched + capacity <= kSlabSize; }
+  char* Take(size_t capacity) {
+    ++used;
+    if (free != nullptr) {
+      Free* const taken = free;
+      free = taken->next;
+      return reinterpret_cast<char*>(taken);
+    }
+    char* const taken = reinterpret_cast<char*>(this) + untouched;
+    untouched += static_cast<uint32_t>(capacity);
+    return taken;
+  }
+};
+constexpr uint32_t kHeader = 64;
+static_assert(sizeof(Slab) <= kHeader);
+
+// The slabs of one size.
+class Shelf {
+ public:
+  char* Take(size_t capacity) {
+    MutexLock lock(&mu_);
+    if (first_ == nullptr) AddSlab();
+    Slab* const slab = first_;
+    if (slab->used == 0) has_empty_ = false;
+    char* const bytes = slab->Take(capacity);
+    if (!slab->HasRoom(capacity)) Unlink(slab);
+    return bytes;
+  }
+
+  void Put(char* bytes, size_t capacity) {
+    MutexLock lock(&mu_);
+    Slab* const slab = Slab::Of(bytes);
+    const bool linked = slab->HasRoom(capacity);
+    slab->free = new (bytes) Free{slab->free};
+    if (--slab->used > 0) {
+      if (!linked) Link(slab);
+      return;
+    }
+    if (std::exchange(has_empty_, true)) {  // one may stay: the next buffer is likely to be asked for soon
+      if (linked) Unlink(slab);
+      munmap(slab, kSlabSize);
+      slab_bytes.fetch_sub(kSlabSize, std::memory_order_relaxed);
+    } else if (!linked) {
+      Link(slab);
+    }
+  }
+
+ private:
+  void AddSlab() VARVE_REQUIRES(mu_) {
+    char* const memory = MapAligned(kSlabSize);
+    if (memory == nullptr) throw std::bad_alloc();
+    slab_bytes.fetch_add(kSlabSize, std::memory_order_relaxed);
+    Link(new (memory) Slab{.untouched = kHeader});
+  }
+  void Link(Slab* slab) VARVE_REQUIRES(mu_) {
+    slab->previous = nullptr;
+    slab->next = first_;
+    if (first_ != nullptr) first_->previous = slab;
+    first_ = slab;
+  }
+  void Unlink(Slab* slab) VARVE_REQUIRES(mu_) {
+    (slab->previous != nullptr ? slab->previous->next : first_) = slab->next;
+    if (slab->next != nullptr) slab->next->previous = slab->previous;
+  }
+
+  Mutex mu_;
+  Slab* first_ VARVE_GUARDED_BY(mu_) = nullptr;   // of those with room
+  bool has_empty_ VARVE_GUARDED_BY(mu_) = false;  // one of these that is in nobody's hands
+};
+
+// Never destroyed: buffers are given back until the last thread has ended.
+Shelf& ShelfOf(size_t capacity) {
+  static auto& shelves = *new std::array<Shelf, kSizes>;
+  return shelves[IndexOf(capacity)];
+}
+
+bool IsInSlab(size_t size) {
+  return kHasSlabs && size > 0 && size <= kBlockBufferMax;
+}
+
+}  // namespace
+
+size_t BlockBufferCapacity(size_t size) {
+  if (!IsInSlab(size)) return size;
+  const size_t step = StepFor(size);
+  return (size + step - 1) / step * step;
+}
+
+BlockBuffer NewBlockBuffer(size_t size) {
+  const size_t capacity = BlockBufferCapacity(size);
+  char* const bytes = IsInSlab(size) ? ShelfOf(capacity).Take(capacity) : static_cast<char*>(::operator new(capacity));
+  return BlockBuffer(bytes, GiveBack{size});
+}
+
+void GiveBack::operator()(char* bytes) const noexcept {
+  if (!IsInSlab(size)) return ::operator delete(bytes);
+  const size_t capacity = BlockBufferCapacity(size);
+  ShelfOf(capacity).Put(bytes, capacity);
+}
+
+size_t BlockSlabBytes() {
+  return slab_bytes.load(std::memory_order_relaxed);
+}
+
+}  // namespace varve::lsm
