@@ -241,7 +241,7 @@ class LineParser {
     do {
       auto change = ParseOperation();
       if (!change.ok()) return change.status();
-      if (RowOf(change->kind).weight_in_a_batch == 0) return Status::InvalidArgument("what is in { } must be a write");
+      if (!IsChange(change->kind)) return Status::InvalidArgument("what is in { } must be a write");
       changes->push_back(std::move(change).value());
     } while (word_ == ";");
     if (word_ != "}") return Status::InvalidArgument("'" + word_ + "' where ';' or '}' is due");
@@ -344,6 +344,14 @@ std::vector<Member> MembersOf(Kind kind) {
   std::vector<Member> members = {&Operation::work};
   for (const Field& field : RowOf(kind).fields) members.push_back(field.member);
   return members;
+}
+
+uint32_t ChangesMax(Kind kind) {
+  return RowOf(kind).changes_max;
+}
+
+bool IsChange(Kind kind) {
+  return RowOf(kind).weight_in_a_batch != 0;
 }
 
 }  // namespace varve::lsm

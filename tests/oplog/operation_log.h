@@ -11,6 +11,7 @@
 // left out of the text. Keys are numbers in the order of the keys' bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -61,6 +62,7 @@ enum class Kind : uint8_t {
   kCompare,
   kVerify,
 };
+inline constexpr size_t kKindCount = static_cast<size_t>(Kind::kVerify) + 1;
 
 struct Operation {
   Kind kind = Kind::kGet;
@@ -101,5 +103,9 @@ Result<Log> Parse(std::string_view text);
 // The numbers that an operation of this kind is made of; for those who change them.
 using Member = uint32_t Operation::*;
 std::vector<Member> MembersOf(Kind kind);
+// How many changes an operation of this kind is drawn with, at most; 0: it has none.
+uint32_t ChangesMax(Kind kind);
+// Whether it may be one of them.
+bool IsChange(Kind kind);
 
 }  // namespace varve::lsm

@@ -51,7 +51,7 @@ TEST(GenerateTest, ASeedIsALog) {
   EXPECT_FALSE(shorter == Generate(6, 1000));
   std::set<Kind> kinds;
   for (const Operation& operation : log) kinds.insert(operation.kind);
-  EXPECT_EQ(kinds.size(), static_cast<size_t>(Kind::kVerify) + 1);
+  EXPECT_EQ(kinds.size(), kKindCount);
 }
 
 TEST(KeyTest, Ascend) {

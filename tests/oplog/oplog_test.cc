@@ -11,68 +11,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "tests/oplog/db_player.h"
-#include "tests/oplog/map_player.h"
-#include "tests/oplog/shrink.h"
+#include "tests/lsm/db_test_util.h"
+#include "tests/oplog/explain.h"
+#include "tests/oplog/operation_log.h"
+#include "tests/oplog/option_sets.h"
 
 namespace varve::lsm {
 namespace {
 
 constexpr char kLogs[] = "tests/oplog/logs";
-constexpr uint64_t kStepsDefault = 1'000'000, kSetsDefault = 8;
+constexpr uint64_t kStepsDefault = 1'000'000;
 constexpr uint64_t kShrinkOperationsMax = 10'000'000;  // some minutes
-constexpr size_t kShownOperations = 100;
-
-// The first ones differ the most.
-std::vector<OptionSet> AllSets() {
-  std::vector<OptionSet> sets = OptionSets();
-  // Below a cap some writes are refused, under no other set; without merging tables become thousands (changing styles have
-  // that for a while); and large values are the log's affair here.
-  std::erase_if(sets, [](const OptionSet& set) {
-    return set.options.max_disk_bytes != 0 || set.options.compaction == CompactionStyle::kFifo ||
-           set.name == std::string_view("LargeValues");
-  });
-  sets.push_back({"TinyBlocks", SmallWith([](Options* o) {
-                    o->memtable_size = 8 * 1024;
-                    o->block_size = 256;
-                    o->compression = Compression::kNone;
-                  })});
-  sets.push_back({"ChangingStyleApart", SmallWith([](Options* o) {
-                    o->memtable_size = 16 * 1024;
-                    o->value_log_threshold = 32;
-                  }),
-                  false, 100, true});
-  sets.push_back({"TieredApart", SmallWith([](Options* o) {
-                    o->compaction = CompactionStyle::kSizeTiered;
-                    o->value_log_threshold = 8;
-                  })});
-  sets.push_back({"OneBitFilter", SmallWith([](Options* o) {
-                    o->filter_bits_per_key = 1;
-                    o->block_size = 16 * 1024;
-                  })});
-  sets.push_back({"SyncAlwaysThreads", SmallWith([](Options* o) {
-                    o->wal_sync = WalSync::kAlways;
-                    o->background_threads = 2;
-                  }),
-                  true});
-  const std::array<std::string_view, kSetsDefault> first = {
-      "Small",  "TinyBlocks",   "ValueLogAll", "ChangingStyle",
-      "Tiered", "ThreeThreads", "SyncAlways",  "ChangingStyleApart"};
-  std::stable_sort(sets.begin(), sets.end(), [&](const OptionSet& a, const OptionSet& b) {
-    return std::find(first.begin(), first.end(), a.name) < std::find(first.begin(), first.end(), b.name);
-  });
-  return sets;
-}
 
 std::vector<OptionSet> Sets(bool threads) {
-  std::vector<OptionSet> sets = AllSets();
-  sets.resize(std::min<size_t>(sets.size(), FromEnvironment("VARVE_OPLOG_SETS", kSetsDefault)));
+  std::vector<OptionSet> sets = LogOptionSets();
+  sets.resize(std::min<size_t>(sets.size(), FromEnvironment("VARVE_OPLOG_SETS", kFirstSets)));
   std::erase_if(sets, [&](const OptionSet& set) { return set.threads != threads; });
   return sets;
 }
@@ -91,50 +49,11 @@ const Log& DrawnLog() {
   return drawn;
 }
 
-Answers AnswersOfAMap(const Log& log) {
-  MapPlayer map;
-  return Play(log, &map);
-}
-
-// What is to be said of a log whose last operation was answered wrongly.
-std::string Explain(const OptionSet& set, Log log) {
-  const auto play = [&](const Log& some) {
-    DbPlayer player(set, Seed());
-    MapPlayer map;
-    return Disagree(some, &player, &map);
-  };
-  const auto find_failure = [&](const Log& some) {
-    const auto disagreement = play(some);
-    return disagreement ? std::optional(disagreement->operation) : std::nullopt;
-  };
-  const std::string heading = std::string(set.name) + ", VARVE_SEED=" + std::to_string(Seed()) + ", ";
-  const auto first = play(log);
-  if (!first) return heading + "operation " + std::to_string(log.size() - 1) + ", but not when played again\n";
-  const Log smallest = Shrink(log, find_failure, kShrinkOperationsMax);
-  const auto last = play(smallest);
-  std::string text =
-      heading + Describe(log, *first) + "smallest log, " + std::to_string(smallest.size()) + " operations:\n" +
-      Text(Log(smallest.begin(),
-               smallest.begin() + static_cast<std::ptrdiff_t>(std::min(smallest.size(), kShownOperations))));
-  return last ? text + Describe(smallest, *last) : text;
-}
-
-// Empty: all answers were right.
-std::string PlayAndExplain(const OptionSet& set, const Log& log, const Answers& want) {
-  std::optional<size_t> wrong;
-  {
-    DbPlayer player(set, Seed());
-    wrong = FirstDifference(log, &player, want);
-  }
-  if (!wrong) return {};
-  return Explain(set, Log(log.begin(), log.begin() + static_cast<std::ptrdiff_t>(*wrong + 1)));
-}
-
 class OperationLogTest : public ::testing::TestWithParam<OptionSet> {};
 
 TEST_P(OperationLogTest, AnswersLikeAMap) {
   static const Answers want = AnswersOfAMap(DrawnLog());
-  EXPECT_EQ(PlayAndExplain(GetParam(), DrawnLog(), want), "");
+  EXPECT_EQ(PlayAndExplain(GetParam(), Seed(), DrawnLog(), want, kShrinkOperationsMax), "");
   std::printf("operation log: %zu operations, %s\n", DrawnLog().size(), GetParam().name);
 }
 
@@ -165,7 +84,8 @@ TEST(OperationLogCorpusTest, EveryLogUnderEverySet) {
     ASSERT_TRUE(log.ok()) << path << ": " << log.status().ToString();
     ASSERT_FALSE(log->empty()) << path;
     const Answers want = AnswersOfAMap(*log);
-    for (const OptionSet& set : AllSets()) EXPECT_EQ(PlayAndExplain(set, *log, want), "") << path;
+    for (const OptionSet& set : LogOptionSets())
+      EXPECT_EQ(PlayAndExplain(set, Seed(), *log, want, kShrinkOperationsMax), "") << path;
   }
 }
 
