@@ -13,7 +13,7 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "tests/fuzz/fuzz_input.h"
@@ -77,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::printf("# %s, VARVE_SEED=%d\n%s", set.name, static_cast<int>(seed), Text(log).c_str());
     std::fflush(stdout);
   }
-  EXPECT_EQ(PlayAndExplain(set, seed, log, AnswersOfAMap(log), kShrinkOperationsMax), "");
+  const std::string wrong = PlayAndExplain(set, seed, log, AnswersOfAMap(log), kShrinkOperationsMax);
+  if (!wrong.empty()) ADD_FAILURE() << wrong;
   return 0;
 }
