@@ -107,6 +107,7 @@ class Replay {
   Status Run(const std::vector<uint64_t>& segments) {
     for (uint64_t number : segments) VARVE_TRY(ReplaySegment(number));
     CloseMemTable(0);
+    // defensive: fails without memory only, as ReplayOutOfMemoryTest has it
     VARVE_TRY(filler_.Finish());
     log_.last_sequence = next_sequence_ - 1;  // operations without effect, such as empty ranges, are in no memtable
     return CheckLogReaches(durable_, log_.last_sequence, EndOfLog());

@@ -147,8 +147,10 @@ void Version::BuildSublevels() {
 
 std::vector<std::string> Version::CheckInvariants() const {
   std::vector<std::string> problems;
+  // defensive: VersionBuilder makes no version with a problem; Verify looks whether it has stayed so
   if (!dangling_.empty()) problems.push_back(dangling_);
   for (size_t n = 0; n < kLevels; ++n) {
+    // defensive: as for W4 above
     if (std::string problem = CheckLevel(n); !problem.empty()) problems.push_back(std::move(problem));
   }
   return problems;

@@ -34,7 +34,7 @@ Status GroupSync::Sync(absl::FunctionRef<Status()> sync) {
     ends_.fetch_add(1, std::memory_order_release);
     ends_.notify_all();
   };
-  // The last leader may have ended between the two looks.
+  // defensive: race: the last leader may have ended between the two looks.
   return durable_.load(std::memory_order_acquire) >= wanted ? Status::Ok() : Lead(sync);
 }
 

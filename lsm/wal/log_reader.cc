@@ -113,7 +113,8 @@ bool LogReader::ParseIdentity() {
   }
   if (whole && length == kLogIdentitySize && salts[0] == salts[1]) {
     salt_ = salts[0];
-    return DecodeFixed64(payload + 16) == number_ || Stop(End::kEmpty);
+    if (DecodeFixed64(payload + 16) != number_) return Stop(End::kEmpty);
+    return true;
   }
   // Torn, stale or rotten. Durable records behind it, found with either copy of the salt, prove rot.
   for (const uint32_t salt : salts) {
@@ -236,7 +237,7 @@ bool LogReader::SkipDamage(uint64_t* begin, uint64_t* end) {
 }
 
 void LogReader::Resume() {
-  if (!done_ || !status_.ok() || end_ != End::kOpen || file_ == nullptr) return;
+  if (!done_ || !status_.ok() || end_ != End::kOpen) return;
   const Result<uint64_t> size = file_->Size();
   if (!size.ok()) {
     Fail(size.status());

@@ -9,12 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
 #include "lsm/sync/manual_executor.h"
 #include "lsm/version/file_names.h"
+#include "lsm/wal/log_format.h"
 #include "lsm/wal/log_writer.h"
 #include "lsm/write_batch.h"
 #include "tests/lsm/db_test_util.h"
+#include "tests/lsm/fail_each_call.h"
 
 namespace varve::lsm {
 namespace {
@@ -189,6 +192,157 @@ TEST_F(RecoveryTest, AGapInsideASegmentNamesThePlace) {
   EXPECT_EQ(log.status().message(),
             WalFileName(kDir, 1) + ": record before offset " + end +
                 ": batch begins with sequence 10006, want 10001: records are missing from the log");
+}
+
+TEST_F(RecoveryTest, ARecordThatIsNoBatch) {
+  ASSERT_TRUE(writer_->Append("xy").ok());  // the first of its segment
+  auto log = Replay(&manual_);
+  EXPECT_TRUE(log.status().Is(StatusCode::kCorruption)) << log.status().ToString();
+}
+
+TEST_F(RecoveryTest, ALogThatEndsTooEarlyNamesThePlace) {
+  state_.durable_sequence = 5;
+  const auto refused = [&](const std::vector<uint64_t>& segments, const std::string& place, SequenceNumber last) {
+    auto log = ReplayLog(&disk_, kDir, state_, segments, kMemTableBytes, &manual_);
+    ASSERT_TRUE(log.status().Is(StatusCode::kCorruption)) << log.status().ToString();
+    EXPECT_EQ(log.status().message(), place + ": the log ends with sequence " + std::to_string(last) +
+                                          ", but the manifest says that all up to 5 was durable. Bytes of the log are "
+                                          "lost or damaged; restore a backup");
+  };
+  refused({}, kDir, 0);
+  ASSERT_TRUE(disk_.Create(WalFileName(kDir, 2)).ok());  // never begun
+  refused({2}, WalFileName(kDir, 2) + ": offset 0", 0);
+  WriteBatch batch;
+  batch.Put("a", "1");
+  Append(&batch);
+  refused({1, 2}, WalFileName(kDir, 1) + ": offset " + std::to_string(writer_->size()), 1);
+}
+
+// Behind the end of the log: what does not claim to follow is cut, what does is refused, rot is rot.
+TEST_F(RecoveryTest, SegmentsBehindAGap) {
+  uint64_t second = 0;  // record
+  const auto behind_a_gap = [&](bool earlier_durable) {
+    next_sequence_ += 5;
+    BeginSegment(earlier_durable);
+    AppendMany(kBatch);
+    second = writer_->size();
+    AppendMany(kBatch);
+    ASSERT_TRUE(!earlier_durable || writer_->Sync().ok());
+    AppendMany(kBatch);
+  };
+  behind_a_gap(/*earlier_durable=*/true);
+  const std::string missing = ": was written after all earlier records were durable, but sequence ";
+  EXPECT_TRUE(Replay(&manual_).status().message().starts_with(
+      WalFileName(kDir, 2) + missing + "1 is missing before it (" + WalFileName(kDir, 1) + " ends at offset "));
+  segments_ = {2};
+  EXPECT_TRUE(Replay(&manual_).status().message().starts_with(
+      WalFileName(kDir, 2) + missing + "1 is missing before it (the segments before it are missing)"));
+  FlipByte(&disk_, WalFileName(kDir, 2), second + kLogHeaderSize);
+  EXPECT_TRUE(Replay(&manual_).status().message().starts_with(WalFileName(kDir, 2) + ": offset " +
+                                                              std::to_string(second) + ": damaged log record"));
+
+  segments_ = {1, 2};
+  behind_a_gap(/*earlier_durable=*/false);
+  segments_ = {1, 3};
+  auto log = Replay(&manual_);
+  ASSERT_TRUE(log.ok()) << log.status().ToString();
+  EXPECT_EQ(log->last_sequence, 0u);
+  EXPECT_EQ(log->cut_segments, std::vector<uint64_t>{3});
+  EXPECT_EQ(log->cut_bytes, writer_->size());
+}
+
+// A log in four segments: sealed, torn, behind a gap, and never begun.
+class RecoveryTailTest : public RecoveryTest {
+ protected:
+  RecoveryTailTest() {
+    AppendMany(500);
+    EXPECT_TRUE(writer_->Seal().ok());
+    BeginSegment();
+    AppendMany(500);
+    const uint64_t end = writer_->size();
+    last_sequence_ = next_sequence_ - 1;
+    AppendMany(kBatch);
+    EXPECT_TRUE((*disk_.OpenForWrite(WalFileName(kDir, 2)))->WriteAt(end, "torn").ok());
+    BeginSegment();
+    AppendMany(kBatch);
+    EXPECT_TRUE(disk_.Create(WalFileName(kDir, 4)).ok());
+    EXPECT_TRUE(disk_.SyncDir(kDir).ok() && disk_.SyncDir("/").ok());
+  }
+  Result<RecoveredLog> ReplayOn(FileSystem* fs) {
+    auto listing = ListDirectory(fs, kDir);
+    if (!listing.ok()) return listing.status();
+    return ReplayLog(fs, kDir, state_, listing->wals, kMemTableBytes, &manual_);
+  }
+
+  FaultFileSystem fs_{&disk_};
+  SequenceNumber last_sequence_ = 0;
+};
+
+TEST_F(RecoveryTailTest, ReplayFailsWithItsCalls) {
+  FailEachCall(
+      &fs_, [&] { return ReplayOn(&fs_); },
+      [&](bool met, const Result<RecoveredLog>& log) {
+        EXPECT_EQ(log.status().Is(StatusCode::kIoError), met) << log.status().ToString();
+        ASSERT_TRUE(met || log.ok());
+        if (!log.ok()) return;
+        EXPECT_EQ(log->last_sequence, last_sequence_);
+        EXPECT_EQ(log->cut_segments, (std::vector<uint64_t>{3, 4}));
+      });
+}
+
+// Whatever fails, the next life reads the same; once all went well, so it does after a power loss.
+TEST_F(RecoveryTailTest, ATailIsDurableAndFinalOrTheErrorIsSaid) {
+  FailEachCall(
+      &fs_,
+      [&] {
+        auto log = ReplayOn(&disk_);
+        EXPECT_TRUE(log.ok()) << log.status().ToString();
+        return CleanTail(&fs_, kDir, *log);
+      },
+      [&](bool met, const Status& status) {
+        EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString();
+        const auto after = disk_.CrashClone(met ? CrashPlan::KeepAll() : CrashPlan::DropUnsynced());
+        auto log = ReplayOn(after.get());
+        ASSERT_TRUE(log.ok()) << log.status().ToString();
+        EXPECT_EQ(log->last_sequence, last_sequence_);
+        if (met) return;
+        EXPECT_TRUE(log->cut_segments.empty());
+        ASSERT_EQ(log->replayed.size(), 2u);
+        EXPECT_TRUE(log->replayed[0].sealed && log->replayed[1].sealed);
+      });
+}
+
+TEST(DirectoryTest, FilesByKind) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir(kDir).ok());
+  for (const char* name : {"CURRENT", "LOCK", "MANIFEST-000012", "000011.wal", "000009.wal", "000003.sst",
+                           "000004.vlog", "CURRENT.tmp", "notes.txt"}) {
+    ASSERT_TRUE(disk.Create(std::string(kDir) + "/" + name).ok());
+  }
+  const auto listing = ListDirectory(&disk, kDir);
+  ASSERT_TRUE(listing.ok()) << listing.status().ToString();
+  using Numbers = std::vector<uint64_t>;
+  using Names = std::vector<std::string>;
+  EXPECT_TRUE(listing->has_current);
+  EXPECT_EQ(listing->manifests, Numbers{12});
+  EXPECT_EQ(listing->wals, (Numbers{9, 11}));
+  EXPECT_EQ(listing->tables, Numbers{3});
+  EXPECT_EQ(listing->value_logs, Numbers{4});
+  EXPECT_EQ(listing->temporaries, Names{"CURRENT.tmp"});
+  EXPECT_EQ(listing->foreign, Names{"notes.txt"});
+  EXPECT_EQ(listing->largest_number, 12u);
+}
+
+TEST(DirectoryTest, WithoutCurrentNothingMayBeThere) {
+  EXPECT_TRUE(CheckNotBeheaded(kDir, {}).ok());
+  EXPECT_TRUE(CheckNotBeheaded(kDir, {.manifests = {1}, .foreign = {"notes.txt"}}).ok()) << "one that was being made";
+  for (const DirectoryListing& listing :
+       {DirectoryListing{.tables = {3}}, DirectoryListing{.value_logs = {4}}, DirectoryListing{.wals = {2}}}) {
+    EXPECT_TRUE(CheckNotBeheaded(kDir, listing).Is(StatusCode::kCorruption));
+    DirectoryListing whole = listing;
+    whole.has_current = true;
+    EXPECT_TRUE(CheckNotBeheaded(kDir, whole).ok());
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "lsm/io/memory_file_system.h"
 #include "lsm/version/file_names.h"
 #include "tests/lsm/db_test_util.h"
+#include "tests/lsm/fail_each_call.h"
 
 namespace varve::lsm {
 namespace {
@@ -63,6 +64,17 @@ class ManifestTest : public ::testing::Test {
     return edit;
   }
 
+  // A manifest of these records, named by CURRENT.
+  std::unique_ptr<LogWriter> Forge(const std::vector<std::string>& records) {
+    auto log = LogWriter::Open(&disk_, "/db/MANIFEST-000003", {.number = 3, .salt = 7});
+    EXPECT_TRUE(log.ok()) << log.status().ToString();
+    for (const std::string& record : records) EXPECT_TRUE((*log)->Append(record).ok());
+    SetCurrent("MANIFEST-000003 1\n");
+    return std::move(log).value();
+  }
+  void SetCurrent(const std::string& bytes) { ASSERT_TRUE((*disk_.Create("/db/CURRENT"))->WriteAt(0, bytes).ok()); }
+  static std::string First() { return FirstEdit({}).Encode(); }
+
   std::string CurrentBytes() { return FileBytes(&disk_, "/db/CURRENT"); }
 
   MemoryFileSystem disk_;
@@ -112,6 +124,149 @@ TEST_F(ManifestTest, ReaderGoesOnWhereItStopped) {
     EXPECT_EQ(reader.state().version->level(1).size(), n - 9);
   }
   EXPECT_FALSE(writer->WantsRewrite());
+}
+
+TEST_F(ManifestTest, SaysAllOfItsState) {
+  ManifestState state;
+  state.wal_number = 4;
+  state.next_number = 9;
+  state.flushed_sequence = 20;
+  state.durable_sequence = 30;
+  state.merge_operator = "counter";
+  Create(3, state);
+  ManifestReader reader;
+  ASSERT_TRUE(reader.Open(context_).ok());
+  EXPECT_EQ(reader.state().flushed_sequence, 20u);
+  EXPECT_EQ(reader.state().durable_sequence, 30u);
+  EXPECT_EQ(reader.state().merge_operator, "counter");
+  state.durable_sequence = 10;  // in tables: nothing the log has to reach
+  EXPECT_FALSE(FirstEdit(state).durable_sequence.has_value());
+}
+
+TEST_F(ManifestTest, RemembersTheLastJobs) {
+  ManifestState state;
+  for (uint64_t id = 1; id <= kJobHistoryMax + 5; ++id) {
+    VersionEdit edit;
+    auto job = std::make_shared<Job>();
+    job->id = id;
+    edit.jobs.push_back(std::move(job));
+    ASSERT_TRUE(ApplyEdit(edit, "M", &state).ok());
+  }
+  ASSERT_EQ(state.jobs.size(), kJobHistoryMax);
+  EXPECT_EQ(state.jobs.front()->id, 6u);
+  EXPECT_EQ(state.jobs.back()->id, kJobHistoryMax + 5);
+}
+
+TEST_F(ManifestTest, AnEditThatDoesNotFitChangesNothing) {
+  ManifestState state;
+  ASSERT_TRUE(ApplyEdit(Adding(10), "M", &state).ok());
+  VersionEdit edit;
+  edit.removed.push_back({2, 10});
+  edit.flushed_sequence = 11;
+  EXPECT_TRUE(ApplyEdit(edit, "M", &state).Is(StatusCode::kCorruption));
+  EXPECT_EQ(state.flushed_sequence, 10u);
+  EXPECT_EQ(state.version->level(1).size(), 1u);
+}
+
+TEST_F(ManifestTest, CurrentThatSaysSomethingElse) {
+  Create(3, {});
+  const std::string good = CurrentBytes();
+  for (const std::string& bad :
+       {std::string(), std::string("\n"), std::string("MANIFEST-000003"), std::string("MANIFEST-000003\n"),
+        std::string("MANIFEST-000003 \n"), std::string("MANIFEST-000003 x\n"), std::string("MANIFEST-000003 12"),
+        std::string("MANIFEST-000003 12 \n"), std::string("MANIFEST-000003 99999999999999999999\n"),
+        std::string("MANIFEST-3 12\n"), std::string("000003.wal 12\n"), good + "x", std::string(70, 'M')}) {
+    SetCurrent(bad);
+    const Status status = ReadCurrent(&disk_, "/db").status();
+    EXPECT_EQ(status.message(), "/db/CURRENT: does not name a manifest (want one line like MANIFEST-000001 1234)")
+        << bad;
+    EXPECT_TRUE(ManifestReader().Open(context_).Is(StatusCode::kCorruption)) << bad;
+  }
+  SetCurrent("MANIFEST-000004 12\n");
+  const Status missing = ManifestReader().Open(context_);
+  EXPECT_TRUE(missing.Is(StatusCode::kCorruption)) << missing.ToString();
+  EXPECT_EQ(missing.message(), "/db/CURRENT: names MANIFEST-000004, but that file is missing");
+  SetCurrent(good);
+  EXPECT_TRUE(ManifestReader().Open(context_).ok());
+}
+
+// Records that check as records, and are no edits, or none that fit.
+TEST_F(ManifestTest, RecordsThatAreNoEditsAreRefused) {
+  VersionEdit missing, overlap;
+  missing.removed.push_back({1, 12});
+  for (const uint64_t number : {7, 8}) {
+    TableFacts facts;
+    facts.file_size = 100;
+    facts.smallest = number == 7 ? "a" : "b";
+    facts.largest = "c";
+    overlap.added.push_back({1, std::make_shared<TableFile>(number, 1, std::move(facts), context_)});
+  }
+  const std::string malformed("\x02\xff", 2);
+  const struct {
+    std::vector<std::string> records;
+    const char* message;
+  } cases[] = {
+      {{}, "/db/MANIFEST-000003: the manifest holds no whole record"},
+      {{Adding(10).Encode()}, "/db/MANIFEST-000003: edit before offset 616: the first edit names no format"},
+      {{First(), malformed}, ": malformed wal number in a version edit"},
+      {{First(), missing.Encode()}, ": removes table 12 from level 1, which does not have it"},
+      {{First(), overlap.Encode()}, "/db/MANIFEST-000003: W1: level 1 tables 7 and 8 overlap in keys"},
+      {{First(), overlap.Encode(), malformed}, ": malformed wal number in a version edit"},  // the first of two defects
+  };
+  for (const auto& c : cases) {
+    Forge(c.records);
+    ManifestReader reader;
+    const Status status = reader.Open(context_);
+    EXPECT_TRUE(status.Is(StatusCode::kCorruption)) << status.ToString();
+    EXPECT_TRUE(status.message().starts_with("/db/MANIFEST-000003: ")) << status.ToString();
+    EXPECT_TRUE(status.message().ends_with(c.message)) << status.ToString();
+  }
+}
+
+// What a follower has read stands, though an error comes behind it.
+TEST_F(ManifestTest, AFollowerKeepsWhatItReadBeforeAnError) {
+  const auto log = Forge({First()});
+  ManifestReader reader;
+  ASSERT_TRUE(reader.Open(context_).ok());
+  ASSERT_TRUE(log->Append(Adding(10).Encode()).ok() && log->Append("\x02\xff").ok());
+  const auto more = reader.Advance();
+  EXPECT_TRUE(more.status().Is(StatusCode::kCorruption)) << more.status().ToString();
+  EXPECT_EQ(reader.state().flushed_sequence, 10u);
+  EXPECT_EQ(reader.state().version->level(1).size(), 1u);
+}
+
+// The old manifest is live, and whole, until the new one is.
+TEST_F(ManifestTest, OneThatCannotBeMadeLeavesTheOldOne) {
+  ManifestState old_state, new_state;
+  old_state.wal_number = 4;
+  new_state.wal_number = 5;
+  Create(3, old_state);
+  FailEachCall(
+      &fs_, [&] { return ManifestWriter::Create(&fs_, &random_, "/db", 4, new_state).status(); },
+      [&](bool met, const Status& status) {
+        EXPECT_TRUE(met || status.ok()) << status.ToString();
+        const auto after = disk_.CrashClone(CrashPlan::KeepAll());
+        context_->file_system = after.get();
+        ManifestReader reader;
+        ASSERT_TRUE(reader.Open(context_).ok());
+        if (status.ok()) EXPECT_EQ(reader.name(), "MANIFEST-000004");
+        EXPECT_EQ(reader.state().wal_number, reader.number() == 4 ? 5u : 4u);
+      });
+  context_->file_system = &fs_;
+}
+
+TEST_F(ManifestTest, ReadingFailsWithItsCalls) {
+  auto writer = Create(3, {});
+  ASSERT_TRUE(writer->Append(Adding(10)).ok());
+  FailEachCall(
+      &fs_,
+      [&] {
+        ManifestReader reader;
+        Status status = reader.Open(context_);
+        if (status.ok()) status = reader.Advance().status();
+        return status;
+      },
+      [&](bool met, const Status& status) { EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString(); });
 }
 
 // A whole edit may be missing from the end, but not below what CURRENT says.
@@ -173,6 +328,20 @@ TEST_F(ManifestTest, AFailedSyncFencesAFailedWriteDoesNot) {
   EXPECT_TRUE(writer->fenced());
   fs_.ClearRules();
   EXPECT_TRUE(writer->Append(Adding(12)).Is(StatusCode::kFenced));
+}
+
+TEST_F(ManifestTest, AnEndThatCannotBeNotedIsNotedLater) {
+  auto writer = Create(3, {});
+  ASSERT_TRUE(writer->Append(Adding(10)).ok());
+  const uint64_t before = ReadCurrent(&disk_, "/db")->durable_bytes;
+  FailEachCall(
+      &fs_, [&] { return writer->NoteEnd(); },
+      [&](bool met, const Status& status) {
+        EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString();
+        EXPECT_TRUE(ReadCurrent(&disk_, "/db").ok()) << "old or new, but whole";
+      });
+  EXPECT_GT(ReadCurrent(&disk_, "/db")->durable_bytes, before);
+  EXPECT_TRUE(ManifestReader().Open(context_).ok());
 }
 
 TEST_F(ManifestTest, NoCurrent) {

@@ -214,6 +214,63 @@ TEST(VersionEditFormat, ValuesOutOfRange) {
                   .Is(StatusCode::kCorruption));
 }
 
+// What no writer writes, with everything else in order.
+TEST(VersionEditFormat, FactsThatCannotBe) {
+  const auto refused = [](const VersionEdit& edit, std::string_view what) {
+    const Status status = Decode(edit.Encode()).status();
+    EXPECT_TRUE(status.Is(StatusCode::kCorruption)) << what << ": " << status.ToString();
+    EXPECT_EQ(status.message(), "M: edit: malformed " + std::string(what) + " in a version edit");
+  };
+  const auto with_table = [](auto change) {
+    TableFacts facts = File(13, "a", "mz")->facts();
+    change(&facts);
+    VersionEdit edit;
+    edit.added.push_back({2, std::make_shared<TableFile>(13, 1, std::move(facts), Context())});
+    return edit;
+  };
+  refused(with_table([](TableFacts* facts) { facts->largest_seq = kSequenceMax + 1; }), "added file");
+  refused(with_table([](TableFacts* facts) { facts->tail_offset = facts->file_size; }), "added file");
+  refused(with_table([](TableFacts* facts) { facts->smallest = "n"; }), "added file");
+  refused(with_table([](TableFacts* facts) { facts->value_logs[0].bytes = 0; }), "added file");
+  const auto exclusive = Decode(with_table([](TableFacts* facts) { facts->largest_exclusive = true; }).Encode());
+  ASSERT_TRUE(exclusive.ok()) << exclusive.status().ToString();
+  EXPECT_TRUE(exclusive->added[0].file->facts().largest_exclusive);
+
+  const auto with_value_log = [](const ValueLogFacts& facts) {
+    VersionEdit edit;
+    edit.value_logs.push_back(std::make_shared<ValueLogFile>(14, facts, Context()));
+    return edit;
+  };
+  const uint64_t least = kValueLogHeaderSize + kValueLogFooterSize;
+  refused(with_value_log({.file_id = 1, .file_size = least - 1, .records = 0}), "value-log file");
+  refused(with_value_log({.file_id = 1, .file_size = least + kValueFrameSize, .records = 2}), "value-log file");
+  EXPECT_TRUE(Decode(with_value_log({.file_id = 1, .file_size = least, .records = 0}).Encode()).ok());
+
+  VersionEdit edit;
+  edit.durable_sequence = kSequenceMax + 1;
+  refused(edit, "durable sequence");
+  edit = {};
+  edit.merge_operator = std::string(kMergeOperatorNameMax + 1, 'o');
+  refused(edit, "merge operator");
+  edit.merge_operator = std::string(kMergeOperatorNameMax, 'o');
+  EXPECT_TRUE(Decode(edit.Encode()).ok());
+}
+
+// Times of more than 63 bits, of the file added and of the job, and a tag of more than 32.
+TEST(VersionEditFormat, NumbersTooLarge) {
+  const std::string good = Full().Encode(), huge("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10);
+  const std::string started("\x80\xd0\x95\xff\xbc\x31", 6), completed("\x81\xd0\x95\xff\xbc\x31", 6);
+  const auto refused = [&](size_t at, std::string_view what) {
+    ASSERT_NE(at, std::string::npos);
+    const Status status = Decode(std::string(good).replace(at, started.size(), huge)).status();
+    EXPECT_EQ(status.message(), "M: edit: malformed " + std::string(what) + " in a version edit");
+  };
+  refused(good.find(started), "added file");
+  refused(good.rfind(started), "job");
+  refused(good.find(completed), "job");
+  EXPECT_EQ(Decode(huge).status().message(), "M: edit: malformed tag in a version edit");
+}
+
 TEST(VersionTest, EditsThatDoNotFit) {
   const Version empty;
   VersionEdit edit;
@@ -231,6 +288,80 @@ TEST(VersionTest, EditsThatDoNotFit) {
   EXPECT_TRUE(Version::Apply(empty, edit, "M").ok());  // pieces of one flush
   edit.added.push_back({0, File(3, "k", "n")});
   EXPECT_TRUE(Version::Apply(empty, edit, "M").status().Is(StatusCode::kCorruption));  // W2: equal sequences
+}
+
+TEST(VersionTest, ATableIsRemovedOnce) {
+  VersionEdit add, remove, twice;
+  add.added.push_back({1, File(1, "a", "m")});
+  remove.removed.push_back({1, 1});
+  twice.removed = {{1, 1}, {1, 1}};
+  auto version = Version::Apply(Version(), add, "M");
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  EXPECT_EQ(Version::Apply(**version, twice, "M").status().message(),
+            "M: removes table 1 from level 1, which does not have it");
+  VersionBuilder builder(**version);  // edits read one after the other, a manifest's
+  ASSERT_TRUE(builder.Add(remove, "M").ok());
+  EXPECT_TRUE(builder.Add(remove, "M").Is(StatusCode::kCorruption)) << "it is not there any more";
+  ASSERT_TRUE(builder.Add(add, "M").ok());
+  ASSERT_TRUE(builder.Add(remove, "M").ok()) << "what an earlier edit has added";
+  const auto empty = builder.Finish("M");
+  ASSERT_TRUE(empty.ok()) << empty.status().ToString();
+  EXPECT_EQ((*empty)->deepest_level(), -1);
+}
+
+TEST(VersionTest, ReferencesToValueLogs) {
+  VersionEdit edit;
+  edit.added.push_back({1, File(13, "a", "m")});  // refers to 300 bytes of file 14
+  EXPECT_EQ(Version::Apply(Version(), edit, "M").status().message(),
+            "M: W4: a table refers to value-log file 14, which is not there");
+  edit.value_logs = {ValueLog(15), ValueLog(14)};
+  auto version = Version::Apply(Version(), edit, "M");
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  ASSERT_EQ((*version)->value_logs().size(), 1u) << "nothing refers to file 15";
+  EXPECT_EQ((*version)->value_logs()[0]->number(), 14u);
+  EXPECT_EQ((*version)->value_log_live(0), 300u);
+  EXPECT_EQ((*version)->value_log_bytes(), ValueLog(14)->facts().record_bytes());
+  const ValueLogFacts small{.file_id = 1, .file_size = 200, .records = 1};
+  edit.value_logs = {std::make_shared<ValueLogFile>(14, small, Context())};
+  const Status refused = Version::Apply(Version(), edit, "M").status();
+  EXPECT_EQ(refused.message(), "M: W4: tables refer to 300 bytes of value-log file 14, which holds " +
+                                   std::to_string(small.record_bytes()));
+}
+
+// Level 0: what overlaps in keys lies in different sublevels, and must not overlap in sequences.
+TEST(VersionTest, LevelZeroIsAStackOfRuns) {
+  const auto flushed = [](uint64_t number, SequenceNumber first, SequenceNumber last, const char* smallest,
+                          const char* largest, uint64_t expires_ms) {
+    TableFacts facts = File(number, smallest, largest)->facts();
+    facts.smallest_seq = first;
+    facts.largest_seq = last;
+    facts.expires_ms = expires_ms;
+    return VersionEdit::Added{0, std::make_shared<TableFile>(number, 1, std::move(facts), Context())};
+  };
+  VersionEdit edit;
+  edit.added = {flushed(1, 1, 9, "a", "f", 0), flushed(2, 10, 19, "h", "k", 500), flushed(3, 20, 29, "e", "i", 400),
+                flushed(4, 30, 39, "x", "z", 600)};
+  const auto version = Version::Apply(Version(), edit, "M");
+  ASSERT_TRUE(version.ok()) << version.status().ToString();
+  const auto numbers = [](const auto& files) {
+    std::vector<uint64_t> result;
+    for (const TableFileRef& file : files) result.push_back(file->number());
+    return result;
+  };
+  using Numbers = std::vector<uint64_t>;
+  EXPECT_EQ(numbers((*version)->level(0)), (Numbers{4, 3, 2, 1})) << "newest first";
+  ASSERT_EQ((*version)->sublevels().size(), 2u);
+  EXPECT_EQ(numbers((*version)->sublevels()[0]), (Numbers{1, 2, 4}));
+  EXPECT_EQ(numbers((*version)->sublevels()[1]), (Numbers{3}));
+  EXPECT_EQ(numbers((*version)->Overlapping(0, "f", "h")), (Numbers{3, 2, 1}));
+  EXPECT_EQ(numbers((*version)->Overlapping(0, "l", "m")), Numbers{});
+  EXPECT_TRUE((*version)->AnyOverlap(0, "y", "y"));
+  EXPECT_FALSE((*version)->AnyOverlap(0, "l", "m"));
+  EXPECT_EQ((*version)->earliest_expiry_ms(), 400u) << "of those that expire as a whole";
+  EXPECT_TRUE((*version)->CheckInvariants().empty());
+  edit.added.push_back(flushed(5, 15, 25, "g", "g", 0));
+  EXPECT_EQ(Version::Apply(Version(), edit, "M").status().message(),
+            "M: W2: level 0 tables 5 and 3 overlap in keys and in sequences");
 }
 
 TEST(VersionTest, OrderOverlapsAndSnapshot) {

@@ -16,6 +16,7 @@
 #include "lsm/format/crc32c.h"
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
+#include "tests/lsm/fail_each_call.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -54,6 +55,64 @@ TEST(LogReader, MissingFileAndFailingReads) {
   EXPECT_TRUE(reader.Open(&fs, kLog, 7).Is(StatusCode::kIoError));
   fs.FailReads(Status::Ok());
   ASSERT_TRUE(reader.Open(&fs, kLog, 7).ok()) << "a reader can be opened again";
+}
+
+// What a follower sees until it gives up: the records before the end, and those that Resume finds.
+struct Followed {
+  Records records;
+  Status status;
+};
+Followed Follow(FileSystem* fs) {
+  Followed result;
+  LogReader reader;
+  std::string_view payload;
+  result.status = reader.Open(fs, kLog, 7);
+  if (!result.status.ok()) {
+    EXPECT_FALSE(reader.Next(&payload));
+    return result;
+  }
+  for (int life = 0; life < 2; ++life) {
+    while (reader.Next(&payload)) result.records.emplace_back(payload);
+    reader.Resume();
+  }
+  result.status = reader.status();
+  if (!result.status.ok()) {
+    reader.Resume();
+    EXPECT_FALSE(reader.Next(&payload)) << "an error is for ever";
+    EXPECT_EQ(reader.status().ToString(), result.status.ToString());
+  }
+  return result;
+}
+
+// However much of a file is looked at before it is judged: a call that fails is the error, and no verdict.
+TEST(LogReader, AFailingCallIsNeitherAnEndNorRot) {
+  MemoryFileSystem disk;
+  FaultFileSystem fs(&disk);
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  const std::string large(100'000, 'l');  // longer than a window
+  uint64_t torn = 0;
+  {
+    const auto log = OpenLog(&disk, Segment(7, kSalt));
+    ASSERT_TRUE(log->Append("first").ok());
+    torn = log->size();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(log->Append(large).ok());
+  }
+  const auto ruin = [&](uint64_t offset) { ASSERT_TRUE((*disk.OpenForWrite(kLog))->WriteAt(offset, "!").ok()); };
+  const auto fail_each_call = [&](const Records& healthy) {
+    EXPECT_EQ(Follow(&fs).records, healthy);
+    FailEachCall(
+        &fs, [&] { return Follow(&fs); },
+        [&](bool met, const Followed& followed) {
+          EXPECT_EQ(followed.status.Is(StatusCode::kIoError), met) << followed.status.ToString();
+          ASSERT_LE(followed.records.size(), healthy.size());
+          EXPECT_TRUE(std::equal(followed.records.begin(), followed.records.end(), healthy.begin()));
+        });
+  };
+  fail_each_call({"first", large, large, large});
+  ruin(torn + kLogHeaderSize);
+  fail_each_call({"first"});
+  ruin(kLogHeaderSize);
+  fail_each_call({});
 }
 
 TEST(LogReader, UnknownVersionIsNamed) {
@@ -255,6 +314,40 @@ TEST(LogReader, ValidChecksumsDoNotExcuseNonsense) {
   EXPECT_EQ(read.tail_bytes, endless.size());
 }
 
+// An identity that checks and is none of ours, or contradicts itself.
+TEST(LogReader, ValidChecksumsDoNotExcuseANonsensicalIdentity) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, kSalt));
+  const std::string identity = fs.Bytes(kLog).substr(kLogHeaderSize);
+  ASSERT_TRUE(log->Append("first").ok());
+  const std::string unmarked = fs.Bytes(kLog).substr(kIdentityEnd);
+  ASSERT_TRUE(log->Sync().ok());
+  ASSERT_TRUE(log->Append("second").ok());
+  const std::string marked = fs.Bytes(kLog).substr(kIdentityEnd);
+  std::string other_magic = identity, two_salts = identity;
+  other_magic[0] = 'W';
+  ++two_salts[kLogSaltAt[0]];
+  for (const std::string& forged : {other_magic, two_salts, identity.substr(0, kLogIdentitySize - 1)}) {
+    const std::string head = Forge(forged, 7, 0, 0) + std::string(kLogIdentitySize - forged.size(), 'x');
+    fs.Put(kLog, head + unmarked);
+    const ReadBack read = ReadLog(&fs);
+    EXPECT_TRUE(read.status.ok()) << read.status.ToString();
+    EXPECT_EQ(read.end, End::kEmpty);
+    EXPECT_EQ(read.records, Records{});
+    if (forged.size() < kLogIdentitySize) continue;  // its second salt is where a record would be
+    fs.Put(kLog, head + marked);
+    EXPECT_TRUE(ReadLog(&fs).status.Is(StatusCode::kCorruption)) << "a record says that the identity was durable";
+  }
+}
+
+TEST(LogReader, LargeRecordsBetweenSmallOnes) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, kSalt));
+  const Records records = {"small", std::string(5 << 20, 'a'), std::string(5 << 20, 'b'), "small again", "and again"};
+  for (const std::string& record : records) ASSERT_TRUE(log->Append(record).ok());
+  EXPECT_EQ(ReadLog(&fs).records, records);
+}
+
 TEST(LogReader, ResumeFollowsALiveFile) {
   ScriptedFiles fs;
   const auto log = OpenLog(&fs, Segment(7, kSalt));
@@ -302,6 +395,63 @@ TEST(LogReader, ResumeSeesAHalfWrittenRecordCompleted) {
     ASSERT_TRUE(reader.Next(&payload)) << size;
     ASSERT_EQ(payload, "a record that arrives in pieces");
   }
+}
+
+TEST(LogReader, ResumeLooksAtWhatHasChangedOnly) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, kSalt));
+  const std::string begun = fs.Bytes(kLog);
+  ASSERT_TRUE(log->Append("first").ok());
+  ASSERT_TRUE(log->Append("second").ok());
+  const std::string whole = fs.Bytes(kLog);
+  fs.Bytes(kLog).resize(begun.size());
+  LogReader reader;
+  reader.Resume();
+  std::string_view payload;
+  EXPECT_FALSE(reader.Next(&payload)) << "not open";
+  uint64_t begin, end;
+  EXPECT_FALSE(reader.SkipDamage(&begin, &end)) << "not open";
+  ASSERT_TRUE(reader.Open(&fs, kLog, 7).ok());
+  for (size_t size = begun.size(); size < begun.size() + kLogHeaderSize + 5; ++size) {  // byte by byte
+    fs.Bytes(kLog) = whole.substr(0, size);
+    reader.Resume();
+    ASSERT_FALSE(reader.Next(&payload)) << size;
+    EXPECT_TRUE(reader.status().ok()) << reader.status().ToString();
+    EXPECT_EQ(reader.end(), End::kOpen);
+  }
+  fs.Bytes(kLog) = whole;
+  reader.Resume();
+  ASSERT_TRUE(reader.Next(&payload));
+  EXPECT_EQ(payload, "first");
+  reader.Resume();  // before the end: changes nothing
+  ASSERT_TRUE(reader.Next(&payload));
+  EXPECT_EQ(payload, "second");
+  EXPECT_FALSE(reader.Next(&payload));
+}
+
+// The writer puts a record exactly where the reader has just found none, and syncs it, and another says so.
+TEST(LogReader, ARecordThatArrivesBetweenTwoLooksIsNoRot) {
+  MemoryFileSystem disk;
+  FaultFileSystem fs(&disk);
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  ASSERT_TRUE((*disk.Create(kLog))->WriteAt(0, std::string(200'000, 's')).ok());
+  LogWriter::Setup setup = Segment(7, kSalt);
+  setup.recycled = true;
+  const auto log = OpenLog(&disk, setup);
+  LogReader reader;
+  ASSERT_TRUE(reader.Open(&fs, kLog, 7).ok());
+  bool looked = false;
+  fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kReadAt || looked) return;
+    looked = true;
+    EXPECT_TRUE(log->Append("first").ok() && log->Sync().ok() && log->Append("second").ok());
+  });
+  std::string_view payload;
+  ASSERT_TRUE(reader.Next(&payload)) << reader.status().ToString();
+  EXPECT_TRUE(looked);
+  EXPECT_EQ(payload, "first");
+  ASSERT_TRUE(reader.Next(&payload)) << reader.status().ToString();
+  EXPECT_EQ(payload, "second");
 }
 
 // A reader of another thread beside an appender and a syncer: it must see every record, in order, and never cry rot.

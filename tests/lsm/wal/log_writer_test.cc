@@ -10,6 +10,7 @@
 
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
+#include "tests/lsm/fail_each_call.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -112,6 +113,8 @@ TEST(LogWriter, RefusesWhatTheFormatHasNoPlaceFor) {
   const auto log = OpenLog(&fs, Segment(7, 1));
   EXPECT_TRUE(log->Append("").Is(StatusCode::kInvalidArgument));
   EXPECT_TRUE(log->Append("x").Is(StatusCode::kInvalidArgument)) << "one byte is a seal";
+  const std::string_view endless("xy", uint64_t{1} << 32);  // refused before it is looked at
+  EXPECT_TRUE(log->Append(endless).Is(StatusCode::kInvalidArgument)) << "longer than the header can say";
   ASSERT_TRUE(log->Seal().ok());
   EXPECT_TRUE(log->Append("xy").Is(StatusCode::kInvalidArgument)) << "nothing follows a seal";
 }
@@ -130,6 +133,50 @@ TEST(LogWriter, FailedAppendIsOverwrittenByTheNext) {
     ASSERT_TRUE(log->Append("second").ok());
     ASSERT_TRUE(log->Append("third").ok());
     EXPECT_EQ(ReadLog(&fs).records, (Records{"first", "second", "third"})) << written;
+  }
+}
+
+TEST(LogWriter, AFailedLargePayloadLeavesNoHeader) {
+  ScriptedFiles fs;
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  const uint64_t size = log->size();
+  fs.FailWriteAfter(0, 1000, Status::NoSpace("full"));
+  EXPECT_TRUE(log->Append(std::string(3 << 20, 'x')).Is(StatusCode::kNoSpace));
+  EXPECT_EQ(log->size(), size);
+  EXPECT_EQ(ReadLog(&fs).records, Records{});
+  ASSERT_TRUE(log->Append("after all").ok());
+  EXPECT_EQ(ReadLog(&fs).records, Records{"after all"});
+}
+
+// What was written, if anything, is not known then; without memory nothing else can be tried.
+TEST(LogWriter, AWriteWithoutMemoryFences) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  FaultFileSystem fs(&disk);
+  const auto log = OpenLog(&fs, Segment(7, 1));
+  FaultRule rule = FaultRule::From(1, StatusCode::kOutOfMemory);
+  rule.times_max = 1;
+  fs.AddRule(rule);
+  EXPECT_TRUE(log->Append("first").Is(StatusCode::kOutOfMemory));
+  EXPECT_TRUE(log->fenced());
+  EXPECT_TRUE(log->Append("second").Is(StatusCode::kFenced));
+  EXPECT_TRUE(log->Sync().Is(StatusCode::kFenced));
+}
+
+TEST(LogWriter, OpenSaysWhichCallFailed) {
+  for (const bool recycled : {false, true}) {
+    MemoryFileSystem disk;
+    ASSERT_TRUE(disk.CreateDir("db").ok());
+    FaultFileSystem fs(&disk);
+    ASSERT_TRUE((*disk.Create(kLog))->WriteAt(0, std::string(1000, 's')).ok());
+    LogWriter::Setup setup = Segment(7, 1);
+    setup.recycled = recycled;
+    FailEachCall(
+        &fs, [&] { return LogWriter::Open(&fs, kLog, setup).status(); },
+        [&](bool met, const Status& status) {
+          EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString();
+          EXPECT_EQ(ReadLog(&disk).end, met ? LogReader::End::kEmpty : LogReader::End::kOpen);
+        });
   }
 }
 
@@ -316,6 +363,61 @@ TEST(LogWriter, SealAtReplacesATornTail) {
   const ReadBack sealed = ReadLog(&fs);
   EXPECT_EQ(sealed.records, (Records{"first"}));
   EXPECT_EQ(sealed.end, LogReader::End::kSealed);
+}
+
+TEST(LogWriter, SealAtIsDurableOrFails) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("db").ok() && disk.SyncDir(".").ok());
+  FaultFileSystem fs(&disk);
+  {
+    const auto log = OpenLog(&disk, Segment(7, 1));
+    ASSERT_TRUE(log->Append("first").ok() && log->Sync().ok() && disk.SyncDir("db").ok());
+  }
+  const uint64_t end = *disk.FileSize(kLog);
+  FailEachCall(
+      &fs, [&] { return LogWriter::SealAt(&fs, kLog, 7, 1, end); },
+      [&](bool met, const Status& status) {
+        EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString();
+        const auto after = disk.CrashClone(CrashPlan::DropUnsynced());
+        const ReadBack read = ReadLog(after.get());
+        EXPECT_EQ(read.records, (Records{"first"}));
+        EXPECT_TRUE(met || read.end == LogReader::End::kSealed);
+      });
+}
+
+// As far as that works, and whatever happens: no byte changes.
+TEST(LogWriter, MakingDirtyAgainWritesWhatStandsThere) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDir("db").ok());
+  FaultFileSystem fs(&disk);
+  std::string bytes(200'000, '\0');  // a few steps
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 / 3);
+  ASSERT_TRUE((*disk.Create(kLog))->WriteAt(0, bytes).ok());
+  uint64_t written = 0, most = 0;
+  fs.SetHook([&](const FileCall& call) {
+    if (call.op != FileOp::kWriteAt) return;
+    EXPECT_EQ(call.data, std::string_view(bytes).substr(call.offset, call.size));
+    written += call.size;
+  });
+  const auto make_dirty = [&](uint64_t begin, uint64_t end) {
+    written = 0;
+    LogWriter::MakeDirtyAgain(&fs, kLog, begin, end);
+    return Status::Ok();
+  };
+  FailEachCall(
+      &fs, [&] { return make_dirty(100, UINT64_MAX); },
+      [&](bool met, const Status&) {
+        EXPECT_GE(written, most) << "all before the call that failed";
+        most = written;
+        EXPECT_TRUE(met || written == bytes.size() - 100);
+      });
+  ASSERT_TRUE(make_dirty(1000, 1010).ok());
+  EXPECT_EQ(written, 10u);
+  ASSERT_TRUE(make_dirty(1000, 1000).ok());
+  EXPECT_EQ(written, 0u);
+  char now[200'000];
+  EXPECT_EQ(*(*disk.OpenForRead(kLog))->ReadAt(0, sizeof now, now), sizeof now);
+  EXPECT_EQ(std::string_view(now, sizeof now), bytes);
 }
 
 TEST(LogWriter, AppenderAndSyncerRunTogether) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
+#include "tests/lsm/fail_each_call.h"
 #include "tests/lsm/wal/log_test_util.h"
 
 namespace varve::lsm {
@@ -21,16 +23,155 @@ std::string SegmentPath(uint64_t number) {
   return "db/" + std::to_string(number) + ".wal";
 }
 
-std::unique_ptr<Wal> CreateWal(FileSystem* fs) {
+Wal::Setup SetupOn(FileSystem* fs) {
   Wal::Setup setup;
   setup.file_system = fs;
   setup.random = SystemRandom();
   setup.dir = "db";
   setup.file_name = SegmentPath;
   setup.next_number = [number = uint64_t{7}]() mutable { return number++; };
-  auto wal = Wal::Create(std::move(setup));
+  return setup;
+}
+
+std::unique_ptr<Wal> CreateWal(FileSystem* fs) {
+  auto wal = Wal::Create(SetupOn(fs));
   EXPECT_TRUE(wal.ok()) << wal.status().ToString();
   return wal.ok() ? std::move(wal).value() : nullptr;
+}
+
+// On a disk whose calls may fail.
+class FaultyWalTest : public ::testing::Test {
+ protected:
+  FaultyWalTest() { EXPECT_TRUE(disk_.CreateDir("db").ok()); }
+  std::set<std::string> Files() {
+    const auto names = disk_.List("db");
+    EXPECT_TRUE(names.ok());
+    return {names->begin(), names->end()};
+  }
+  uint64_t BytesOfFiles() {
+    uint64_t bytes = 0;
+    for (const std::string& name : Files()) bytes += *disk_.FileSize("db/" + name);
+    return bytes;
+  }
+  Records Read(uint64_t number) {
+    LogReader reader;
+    EXPECT_TRUE(reader.Open(&disk_, SegmentPath(number), number).ok());
+    Records records;
+    std::string_view payload;
+    while (reader.Next(&payload)) records.emplace_back(payload);
+    EXPECT_TRUE(reader.status().ok()) << reader.status().ToString();
+    return records;
+  }
+
+  MemoryFileSystem disk_;
+  FaultFileSystem fs_{&disk_};
+};
+
+TEST_F(FaultyWalTest, ALogThatWasNotBegunLeavesNothing) {
+  FailEachCall(
+      &fs_, [&] { return Wal::Create(SetupOn(&fs_)).status(); },
+      [&](bool met, const Status& status) {
+        EXPECT_EQ(status.Is(StatusCode::kIoError), met) << status.ToString();
+        EXPECT_EQ(Files(), met ? std::set<std::string>() : std::set<std::string>{"7.wal"});
+      });
+}
+
+// With a file to be reused and without: on an error nothing has changed.
+TEST_F(FaultyWalTest, ARotationThatFailsChangesNothing) {
+  for (const uint64_t reuse_bytes_max : {uint64_t{0}, UINT64_MAX}) {
+    const auto wal = CreateWal(&fs_);
+    ASSERT_TRUE(wal->Append("first").ok() && wal->Rotate().ok());
+    wal->Release(UINT64_MAX, reuse_bytes_max);
+    Records records;
+    uint64_t number = wal->current_number();
+    FailEachCall(
+        &fs_, [&] { return wal->Rotate(); },
+        [&](bool met, const Status& status) {
+          EXPECT_TRUE(met || status.ok()) << status.ToString();
+          if (status.ok()) {  // a file that cannot be renamed is not needed
+            EXPECT_GT(wal->current_number(), number);
+            EXPECT_EQ(Read(number), records) << "sealed";
+            number = wal->current_number();
+            records.clear();
+          }
+          EXPECT_EQ(wal->current_number(), number);
+          records.push_back("record " + std::to_string(fs_.CallCount()));
+          ASSERT_TRUE(wal->Append(records.back()).ok());
+          EXPECT_EQ(Read(number), records);
+          ASSERT_TRUE(wal->Rotate().ok());
+          EXPECT_EQ(Read(number), records);
+          wal->Release(UINT64_MAX, reuse_bytes_max);  // which is the next to be reused
+          number = wal->current_number();
+          records.clear();
+        });
+    for (const std::string& name : Files()) EXPECT_TRUE(disk_.Remove("db/" + name).ok());
+  }
+}
+
+TEST_F(FaultyWalTest, AFailedAppendIsNotCounted) {
+  const auto wal = CreateWal(&fs_);
+  ASSERT_TRUE(wal->Append("first").ok());
+  const uint64_t bytes = wal->appended_bytes();
+  FaultRule rule;
+  rule.ops = {FileOp::kWriteAt};
+  fs_.AddRule(rule);
+  EXPECT_TRUE(wal->Append("second").Is(StatusCode::kIoError));
+  EXPECT_EQ(wal->appended_bytes(), bytes);
+  EXPECT_FALSE(wal->fenced());
+}
+
+TEST_F(FaultyWalTest, AFewReleasedFilesAreReused) {
+  const auto wal = CreateWal(&fs_);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(wal->Append("record " + std::to_string(i)).ok() && wal->Rotate().ok());
+  EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+  wal->Release(7, UINT64_MAX);
+  EXPECT_EQ(Files().size(), 5u) << "none is below";
+  wal->Release(10, UINT64_MAX);
+  EXPECT_EQ(Files(), (std::set<std::string>{"7.wal", "8.wal", "10.wal", "11.wal"})) << "two are kept";
+  EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+  ASSERT_TRUE(wal->Rotate().ok());
+  EXPECT_EQ(Files(), (std::set<std::string>{"7.wal", "10.wal", "11.wal", "12.wal"}));
+  ASSERT_TRUE(wal->Append("in an old file").ok());
+  EXPECT_EQ(Read(12), Records{"in an old file"});
+  EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+  wal->Release(UINT64_MAX, /*reuse_bytes_max=*/100);
+  EXPECT_EQ(Files(), (std::set<std::string>{"7.wal", "12.wal"})) << "too large to be kept, and the last is written";
+  EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+}
+
+TEST_F(FaultyWalTest, AfterAFailedSyncNoFileIsReused) {
+  const auto wal = CreateWal(&fs_);
+  ASSERT_TRUE(wal->Append("first").ok() && wal->Rotate().ok());
+  wal->Release(8, UINT64_MAX);
+  ASSERT_TRUE(wal->Append("second").ok());
+  FaultRule rule;
+  rule.ops = {FileOp::kSync};
+  fs_.AddRule(rule);
+  EXPECT_FALSE(wal->Sync().ok());
+  fs_.ClearRules();
+  ASSERT_FALSE(wal->Rotate().ok()) << "the segment cannot be sealed";
+  EXPECT_EQ(Files(), (std::set<std::string>{"7.wal", "8.wal"}));
+}
+
+// Its file may be another segment's by then.
+TEST_F(FaultyWalTest, ASegmentGivenUpDuringItsFailingSyncIsLeftAlone) {
+  const auto wal = CreateWal(&fs_);
+  ASSERT_TRUE(wal->Append("first").ok());
+  FaultRule rule;
+  rule.ops = {FileOp::kSync};
+  fs_.AddRule(rule);
+  bool given_up = false;
+  fs_.SetHook([&](const FileCall& call) {
+    EXPECT_FALSE(given_up && call.path == SegmentPath(7)) << FileOpName(call.op);
+    if (call.op != FileOp::kSync || given_up) return;
+    EXPECT_TRUE(wal->Rotate().ok());
+    wal->Release(8, UINT64_MAX);
+    given_up = true;
+  });
+  EXPECT_FALSE(wal->Sync().ok());
+  EXPECT_TRUE(given_up);
+  fs_.SetHook(nullptr);
+  EXPECT_EQ(Read(7), Records{"first"});
 }
 
 TEST(Wal, CallersOfSyncShareTheNextOne) {
