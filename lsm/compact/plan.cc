@@ -108,7 +108,8 @@ bool Complete(const Version& version, const PickerOptions& options, RunningPlans
   plan->below.clear();
   plan->grandparents.clear();
   if (plan->output_level != plan->level) {
-    plan->below = version.Overlapping(plan->output_level, range.smallest, range.largest);
+    const auto below = version.Overlap(plan->output_level, range.smallest, range.largest);
+    plan->below.assign(below.begin(), below.end());
   }
   if (!AllFree(plan->below, options)) return false;
   for (const TableFileRef& file : plan->below) range.Add(*file);
@@ -118,10 +119,10 @@ bool Complete(const Version& version, const PickerOptions& options, RunningPlans
   if (plan->output_level > 0 && Collides(*plan, running)) return false;
   plan->bottommost = plan->output_level > 0 || !OlderInLevel0(version, *plan, range);
   for (int n = plan->output_level + 1; n < kLevels; ++n) {
-    auto beneath = version.Overlapping(n, range.smallest, range.largest);
+    const auto beneath = version.Overlap(n, range.smallest, range.largest);
     if (beneath.empty()) continue;
     plan->bottommost = false;
-    if (plan->grandparents.empty()) plan->grandparents = std::move(beneath);
+    if (plan->grandparents.empty()) plan->grandparents.assign(beneath.begin(), beneath.end());
   }
   plan->trivial_move = CanMove(*plan, options);
   return plan->OutputBytes() <= options.room_bytes;

@@ -177,18 +177,6 @@ std::string Version::CheckLevel(size_t n) const {
   return {};
 }
 
-std::vector<TableFileRef> Version::Overlapping(int n, std::string_view smallest, std::string_view largest) const {
-  if (n > 0) {
-    const auto files = Overlap(n, smallest, largest);
-    return {files.begin(), files.end()};
-  }
-  std::vector<TableFileRef> result;
-  for (const TableFileRef& file : level(n)) {
-    if (Touches(*file, smallest, largest)) result.push_back(file);
-  }
-  return result;
-}
-
 std::span<const TableFileRef> Version::Overlap(int n, std::string_view smallest, std::string_view largest) const {
   return TouchingTables(level(n), smallest, largest);
 }

@@ -51,9 +51,7 @@ class Version {
   uint64_t value_log_live_bytes() const { return value_log_live_bytes_; }
   uint64_t largest_table_bytes() const { return largest_table_bytes_; }
   uint64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }  // of a whole table; 0: none will expire
-  // Tables of level n that touch [smallest, largest], both inclusive.
-  std::vector<TableFileRef> Overlapping(int n, std::string_view smallest, std::string_view largest) const;
-  // The same without copying; n >= 1.
+  // Tables of level n >= 1 that touch [smallest, largest], both inclusive.
   std::span<const TableFileRef> Overlap(int n, std::string_view smallest, std::string_view largest) const;
   bool AnyOverlap(int n, std::string_view smallest, std::string_view largest) const;
   // One edit that makes this version out of nothing.

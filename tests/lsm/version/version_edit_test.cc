@@ -353,8 +353,6 @@ TEST(VersionTest, LevelZeroIsAStackOfRuns) {
   ASSERT_EQ((*version)->sublevels().size(), 2u);
   EXPECT_EQ(numbers((*version)->sublevels()[0]), (Numbers{1, 2, 4}));
   EXPECT_EQ(numbers((*version)->sublevels()[1]), (Numbers{3}));
-  EXPECT_EQ(numbers((*version)->Overlapping(0, "f", "h")), (Numbers{3, 2, 1}));
-  EXPECT_EQ(numbers((*version)->Overlapping(0, "l", "m")), Numbers{});
   EXPECT_TRUE((*version)->AnyOverlap(0, "y", "y"));
   EXPECT_FALSE((*version)->AnyOverlap(0, "l", "m"));
   EXPECT_EQ((*version)->earliest_expiry_ms(), 400u) << "of those that expire as a whole";
@@ -374,8 +372,8 @@ TEST(VersionTest, OrderOverlapsAndSnapshot) {
   EXPECT_EQ((*version)->level_bytes(1), 2000u);
   EXPECT_EQ((*version)->deepest_level(), 1);
   EXPECT_EQ((*version)->with_range_tombstones().size(), 2u);
-  EXPECT_EQ((*version)->Overlapping(1, "m", "n").size(), 2u);
-  EXPECT_EQ((*version)->Overlapping(1, "mm", "mz").size(), 0u);
+  EXPECT_EQ((*version)->Overlap(1, "m", "n").size(), 2u);
+  EXPECT_EQ((*version)->Overlap(1, "mm", "mz").size(), 0u);
   EXPECT_FALSE((*version)->AnyOverlap(2, "", "z"));
   // A table moves: removed and added by one edit.
   VersionEdit move;
