@@ -57,6 +57,12 @@ TEST(LogReader, MissingFileAndFailingReads) {
   ASSERT_TRUE(reader.Open(&fs, kLog, 7).ok()) << "a reader can be opened again";
 }
 
+std::string ReadBytes(FileSystem* fs) {
+  std::string bytes(*fs->FileSize(kLog), '\0');
+  EXPECT_EQ(*(*fs->OpenForRead(kLog))->ReadAt(0, bytes.size(), bytes.data()), bytes.size());
+  return bytes;
+}
+
 // What a follower sees until it gives up: the records before the end, and those that Resume finds.
 struct Followed {
   Records records;
@@ -109,6 +115,12 @@ TEST(LogReader, AFailingCallIsNeitherAnEndNorRot) {
         });
   };
   fail_each_call({"first", large, large, large});
+  {
+    const auto whole = disk.CrashClone(CrashPlan::KeepAll());
+    ASSERT_TRUE((*disk.Create(kLog))->WriteAt(0, ReadBytes(whole.get()).substr(0, torn + 5)).ok());
+    fail_each_call({"first"});  // a header cut short is looked at twice
+    ASSERT_TRUE((*disk.Create(kLog))->WriteAt(0, ReadBytes(whole.get())).ok());
+  }
   ruin(torn + kLogHeaderSize);
   fail_each_call({"first"});
   ruin(kLogHeaderSize);
@@ -346,6 +358,12 @@ TEST(LogReader, LargeRecordsBetweenSmallOnes) {
   const Records records = {"small", std::string(5 << 20, 'a'), std::string(5 << 20, 'b'), "small again", "and again"};
   for (const std::string& record : records) ASSERT_TRUE(log->Append(record).ok());
   EXPECT_EQ(ReadLog(&fs).records, records);
+  // The first large one claims a part of the second, which is whole behind it.
+  const size_t claim = kIdentityEnd + kLogHeaderSize + records[0].size() + 4;
+  EncodeFixed32(fs.Bytes(kLog).data() + claim, (5 << 20) + 1000);
+  const ReadBack read = ReadLog(&fs);
+  EXPECT_EQ(read.records, Records{"small"});
+  EXPECT_EQ(read.tail_bytes, log->size() - read.offset);
 }
 
 TEST(LogReader, ResumeFollowsALiveFile) {
