@@ -12,10 +12,10 @@ marked, with the reason:
 
     if (offset > size) return false;  // defensive: the caller has checked it
 
-or in a comment of its own, of any length, above a statement, for all lines of it up to the first that ends with ';', '{'
-or '}'. A marker without a reason fails, and so does one whose outcomes were all seen, unless the reason begins with
-"race": that one thread overtakes another in the one place where it matters cannot be had in every run. Lines that nothing
-ran are listed in build/cover/lines.txt. The last line is 'N passed, N failed', of figures and test programs.
+or in a comment of its own, of any length, above a statement, for all lines of it up to the first that ends with ';',
+'{' or '}'. A marker without a reason fails, and so does one whose outcomes were all seen, unless the reason begins with
+"race": that one thread overtakes another in the one place where it matters cannot be had in every run. Lines that
+nothing ran are listed in build/cover/lines.txt. The last line is 'N passed, N failed', of figures and test programs.
 """
 import argparse
 import collections
@@ -36,8 +36,8 @@ BUILD = ROOT / "build" / "cover"
 PROFILES = BUILD / "profiles"
 ENGINE = BUILD / "lib" / "libvarve.so"  # all of the engine's functions, each once
 PROGRAMS = re.compile(r"(lsm_\w+|lsm|crash|injection|exhaustive|model|oplog|damage|fuzz_(wal|manifest|table))_test")
-# An outcome is sometimes counted by subtraction: those who came less those who took the other way. Where memory is short
-# exceptions leave in between, and would pass for it.
+# An outcome is sometimes counted by subtraction: those who came less those who took the other way. Where memory is
+# short exceptions leave in between, and would pass for it.
 THROWING = {"lsm_out_of_memory_test"}
 LINES_MIN = 92.0  # percent, of the engine
 COMPLETE = {"write-ahead log": "lsm/wal/", "manifest": "lsm/version/", "recovery": "lsm/recovery."}
@@ -82,8 +82,8 @@ def export(name, without, *options):
         sys.exit("cover: nothing was counted yet")
     merged = BUILD / f"{name}.profdata"
     subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", merged, *profiles], check=True)
-    return subprocess.run(["llvm-cov-14", "export", f"-instr-profile={merged}", *options, ENGINE], cwd=BUILD, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout
+    command = ["llvm-cov-14", "export", f"-instr-profile={merged}", *options, ENGINE]
+    return subprocess.run(command, cwd=BUILD, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 # ---- reading what was counted ----------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ MARKER = re.compile(r"//\s*defensive\b(:?)\s*(.*)")
 
 
 def read_markers(text):
-    """({line: line of the marker that speaks for it}, [lines of markers without a reason], [of those that speak of a race])"""
+    """({line: line of the marker that speaks for it}, [lines of markers without a reason], [of those of races])"""
     lines = text.splitlines()
     marked, bare, races = {}, [], []
     for index, line in enumerate(lines):
@@ -168,7 +168,7 @@ def read_markers(text):
 
 
 def judge(branches, sources):
-    """([what was never seen and is not marked], [what is wrong with markers]) of {file: text}; both as (file, line, text)."""
+    """([what was never seen and is not marked], [what is wrong with markers]), both of (file, line, text)."""
     open_ends, wrong = [], []
     for file, text in sorted(sources.items()):
         marked, bare, races = read_markers(text)
@@ -245,7 +245,8 @@ def report():
         left = sum(end[2].split(": ")[1].count("taken-") for end in open_ends if end[0].startswith(prefix))
         texts = [text for file, text in sources.items() if file.startswith(prefix)]
         marks = sum(len(set(read_markers(text)[0].values())) for text in texts)
-        checks.append((f"{name}: {left} of {whole} outcomes never seen, want 0; {marks} markers", whole > 0 and left == 0))
+        said = f"{name}: {left} of {whole} outcomes never seen, want 0; {marks} markers"
+        checks.append((said, whole > 0 and left == 0))
     checks.append((f"markers: {len(wrong)} wrong", not wrong))
     print()
     for what, good in checks:
