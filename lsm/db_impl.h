@@ -271,6 +271,8 @@ class DbImpl final : public Db {
   void TryForgetErrorLocked() noexcept VARVE_REQUIRES(mu_);
   std::optional<CompactionPlan> PickLocked(const PickerOptions& options) const VARVE_REQUIRES(mu_);
   void AfterChangeLocked() VARVE_REQUIRES(mu_);
+  size_t RoomForSealedLocked() noexcept VARVE_REQUIRES(mu_);
+  void ForgetSealed();
   double GarbageShareLocked(const PickerOptions& options) const noexcept VARVE_REQUIRES(mu_);
   void NoteLoadLocked() VARVE_REQUIRES(mu_);
   void RunFlush();
@@ -452,6 +454,10 @@ class DbImpl final : public Db {
   SequenceNumber watched_sequence_ VARVE_GUARDED_BY(mu_) = 0;          // at the last look
   SequenceNumber idle_sequence_ VARVE_GUARDED_BY(mu_) = kSequenceMax;  // as long as it is the last one: idle
   bool periodic_scheduled_ VARVE_GUARDED_BY(mu_) = false;
+  // Bytes of sealed memtables: the most in this period, and in this and the one before. ForgetSealed ends a period.
+  size_t sealed_peak_ VARVE_GUARDED_BY(mu_) = 0;
+  size_t sealed_lately_ VARVE_GUARDED_BY(mu_) = 0;
+  bool forget_scheduled_ VARVE_GUARDED_BY(mu_) = false;
   bool retry_scheduled_ VARVE_GUARDED_BY(mu_) = false;       // after an error: no new work of that kind until then
   std::deque<AsyncRead> async_reads_ VARVE_GUARDED_BY(mu_);  // wait for a reader
   size_t async_readers_ VARVE_GUARDED_BY(mu_) = 0;           // that run AnswerAsyncReads(), or will; each is a job

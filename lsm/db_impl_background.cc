@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t kRetryDelayUs = 1'000'000;  // after an error of background work
 constexpr int kZstdLevel = 1;
 constexpr size_t kMemTableOvershoot = size_t{256} << 10;  // of the arena's last block
+constexpr uint64_t kSealedPeriodUs = 30'000'000;          // see RoomForSealedLocked
 constexpr size_t kCacheShareMin = 16;                     // the cache keeps this part of the budget, come what may
 }  // namespace
 
@@ -124,13 +125,37 @@ void DbImpl::NoteLoadLocked() {
 void DbImpl::AfterChangeLocked() {
   NoteLoadLocked();
   // What the memtables leave, as large as they are or may still become.
-  size_t memtables = std::max(active_->memory_bytes(), settings_.memtable_bytes + kMemTableOvershoot);
-  for (const Sealed& sealed : sealed_) memtables += sealed.table->memory_bytes();
+  const size_t active = std::max(active_->memory_bytes(), settings_.memtable_bytes + kMemTableOvershoot);
+  const size_t memtables = active + RoomForSealedLocked();
   const size_t budget = settings_.options.memory_budget;
   const size_t least = budget / kCacheShareMin;
   cache_->SetCapacity(budget > memtables + least ? budget - memtables : least);
   UpdateSpaceLocked();
   changed_.SignalAll();
+}
+
+// The cache does not follow every flush: what it gives up lies in pieces between what stays, so that little of it goes
+// back to the system, and memtables would come on top of all that it ever had (docs/experiments.md).
+size_t DbImpl::RoomForSealedLocked() noexcept {
+  size_t sealed_bytes = 0;
+  for (const Sealed& sealed : sealed_) sealed_bytes += sealed.table->memory_bytes();
+  sealed_peak_ = std::max(sealed_peak_, sealed_bytes);
+  sealed_lately_ = std::max(sealed_lately_, sealed_bytes);
+  if (sealed_lately_ > sealed_bytes && !forget_scheduled_ && !StoppedLocked()) {
+    try {
+      ScheduleLaterLocked(Lane::kFlush, kSealedPeriodUs, &DbImpl::ForgetSealed);
+      forget_scheduled_ = true;
+    } catch (const std::bad_alloc&) {  // after the next change, then
+    }
+  }
+  return sealed_lately_;
+}
+
+void DbImpl::ForgetSealed() {
+  MutexLock lock(&mu_);
+  forget_scheduled_ = false;
+  sealed_lately_ = std::exchange(sealed_peak_, 0);
+  AfterChangeLocked();
 }
 
 void DbImpl::ReportLocked(const Status& status, Status* error) noexcept {

@@ -582,6 +582,40 @@ TEST_F(DbTest, MemoryBudgetIsKept) {
   EXPECT_GT(most, options.memory_budget / 2);  // and used
 }
 
+// The room that sealed memtables took from the cache comes back when none have needed it for a while, not at each flush.
+TEST_F(DbTest, TheCacheDoesNotBreatheWithTheMemtables) {
+  Options options;
+  options.memory_budget = size_t{4} << 20;
+  options.memtable_size = size_t{512} << 10;
+  options.wal_sync = WalSync::kNever;
+  options.compression = Compression::kNone;
+  Open(options);
+  const std::string value(1000, 'v');
+  auto put_some = [&, next = 0]() mutable { Put("key" + std::to_string(100'000 + next++ % 10'000), value); };
+  for (int i = 0; i < 10'000; ++i) put_some();
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  const auto cached_by_a_scan = [&] {
+    Iterator it = db_->NewIterator({});
+    for (it.SeekToFirst(); it.Valid(); it.Next()) continue;
+    return db_->Stats().cache_bytes;
+  };
+  const auto rest = [&] {
+    for (int i = 0; i < 3; ++i) machine_.Rest(30'000'000);
+  };
+  rest();
+  const uint64_t calm = cached_by_a_scan();
+  ASSERT_GT(calm, options.memory_budget - 2 * options.memtable_size);
+
+  while (db_->Stats().memtable_bytes < 2 * options.memtable_size) put_some();
+  const uint64_t pressed = db_->Stats().cache_bytes;
+  EXPECT_LT(pressed, calm);
+  machine_.executor.RunAll();
+  ASSERT_LT(db_->Stats().memtable_bytes, options.memtable_size);
+  EXPECT_LT(cached_by_a_scan(), (pressed + calm) / 2);
+  rest();
+  EXPECT_GT(cached_by_a_scan(), (pressed + 9 * calm) / 10);
+}
+
 // A table that an edit found no space for is not removed before the manifest's end is known again, and not kept after.
 TEST_F(DbTest, TablesOfAFailedEditGoWithTheNextOne) {
   Open();
