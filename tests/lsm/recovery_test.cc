@@ -335,14 +335,16 @@ TEST(DirectoryTest, FilesByKind) {
 }
 
 TEST(DirectoryTest, WithoutCurrentNothingMayBeThere) {
-  EXPECT_TRUE(CheckNotBeheaded(kDir, {}).ok());
-  EXPECT_TRUE(CheckNotBeheaded(kDir, {.manifests = {1}, .foreign = {"notes.txt"}}).ok()) << "one that was being made";
-  for (const DirectoryListing& listing :
-       {DirectoryListing{.tables = {3}}, DirectoryListing{.value_logs = {4}}, DirectoryListing{.wals = {2}}}) {
+  DirectoryListing being_made;
+  being_made.manifests = {1};
+  being_made.foreign = {"notes.txt"};
+  EXPECT_TRUE(CheckNotBeheaded(kDir, being_made).ok());
+  for (const auto files : {&DirectoryListing::tables, &DirectoryListing::value_logs, &DirectoryListing::wals}) {
+    DirectoryListing listing;
+    listing.*files = {3};
     EXPECT_TRUE(CheckNotBeheaded(kDir, listing).Is(StatusCode::kCorruption));
-    DirectoryListing whole = listing;
-    whole.has_current = true;
-    EXPECT_TRUE(CheckNotBeheaded(kDir, whole).ok());
+    listing.has_current = true;
+    EXPECT_TRUE(CheckNotBeheaded(kDir, listing).ok());
   }
 }
 
