@@ -141,14 +141,16 @@ size_t DbImpl::RoomForSealedLocked() noexcept {
   for (const Sealed& sealed : sealed_) sealed_bytes += sealed.table->memory_bytes();
   sealed_peak_ = std::max(sealed_peak_, sealed_bytes);
   sealed_lately_ = std::max(sealed_lately_, sealed_bytes);
-  if (sealed_lately_ > sealed_bytes && !forget_scheduled_ && !StoppedLocked()) {
+  if (sealed_lately_ > sealed_bytes && !forget_scheduled_ && !closing_.load(std::memory_order_relaxed)) {
     try {
       ScheduleLaterLocked(Lane::kFlush, kSealedPeriodUs, &DbImpl::ForgetSealed);
       forget_scheduled_ = true;
     } catch (const std::bad_alloc&) {  // after the next change, then
     }
   }
-  return sealed_lately_;
+  // One that was much larger than they usually are gave back all it had.
+  const size_t usual = kSealedMax * (settings_.memtable_bytes + kMemTableOvershoot);
+  return std::max(sealed_bytes, std::min(sealed_lately_, usual));
 }
 
 void DbImpl::ForgetSealed() {

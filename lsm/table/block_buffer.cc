@@ -17,28 +17,34 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kSlabSize = size_t{1} << 20;
+constexpr int kEmptyMax = 4;  // slabs without buffers that stay, of all sizes together
+// Every size is so much larger than a round one: a block that is stored as it is is read with its trailer.
+constexpr size_t kRim = 32;
 constexpr size_t kStepMin = 512;                                // the sizes up to 4 KiB are its multiples
 constexpr size_t kStepsPerPower = 8;                            // from there on
 constexpr size_t kSizes = kStepsPerPower + 4 * kStepsPerPower;  // to 4 KiB, and to 64 KiB
 
-#if defined(VARVE_ADDRESS_SANITIZER)
+#if defined(__SANITIZE_ADDRESS__)
 constexpr bool kHasSlabs = false;
+#elif defined(__has_feature)
+constexpr bool kHasSlabs = !__has_feature(address_sanitizer);
 #else
 constexpr bool kHasSlabs = true;
 #endif
 
 std::atomic<size_t> slab_bytes{0};
+std::atomic<int> empty_slabs{0};
 
-// The distance between the sizes around `size`, which is none of the large ones.
+// The distance between the sizes around `size`, both without their rim.
 size_t StepFor(size_t size) {
   return std::max(kStepMin, std::bit_ceil(size) / 2 / kStepsPerPower);
 }
-// Of sizes that are rounded up already.
 size_t IndexOf(size_t capacity) {
-  if (capacity <= kStepsPerPower * kStepMin) return capacity / kStepMin - 1;
-  const size_t step = StepFor(capacity);
+  const size_t size = capacity - kRim;
+  if (size <= kStepsPerPower * kStepMin) return size / kStepMin - 1;
+  const size_t step = StepFor(size);
   const size_t power = static_cast<size_t>(std::countr_zero(step / kStepMin));  // 0: from 4 KiB to 8 KiB
-  return kStepsPerPower * (power + 1) + capacity / step - kStepsPerPower - 1;
+  return kStepsPerPower * (power + 1) + size / step - kStepsPerPower - 1;
 }
 
 // A buffer that is in nobody's hands.
@@ -80,28 +86,23 @@ class Shelf {
     MutexLock lock(&mu_);
     if (first_ == nullptr) AddSlab();
     Slab* const slab = first_;
-    if (slab->used == 0) has_empty_ = false;
+    if (slab->used == 0 && std::exchange(has_empty_, false)) empty_slabs.fetch_sub(1, std::memory_order_relaxed);
     char* const bytes = slab->Take(capacity);
     if (!slab->HasRoom(capacity)) Unlink(slab);
     return bytes;
   }
 
   void Put(char* bytes, size_t capacity) {
-    MutexLock lock(&mu_);
     Slab* const slab = Slab::Of(bytes);
-    const bool linked = slab->HasRoom(capacity);
-    slab->free = new (bytes) Free{slab->free};
-    if (--slab->used > 0) {
-      if (!linked) Link(slab);
-      return;
+    {
+      MutexLock lock(&mu_);
+      if (!slab->HasRoom(capacity)) Link(slab);
+      slab->free = new (bytes) Free{slab->free};
+      if (--slab->used > 0 || MayStay()) return;
+      Unlink(slab);
     }
-    if (std::exchange(has_empty_, true)) {  // one may stay: the next buffer is likely to be asked for soon
-      if (linked) Unlink(slab);
-      munmap(slab, kSlabSize);
-      slab_bytes.fetch_sub(kSlabSize, std::memory_order_relaxed);
-    } else if (!linked) {
-      Link(slab);
-    }
+    munmap(slab, kSlabSize);
+    slab_bytes.fetch_sub(kSlabSize, std::memory_order_relaxed);
   }
 
  private:
@@ -110,6 +111,13 @@ class Shelf {
     if (memory == nullptr) throw std::bad_alloc();
     slab_bytes.fetch_add(kSlabSize, std::memory_order_relaxed);
     Link(new (memory) Slab{.untouched = kHeader});
+  }
+  // A slab that has become empty: the next buffer is likely to be asked for soon.
+  bool MayStay() VARVE_REQUIRES(mu_) {
+    if (has_empty_) return false;
+    has_empty_ = empty_slabs.fetch_add(1, std::memory_order_relaxed) < kEmptyMax;
+    if (!has_empty_) empty_slabs.fetch_sub(1, std::memory_order_relaxed);
+    return has_empty_;
   }
   void Link(Slab* slab) VARVE_REQUIRES(mu_) {
     slab->previous = nullptr;
@@ -141,8 +149,9 @@ bool IsInSlab(size_t size) {
 
 size_t BlockBufferCapacity(size_t size) {
   if (!IsInSlab(size)) return size;
-  const size_t step = StepFor(size);
-  return (size + step - 1) / step * step;
+  const size_t plain = size > kRim ? size - kRim : 1;
+  const size_t step = StepFor(plain);
+  return (plain + step - 1) / step * step + kRim;
 }
 
 BlockBuffer NewBlockBuffer(size_t size) {

@@ -5,10 +5,10 @@
 // for one of them while it holds holes for another, and the process takes half as much again as what is in use
 // (docs/experiments.md). So buffers of up to kBlockBufferMax bytes come from slabs of 1 MiB, mapped by ourselves, which
 // all threads share: a slab holds buffers of one size, of which there are eight between a power of two and the next; what
-// was given back is used again before what was never touched; a slab without buffers goes back to the system, but for one
-// of each size. Larger buffers are the allocator's. So are all under the address sanitizer, or it would not see who uses
-// what was given back.
-// Threads: any; one lock for each size. std::bad_alloc where there is no memory.
+// was given back is used again before what was never touched; a slab without buffers goes back to the system, but for a
+// few. Of what is given back between others nothing does. Larger buffers are the allocator's. So are all under the
+// address sanitizer, or it would not see who uses what was given back.
+// Threads: any; a lock for each size, a leaf. std::bad_alloc where there is no memory.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace varve::lsm {
 
-inline constexpr size_t kBlockBufferMax = size_t{64} << 10;
+inline constexpr size_t kBlockBufferMax = (size_t{64} << 10) + 32;
 
 // What a buffer of `size` bytes takes.
 size_t BlockBufferCapacity(size_t size);

@@ -123,9 +123,9 @@ class BlockCache {
   static constexpr uint64_t kPointerMask = kOnePin - 1;
   static CachedBlock* PointerOf(uint64_t word) { return reinterpret_cast<CachedBlock*>(word & kPointerMask); }
   static size_t ChargeOf(const CachedBlock& block) {
-    return BlockBufferCapacity(block.size) + sizeof(CachedBlock) + kAllocationOverhead;
+    return BlockBufferCapacity(block.bytes.get_deleter().size) + sizeof(CachedBlock) + kAllocationOverhead;
   }
-  static constexpr size_t kAllocationOverhead = 32;  // of the two allocations of a block
+  static constexpr size_t kAllocationOverhead = 32;  // of what the allocator holds for a block
 
   struct alignas(64) Counters {
     std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0}, filter_false_positives{0};

@@ -616,6 +616,23 @@ TEST_F(DbTest, TheCacheDoesNotBreatheWithTheMemtables) {
   EXPECT_GT(cached_by_a_scan(), (pressed + 9 * calm) / 10);
 }
 
+// Nor does a memtable that was much larger than they are take the cache's room for longer than it lives.
+TEST_F(DbTest, OneHugeMemTableDoesNotStarveTheCache) {
+  Options options;
+  options.memory_budget = size_t{4} << 20;
+  options.memtable_size = size_t{512} << 10;
+  options.wal_sync = WalSync::kNever;
+  options.compression = Compression::kNone;
+  Open(options);
+  for (int i = 0; i < 10'000; ++i) Put("key" + std::to_string(100'000 + i), std::string(1000, 'v'));
+  Put("huge", std::string(size_t{16} << 20, 'h'));
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange({}, {}).ok());
+  Iterator it = db_->NewIterator({});
+  for (it.Seek("key"); it.Valid(); it.Next()) continue;
+  EXPECT_GT(db_->Stats().cache_bytes, options.memory_budget / 3);
+}
+
 // A table that an edit found no space for is not removed before the manifest's end is known again, and not kept after.
 TEST_F(DbTest, TablesOfAFailedEditGoWithTheNextOne) {
   Open();

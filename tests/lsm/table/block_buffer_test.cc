@@ -17,9 +17,7 @@ constexpr size_t kSlab = size_t{1} << 20;
 class BlockBufferTest : public ::testing::Test {
  protected:
   void SetUp() override {
-#if defined(VARVE_ADDRESS_SANITIZER)
-    GTEST_SKIP() << "there are no slabs";
-#endif
+    if (BlockBufferCapacity(1) == 1) GTEST_SKIP() << "the address sanitizer has no slabs";
   }
 };
 
@@ -35,14 +33,16 @@ TEST_F(BlockBufferTest, SizesAreRoundedUpByAnEighthAtTheMost) {
   for (size_t size = 1; size <= kBlockBufferMax; ++size) {
     const size_t capacity = BlockBufferCapacity(size);
     ASSERT_GE(capacity, size);
-    ASSERT_LE(capacity, size + std::max<size_t>(511, size / 8)) << size;
+    ASSERT_LE(capacity, size + std::max<size_t>(543, size / 8)) << size;
     ASSERT_GE(capacity, before);
-    ASSERT_EQ(BlockBufferCapacity(capacity), capacity);
+    ASSERT_EQ(BlockBufferCapacity(capacity), capacity) << size;
     before = capacity;
     capacities.insert(capacity);
   }
   EXPECT_EQ(capacities.size(), 40u);
   EXPECT_EQ(BlockBufferCapacity(kBlockBufferMax + 1), kBlockBufferMax + 1);
+  // What is stored plain is read with five bytes more: no reason for the next size.
+  for (size_t size : {4096, 8192, 16384, 32768, 65536}) EXPECT_LE(BlockBufferCapacity(size + 5), size + 32);
 }
 
 // Every size there is, each byte of it, at the same time.
@@ -77,11 +77,11 @@ TEST_F(BlockBufferTest, WhatOneThreadGivesBackAnotherGets) {
   size_t again = 0;
   std::vector<BlockBuffer> others;
   for (size_t i = 0; i < given.size(); ++i) {
-    others.push_back(NewBlockBuffer(8200));
+    others.push_back(NewBlockBuffer(8290));
     again += given.count(others.back().get());
   }
   EXPECT_EQ(BlockSlabBytes(), slabs);
-  EXPECT_GT(again, given.size() * 9 / 10);  // but for those that the last slab had never given away
+  EXPECT_EQ(again, given.size());
 }
 
 // However many come and go: what is full of holes is filled, what is empty goes.
@@ -95,7 +95,16 @@ TEST_F(BlockBufferTest, EmptySlabsGoBackToTheSystem) {
   for (size_t i = 1; i < buffers.size(); i += 3) buffers[i].reset();
   EXPECT_GE(BlockSlabBytes(), before + 19 * kSlab);  // each holds a third yet
   buffers.clear();
-  EXPECT_EQ(BlockSlabBytes(), before);
+  EXPECT_LE(BlockSlabBytes(), before + kSlab);
+}
+
+// Slabs of other sizes do not stay each with its own.
+TEST_F(BlockBufferTest, FewEmptySlabsStay) {
+  std::vector<BlockBuffer> buffers;
+  for (size_t size = 500; size < kBlockBufferMax; size += 500) buffers.push_back(NewBlockBuffer(size));
+  EXPECT_GE(BlockSlabBytes(), 40 * kSlab);
+  buffers.clear();
+  EXPECT_LE(BlockSlabBytes(), 4 * kSlab);
 }
 
 TEST_F(BlockBufferTest, LargeOnesAndNoneLieInNoSlab) {
