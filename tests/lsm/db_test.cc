@@ -582,13 +582,19 @@ TEST_F(DbTest, MemoryBudgetIsKept) {
   EXPECT_GT(most, options.memory_budget / 2);  // and used
 }
 
-// The room that sealed memtables took from the cache comes back when none have needed it for a while, not at each flush.
-TEST_F(DbTest, TheCacheDoesNotBreatheWithTheMemtables) {
+// Little memory, most of it the cache's.
+Options CachedOptions() {
   Options options;
   options.memory_budget = size_t{4} << 20;
   options.memtable_size = size_t{512} << 10;
   options.wal_sync = WalSync::kNever;
   options.compression = Compression::kNone;
+  return options;
+}
+
+// The room that sealed memtables took from the cache comes back when none have needed it for a while, not at each flush.
+TEST_F(DbTest, TheCacheDoesNotBreatheWithTheMemtables) {
+  const Options options = CachedOptions();
   Open(options);
   const std::string value(1000, 'v');
   auto put_some = [&, next = 0]() mutable { Put("key" + std::to_string(100'000 + next++ % 10'000), value); };
@@ -618,11 +624,7 @@ TEST_F(DbTest, TheCacheDoesNotBreatheWithTheMemtables) {
 
 // Nor does a memtable that was much larger than they are take the cache's room for longer than it lives.
 TEST_F(DbTest, OneHugeMemTableDoesNotStarveTheCache) {
-  Options options;
-  options.memory_budget = size_t{4} << 20;
-  options.memtable_size = size_t{512} << 10;
-  options.wal_sync = WalSync::kNever;
-  options.compression = Compression::kNone;
+  const Options options = CachedOptions();
   Open(options);
   for (int i = 0; i < 10'000; ++i) Put("key" + std::to_string(100'000 + i), std::string(1000, 'v'));
   Put("huge", std::string(size_t{16} << 20, 'h'));

@@ -14,8 +14,10 @@ namespace {
 
 constexpr size_t kSlab = size_t{1} << 20;
 
-class BlockBufferTest : public ::testing::Test {
+class BlockSlabTest : public ::testing::Test {
  protected:
+  // There each buffer is an allocation of its own, on purpose (block_buffer.h): nothing of what these tests are about
+  // exists. Those of BlockBufferTest hold there, too.
   void SetUp() override {
     if (BlockBufferCapacity(1) == 1) GTEST_SKIP() << "the address sanitizer has no slabs";
   }
@@ -27,7 +29,7 @@ std::vector<BlockBuffer> Fill(size_t bytes, size_t size) {
   return buffers;
 }
 
-TEST_F(BlockBufferTest, SizesAreRoundedUpByAnEighthAtTheMost) {
+TEST_F(BlockSlabTest, SizesAreRoundedUpByAnEighthAtTheMost) {
   std::set<size_t> capacities;
   size_t before = 0;
   for (size_t size = 1; size <= kBlockBufferMax; ++size) {
@@ -46,7 +48,7 @@ TEST_F(BlockBufferTest, SizesAreRoundedUpByAnEighthAtTheMost) {
 }
 
 // Every size there is, each byte of it, at the same time.
-TEST_F(BlockBufferTest, NoTwoOverlap) {
+TEST(BlockBufferTest, NoTwoOverlap) {
   std::vector<BlockBuffer> buffers;
   std::vector<std::pair<char*, char*>> places;
   for (size_t size = 1; size <= kBlockBufferMax + 2000; size += 97) {
@@ -63,7 +65,7 @@ TEST_F(BlockBufferTest, NoTwoOverlap) {
   }
 }
 
-TEST_F(BlockBufferTest, WhatOneThreadGivesBackAnotherGets) {
+TEST_F(BlockSlabTest, WhatOneThreadGivesBackAnotherGets) {
   std::vector<BlockBuffer> buffers;
   std::set<char*> given;
   std::thread([&] {
@@ -85,7 +87,7 @@ TEST_F(BlockBufferTest, WhatOneThreadGivesBackAnotherGets) {
 }
 
 // However many come and go: what is full of holes is filled, what is empty goes.
-TEST_F(BlockBufferTest, EmptySlabsGoBackToTheSystem) {
+TEST_F(BlockSlabTest, EmptySlabsGoBackToTheSystem) {
   Fill(kSlab, 5000).clear();
   const size_t before = BlockSlabBytes();
   std::vector<BlockBuffer> buffers = Fill(20 * kSlab, 5000);
@@ -99,7 +101,7 @@ TEST_F(BlockBufferTest, EmptySlabsGoBackToTheSystem) {
 }
 
 // Slabs of other sizes do not stay each with its own.
-TEST_F(BlockBufferTest, FewEmptySlabsStay) {
+TEST_F(BlockSlabTest, FewEmptySlabsStay) {
   std::vector<BlockBuffer> buffers;
   for (size_t size = 500; size < kBlockBufferMax; size += 500) buffers.push_back(NewBlockBuffer(size));
   EXPECT_GE(BlockSlabBytes(), 40 * kSlab);
@@ -107,14 +109,14 @@ TEST_F(BlockBufferTest, FewEmptySlabsStay) {
   EXPECT_LE(BlockSlabBytes(), 4 * kSlab);
 }
 
-TEST_F(BlockBufferTest, LargeOnesAndNoneLieInNoSlab) {
+TEST(BlockBufferTest, LargeOnesAndNoneLieInNoSlab) {
   const size_t before = BlockSlabBytes();
   const BlockBuffer large = NewBlockBuffer(kBlockBufferMax + 1), none = NewBlockBuffer(0);
   EXPECT_EQ(BlockSlabBytes(), before);
 }
 
 // What is in use is nobody else's.
-TEST_F(BlockBufferTest, ThreadsShareThem) {
+TEST(BlockBufferTest, ThreadsShareThem) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([t] {
