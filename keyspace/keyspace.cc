@@ -125,7 +125,7 @@ Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
 Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
   Result<bool> found = FindRecord(db, name, entry);
   if (!found.ok() || !*found || !Expired(entry->expire_ms)) return found;
-  DeleteRecord(db, name, entry->expire_ms);
+  DeleteRecord(db, name, entry->expire_ms, KeyChange::kExpired);
   expire_stats_.expired_keys++;
   return false;
 }
@@ -146,7 +146,7 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
   batch_.Put(key_, record_);
   // One huge value must not hold its memory for ever.
   if (record_.capacity() > kScratchBytesMax) std::string().swap(record_);
-  Touch(db, name);
+  Touch(db, name, prior == nullptr ? KeyChange::kAdded : KeyChange::kWritten);
   return {};
 }
 
@@ -157,7 +157,7 @@ Status Keyspace::Set(int db, std::string_view name, std::string_view value, uint
 }
 
 void Keyspace::Delete(int db, std::string_view name, const Entry& prior) {
-  DeleteRecord(db, name, prior.expire_ms);
+  DeleteRecord(db, name, prior.expire_ms, KeyChange::kDeleted);
 }
 
 Result<bool> Keyspace::Remove(int db, std::string_view name) {
@@ -166,12 +166,12 @@ Result<bool> Keyspace::Remove(int db, std::string_view name) {
   return found;
 }
 
-void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms) {
+void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change) {
   EncodeMetaKey(db, name, &key_);
   batch_.Delete(key_);
   counters_of(db).keys--;
   if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
-  Touch(db, name);
+  Touch(db, name, change);
 }
 
 void Keyspace::AddExpiry(int db, std::string_view name, uint64_t expire_ms) {
@@ -198,7 +198,7 @@ Status Keyspace::FlushDb(int db) {
   for (const std::string& name : gone) {
     Result<bool> found = Find(db, name, &scratch_);
     if (!found.ok()) return found.status();
-    if (*found) Touch(db, name);
+    if (*found) TouchWatched(db, name);
   }
   if (counters_[db] == Counters{}) return {};
   std::string end;
@@ -213,6 +213,7 @@ Status Keyspace::FlushDb(int db) {
   changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
   counters_of(db) = {};
   expiry_low_ms_[db] = kNever;
+  if (observer_ != nullptr) observer_->OnFlush(db);
   return {};
 }
 
@@ -384,7 +385,7 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
     Result<bool> found = FindRecord(db, entry.name, &scratch_);
     if (!found.ok()) return found.status();
     if (*found && scratch_.expire_ms == entry.when_ms) {
-      DeleteRecord(db, entry.name, entry.when_ms);
+      DeleteRecord(db, entry.name, entry.when_ms, KeyChange::kExpired);
       expire_stats_.expired_keys++;
       expired++;
     } else {
@@ -420,8 +421,13 @@ uint64_t Keyspace::WatchedVersion(int db, std::string_view name) const {
   return it != watched_.end() ? it->second.version : 0;
 }
 
-void Keyspace::Touch(int db, std::string_view name) {
+void Keyspace::Touch(int db, std::string_view name, KeyChange change) {
   changes_++;
+  if (observer_ != nullptr) observer_->OnKeyChange(db, name, change);
+  TouchWatched(db, name);
+}
+
+void Keyspace::TouchWatched(int db, std::string_view name) {
   if (watched_.empty()) return;
   EncodeMetaKey(db, name, &watch_key_);
   auto it = watched_.find(watch_key_);

@@ -51,6 +51,23 @@ struct ScanOptions {
   std::string_view type_name = {};  // when !any_type; a name that is no type matches nothing
 };
 
+enum class KeyChange : uint8_t {
+  kWritten,  // over what was there
+  kAdded,
+  kDeleted,
+  kExpired,  // deleted because its time had come
+};
+
+// Hears of every change as it is made, amid a command (which may yet be rolled back): it must not call the keyspace.
+// May throw std::bad_alloc, as any call that changes something.
+class KeyObserver {
+ public:
+  virtual ~KeyObserver() = default;
+  virtual void OnKeyChange(int db, std::string_view name, KeyChange change) = 0;
+  // A whole database, of which at least one key was there.
+  virtual void OnFlush(int db) = 0;
+};
+
 struct ExpireStats {
   uint64_t expired_keys = 0;
   uint64_t stale_entries = 0;  // index entries whose record had moved on; K1 says there are none
@@ -68,6 +85,9 @@ class Keyspace {
   static lsm::Result<std::unique_ptr<Keyspace>> Open(lsm::Db* db, const Options& options);
   Keyspace(const Keyspace&) = delete;
   Keyspace& operator=(const Keyspace&) = delete;
+
+  // Null: nobody. Outlives the keyspace, or is taken away before.
+  void set_observer(KeyObserver* observer) { observer_ = observer; }
 
   // --- commands ---
   void BeginCommand() {
@@ -161,14 +181,15 @@ class Keyspace {
   // The record as stored, expired or not.
   lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
   bool Expired(uint64_t expire_ms) { return expire_ms != 0 && static_cast<int64_t>(expire_ms) <= NowMs(); }
-  void DeleteRecord(int db, std::string_view name, uint64_t expire_ms);
+  void DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change);
   void AddExpiry(int db, std::string_view name, uint64_t expire_ms);
   void RemoveExpiry(int db, std::string_view name, uint64_t expire_ms);
   lsm::Result<size_t> ExpireDue(int db, size_t limit);
   lsm::Result<bool> RandomExact(int db, std::string* name);
   lsm::Result<bool> RandomSeek(int db, std::string* name);
   void AppendCounters();
-  void Touch(int db, std::string_view name);
+  void Touch(int db, std::string_view name, KeyChange change);
+  void TouchWatched(int db, std::string_view name);
   void RememberCommand() {
     command_ = {batch_.GetMark(), changes_, expire_stats_.expired_keys};
     counters_remembered_ = 0;
@@ -185,6 +206,7 @@ class Keyspace {
   lsm::Db* const db_;
   lsm::Clock* const clock_;
   lsm::RandomSource* const random_;
+  KeyObserver* observer_ = nullptr;
   int64_t now_ms_ = 0;  // 0: not read since BeginCommand
 
   lsm::IndexedBatch batch_;

@@ -27,6 +27,7 @@ constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit 
 }  // namespace
 
 bool Connection::Open(int fd, bool unix_socket) {
+  session_.sink = this;
   unix_socket_ = unix_socket;
   int error;
   if (unix_socket) {
@@ -207,6 +208,7 @@ void Connection::RunRequest() {
     UndoRequest(begin);
     execution = {};
   }
+  server_->dispatcher().DeliverMessages(execution.wrote);
   if (session_.close_after_reply) server_->MarkDirty(this);
   server_->AfterRequest(execution);
   if (execution.overflowed) [[unlikely]]
@@ -245,7 +247,7 @@ void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool 
   const bool about_data = execution.wrote || (session_.in_multi ? false : was_in_multi || uses_keys);
   if (server_->tick_wrote() || execution.wrote) {
     if (about_data || !uncertain_replies_.empty()) {
-      uncertain_replies_.push_back({begin, about_data});
+      uncertain_replies_.push_back({begin, about_data ? IfFailed::kReplace : IfFailed::kKeep});
       server_->MarkUncertain(this);
     }
   } else if (about_data) {
@@ -255,6 +257,41 @@ void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool 
     unauthenticated_reply_bytes_ += output_.tail()->size() - begin;
     if (unauthenticated_reply_bytes_ > kReplyBytesBeforeAuthMax) session_.close_after_reply = true;
   }
+}
+
+// ---- messages ----
+
+void Connection::Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept {
+  if (closing_ || session_.close_after_reply) return;
+  std::string* out = output_.tail();
+  try {
+    // One that tells of what is not committed must vanish with it. Others of the tick only keep their place.
+    if (shows_writes || server_->tick_wrote()) {
+      uncertain_replies_.push_back({out->size(), shows_writes ? IfFailed::kDrop : IfFailed::kKeep});
+      server_->MarkUncertain(this);
+    }
+    for (std::string_view piece : pieces) out->append(piece);
+  } catch (const std::bad_alloc&) {
+    ++server_->mutable_stats().out_of_memory_errors;
+    return CutReceiver();
+  }
+  server_->MarkDirty(this);
+  const int64_t hard_bytes = output_limit().hard_bytes;
+  if (hard_bytes > 0 && output_bytes() > static_cast<size_t>(hard_bytes)) {
+    Overflowed(output_bytes());
+    return CutReceiver();
+  }
+  const size_t before = std::exchange(counted_bytes_, memory_bytes());
+  if (server_->NoteClientMemory(before, counted_bytes_)) return;
+  ++server_->mutable_stats().evicted_clients;
+  CutReceiver();
+}
+
+// Many may be sent much in one tick: what waits for a client that is cut is given back at once.
+void Connection::CutReceiver() {
+  Close();
+  uncertain_replies_.clear();
+  output_.Free();
 }
 
 void Connection::Resume() {
@@ -285,10 +322,10 @@ void Connection::FailUncertain(const lsm::Status& why) {
   for (size_t i = 0; i < uncertain_replies_.size(); ++i) {
     const size_t begin = uncertain_replies_[i].begin - base;
     const size_t end = i + 1 < uncertain_replies_.size() ? uncertain_replies_[i + 1].begin - base : given.size();
-    if (uncertain_replies_[i].replace) {
-      server_->dispatcher().FailedCommit(session_, why, out);
-    } else {
-      out->append(given, begin, end - begin);
+    switch (uncertain_replies_[i].if_failed) {
+      case IfFailed::kReplace: server_->dispatcher().FailedCommit(session_, why, out); break;
+      case IfFailed::kKeep: out->append(given, begin, end - begin); break;
+      case IfFailed::kDrop: break;
     }
   }
   uncertain_replies_.clear();
@@ -359,14 +396,18 @@ void Connection::FinishAfterReplies() {
   StartReading();
 }
 
+const resp::Config::OutputLimit& Connection::output_limit() const {
+  return session_.subscribed() ? server_->config().output_pubsub : server_->config().output_normal;
+}
+
 bool Connection::OverOutputLimits() {
-  const resp::Config& config = server_->config();
+  const resp::Config::OutputLimit& limit = output_limit();
   size_t unsent = output_bytes();
-  if (config.output_hard_limit > 0 && unsent > static_cast<size_t>(config.output_hard_limit)) {
+  if (limit.hard_bytes > 0 && unsent > static_cast<size_t>(limit.hard_bytes)) {
     Overflowed(unsent);
     return true;
   }
-  if (config.output_soft_limit <= 0 || unsent <= static_cast<size_t>(config.output_soft_limit)) {
+  if (limit.soft_bytes <= 0 || unsent <= static_cast<size_t>(limit.soft_bytes)) {
     over_soft_since_us_ = 0;
   } else if (over_soft_since_us_ == 0) {
     over_soft_since_us_ = server_->NowMicros();
@@ -388,9 +429,9 @@ void Connection::CheckDeadlines(uint64_t now_us) {
   }
   uint64_t active_us = std::max(session_.last_active_us, session_.created_us);
   uint64_t timeout_us = static_cast<uint64_t>(std::max<int64_t>(config.timeout_seconds, 0)) * kUsPerSecond;
-  if (timeout_us > 0 && now_us > active_us + timeout_us) return Close();
+  if (timeout_us > 0 && !session_.subscribed() && !session_.monitor && now_us > active_us + timeout_us) return Close();
 
-  const uint64_t soft_us = static_cast<uint64_t>(std::max<int64_t>(config.output_soft_seconds, 0)) * kUsPerSecond;
+  const uint64_t soft_us = static_cast<uint64_t>(std::max<int64_t>(output_limit().soft_seconds, 0)) * kUsPerSecond;
   if (over_soft_since_us_ != 0 && now_us > over_soft_since_us_ + soft_us) {
     spdlog::warn("client {} {} is closed: {} bytes of replies wait, too long above the soft limit", session_.id,
                  session_.address, output_bytes());
@@ -428,7 +469,7 @@ resp::ConnectionFacts Connection::Facts() const {
 
 size_t Connection::memory_bytes() const {
   return sizeof(*this) + input_.used_bytes() + parser_.memory_bytes() + output_.capacity() + writing_bytes_.capacity() +
-         session_.queue_bytes + session_.watch_bytes;
+         session_.queue_bytes + session_.watch_bytes + session_.subscription_bytes;
 }
 
 }  // namespace varve::net

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "net/output_queue.h"
 #include "net/read_buffer.h"
 #include "resp/dispatcher.h"
+#include "resp/message_sink.h"
 #include "resp/parser.h"
 #include "resp/server_control.h"
 #include "resp/session.h"
@@ -33,12 +35,13 @@ namespace varve::net {
 
 class Server;
 
-class Connection {
+class Connection final : private resp::MessageSink {
  public:
   // More waiting replies than this: the client is not read, nor its requests run, until they left.
   static constexpr size_t kOutputPauseBytes = size_t{256} * 1024;
 
   explicit Connection(Server* server) : server_(server) {}
+  ~Connection() override = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -76,10 +79,12 @@ class Connection {
   bool uncertain = false;  // in Server::uncertain_
 
  private:
-  // A reply that may show writes which are not committed yet, by its place in the output.
+  // What becomes of a reply, or a message, when the commit of what it may show fails.
+  enum class IfFailed : uint8_t { kKeep, kReplace, kDrop };  // kReplace: by an error
+  // By its place in the output.
   struct UncertainReply {
     size_t begin;
-    bool replace;  // by an error if the commit fails
+    IfFailed if_failed;
   };
 
   static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
@@ -93,6 +98,9 @@ class Connection {
   void RunRequest();
   void UndoRequest(size_t begin);
   void Overflowed(size_t bytes);
+  void Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept override;
+  void CutReceiver();
+  const resp::Config::OutputLimit& output_limit() const;
   void CountMemory();
   void NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi);
   bool MayRun() const;

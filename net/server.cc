@@ -223,6 +223,7 @@ void Server::Run() {
 
 void Server::EndTick() {
   ++tick_;
+  dispatcher_->EndTick();
   if (!CommitPending()) return;
   tick_open_ = false;
   for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
@@ -426,6 +427,11 @@ void Server::ForEachClient(const std::function<void(resp::Session&, const resp::
   }
 }
 
+resp::Session* Server::FindClient(uint64_t id) {
+  auto client = connections_.find(id);
+  return client != connections_.end() && !client->second->closing() ? &client->second->session() : nullptr;
+}
+
 void Server::KillClient(uint64_t id) {
   if (auto client = connections_.find(id); client != connections_.end()) client->second->Close();
 }
@@ -483,11 +489,14 @@ void Server::ExpireKeys() {
       lsm::Result<size_t> expired = keys_->ActiveExpire(kExpireBatch);
       if (!expired.ok()) {
         keys_->RollbackCommand();
+        dispatcher_->DropMessages();
         spdlog::warn("expiring keys failed: {}", expired.status().message());
         return;
       }
+      dispatcher_->DeliverMessages(/*wrote=*/true);
       if (*expired < kExpireBatch || NowMicros() >= end_us) return;
     } catch (const std::bad_alloc&) {
+      dispatcher_->DropMessages();
       return UndoRequest();
     }
   }

@@ -90,6 +90,8 @@ class Server {
   bool shutdown_requested() const { return shutdown_requested_; }
 
   void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit);
+  // Null when there is none, or it is being closed.
+  resp::Session* FindClient(uint64_t id);
   void KillClient(uint64_t id);
   size_t client_count() const { return connections_.size(); }
   uint64_t clients_memory_bytes() const { return clients_memory_bytes_; }
@@ -134,9 +136,13 @@ class Server {
   // One client's share changed. May cut clients, the caller's too, and frees what they hold: nothing may be under way
   // in its buffers.
   void CountClientMemory(size_t before, size_t after) {
-    clients_memory_bytes_ += after - before;
-    if (after > before && clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax())) [[unlikely]]
+    if (!NoteClientMemory(before, after)) [[unlikely]]
       EvictClients();
+  }
+  // The same, cutting nobody: false when somebody should be.
+  bool NoteClientMemory(size_t before, size_t after) {
+    clients_memory_bytes_ += after - before;
+    return after <= before || clients_memory_bytes_ <= static_cast<uint64_t>(config_->ClientMemoryMax());
   }
   // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
   void UndoRequest();

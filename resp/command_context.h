@@ -30,6 +30,10 @@ struct CommandContext {
   std::string& scratch;    // scratch for one value being built
 
   int db() const { return session.db; }
+  // Tells of a change that was made to a key of the client's database, as Redis' event of that class.
+  void Notify(NotifyClass event_class, std::string_view event, std::string_view name) const {
+    dispatcher.Notify(event_class, event, session.db, name);
+  }
 };
 
 }  // namespace varve::resp

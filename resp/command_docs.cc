@@ -33,8 +33,19 @@ const CommandDoc kBgsave = {.summary = "Asynchronously save the dataset to disk"
 const CommandDoc kClient = {
     .summary = "A container for client connection commands", .since = "2.4.0", .complexity = "Depends on subcommand."};
 
+constexpr ArgumentDoc kClientCachingArgsMode[] = {{.name = "yes", .type = "pure-token", .token = "YES"},
+                                                  {.name = "no", .type = "pure-token", .token = "NO"}};
+constexpr ArgumentDoc kClientCachingArgs[] = {{.name = "mode", .type = "oneof", .arguments = kClientCachingArgsMode}};
+const CommandDoc kClientCaching = {.summary = "Instruct the server about tracking or not keys in the next request",
+                                   .since = "6.0.0",
+                                   .complexity = "O(1)",
+                                   .arguments = kClientCachingArgs};
+
 const CommandDoc kClientGetname = {
     .summary = "Get the current connection name", .since = "2.6.9", .complexity = "O(1)"};
+
+const CommandDoc kClientGetredir = {
+    .summary = "Get tracking notifications redirection client ID if any", .since = "6.0.0", .complexity = "O(1)"};
 
 const CommandDoc kClientHelp = {
     .summary = "Show helpful text about the different subcommands", .since = "5.0.0", .complexity = "O(1)"};
@@ -157,6 +168,26 @@ const CommandDoc kClientSetinfo = {.summary = "Sets information specific to the 
                                    .since = "7.2.0",
                                    .complexity = "O(1)",
                                    .arguments = kClientSetinfoArgs};
+
+constexpr ArgumentDoc kClientTrackingArgsStatus[] = {{.name = "on", .type = "pure-token", .token = "ON"},
+                                                     {.name = "off", .type = "pure-token", .token = "OFF"}};
+constexpr ArgumentDoc kClientTrackingArgs[] = {
+    {.name = "status", .type = "oneof", .arguments = kClientTrackingArgsStatus},
+    {.name = "client-id", .type = "integer", .token = "REDIRECT", .flags = "optional"},
+    {.name = "prefix", .type = "string", .token = "PREFIX", .flags = "optional multiple multiple_token"},
+    {.name = "bcast", .type = "pure-token", .token = "BCAST", .flags = "optional"},
+    {.name = "optin", .type = "pure-token", .token = "OPTIN", .flags = "optional"},
+    {.name = "optout", .type = "pure-token", .token = "OPTOUT", .flags = "optional"},
+    {.name = "noloop", .type = "pure-token", .token = "NOLOOP", .flags = "optional"}};
+const CommandDoc kClientTracking = {.summary = "Enable or disable server assisted client side caching support",
+                                    .since = "6.0.0",
+                                    .complexity = "O(1). Some options may introduce additional complexity.",
+                                    .arguments = kClientTrackingArgs};
+
+const CommandDoc kClientTrackinginfo = {
+    .summary = "Return information about server assisted client side caching for the current connection",
+    .since = "6.2.0",
+    .complexity = "O(1)"};
 
 constexpr std::string_view kCommandTips[] = {"nondeterministic_output_order"};
 const CommandDoc kCommand = {.summary = "Get array of Redis command details",
@@ -534,6 +565,9 @@ const CommandDoc kMget = {.summary = "Get the values of all the given keys",
                           .arguments = kMgetArgs,
                           .tips = kMgetTips};
 
+const CommandDoc kMonitor = {.summary = "Listen for all requests received by the server in real time",
+                             .since = "1.0.0"};
+
 constexpr ArgumentDoc kMsetArgsKeyValue[] = {{.name = "key", .type = "key", .key_spec_index = 0},
                                              {.name = "value", .type = "string"}};
 constexpr ArgumentDoc kMsetArgs[] = {
@@ -653,6 +687,15 @@ const CommandDoc kPsetex = {.summary = "Set the value and expiration in millisec
                             .complexity = "O(1)",
                             .arguments = kPsetexArgs};
 
+constexpr ArgumentDoc kPsubscribeArgsPattern[] = {{.name = "pattern", .type = "pattern"}};
+constexpr ArgumentDoc kPsubscribeArgs[] = {
+    {.name = "pattern", .type = "block", .flags = "multiple", .arguments = kPsubscribeArgsPattern}};
+const CommandDoc kPsubscribe = {
+    .summary = "Listen for messages published to channels matching the given patterns",
+    .since = "2.0.0",
+    .complexity = "O(N) where N is the number of patterns the client is already subscribed to.",
+    .arguments = kPsubscribeArgs};
+
 constexpr HistoryDoc kPttlHistory[] = {{"2.8.0", "Added the -2 reply."}};
 constexpr ArgumentDoc kPttlArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
 constexpr std::string_view kPttlTips[] = {"nondeterministic_output"};
@@ -662,6 +705,63 @@ const CommandDoc kPttl = {.summary = "Get the time to live for a key in millisec
                           .history = kPttlHistory,
                           .arguments = kPttlArgs,
                           .tips = kPttlTips};
+
+constexpr ArgumentDoc kPublishArgs[] = {{.name = "channel", .type = "string"}, {.name = "message", .type = "string"}};
+const CommandDoc kPublish = {.summary = "Post a message to a channel",
+                             .since = "2.0.0",
+                             .complexity =
+                                 "O(N+M) where N is the number of clients subscribed to the receiving channel and M is "
+                                 "the total number of subscribed patterns (by any client).",
+                             .arguments = kPublishArgs};
+
+const CommandDoc kPubsub = {
+    .summary = "A container for Pub/Sub commands", .since = "2.8.0", .complexity = "Depends on subcommand."};
+
+constexpr ArgumentDoc kPubsubChannelsArgs[] = {{.name = "pattern", .type = "pattern", .flags = "optional"}};
+const CommandDoc kPubsubChannels = {.summary = "List active channels",
+                                    .since = "2.8.0",
+                                    .complexity =
+                                        "O(N) where N is the number of active channels, and assuming constant time "
+                                        "pattern matching (relatively short channels and patterns)",
+                                    .arguments = kPubsubChannelsArgs};
+
+const CommandDoc kPubsubHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "6.2.0", .complexity = "O(1)"};
+
+const CommandDoc kPubsubNumpat = {
+    .summary = "Get the count of unique patterns pattern subscriptions", .since = "2.8.0", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kPubsubNumsubArgs[] = {{.name = "channel", .type = "string", .flags = "optional multiple"}};
+const CommandDoc kPubsubNumsub = {
+    .summary = "Get the count of subscribers for channels",
+    .since = "2.8.0",
+    .complexity = "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
+    .arguments = kPubsubNumsubArgs};
+
+constexpr ArgumentDoc kPubsubShardchannelsArgs[] = {{.name = "pattern", .type = "pattern", .flags = "optional"}};
+const CommandDoc kPubsubShardchannels = {.summary = "List active shard channels",
+                                         .since = "7.0.0",
+                                         .complexity =
+                                             "O(N) where N is the number of active shard channels, and assuming "
+                                             "constant time pattern matching (relatively short shard channels).",
+                                         .arguments = kPubsubShardchannelsArgs};
+
+constexpr ArgumentDoc kPubsubShardnumsubArgs[] = {
+    {.name = "shardchannel", .type = "string", .flags = "optional multiple"}};
+const CommandDoc kPubsubShardnumsub = {
+    .summary = "Get the count of subscribers for shard channels",
+    .since = "7.0.0",
+    .complexity = "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
+    .arguments = kPubsubShardnumsubArgs};
+
+constexpr ArgumentDoc kPunsubscribeArgs[] = {{.name = "pattern", .type = "pattern", .flags = "optional multiple"}};
+const CommandDoc kPunsubscribe = {
+    .summary = "Stop listening for messages posted to channels matching the given patterns",
+    .since = "2.0.0",
+    .complexity =
+        "O(N+M) where N is the number of patterns the client is already subscribed and M is the number of total "
+        "patterns subscribed in the system (by any client).",
+    .arguments = kPunsubscribeArgs};
 
 const CommandDoc kQuit = {.summary = "Close the connection", .since = "1.0.0", .complexity = "O(1)"};
 
@@ -801,11 +901,31 @@ const CommandDoc kShutdown = {
     .history = kShutdownHistory,
     .arguments = kShutdownArgs};
 
+constexpr ArgumentDoc kSpublishArgs[] = {{.name = "shardchannel", .type = "string"},
+                                         {.name = "message", .type = "string"}};
+const CommandDoc kSpublish = {
+    .summary = "Post a message to a shard channel",
+    .since = "7.0.0",
+    .complexity = "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+    .arguments = kSpublishArgs};
+
+constexpr ArgumentDoc kSsubscribeArgs[] = {{.name = "shardchannel", .type = "string", .flags = "multiple"}};
+const CommandDoc kSsubscribe = {.summary = "Listen for messages published to the given shard channels",
+                                .since = "7.0.0",
+                                .complexity = "O(N) where N is the number of shard channels to subscribe to.",
+                                .arguments = kSsubscribeArgs};
+
 constexpr ArgumentDoc kStrlenArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
 const CommandDoc kStrlen = {.summary = "Get the length of the value stored in a key",
                             .since = "2.2.0",
                             .complexity = "O(1)",
                             .arguments = kStrlenArgs};
+
+constexpr ArgumentDoc kSubscribeArgs[] = {{.name = "channel", .type = "string", .flags = "multiple"}};
+const CommandDoc kSubscribe = {.summary = "Listen for messages published to the given channels",
+                               .since = "2.0.0",
+                               .complexity = "O(N) where N is the number of channels to subscribe to.",
+                               .arguments = kSubscribeArgs};
 
 constexpr ArgumentDoc kSubstrArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
                                        {.name = "start", .type = "integer"},
@@ -819,6 +939,13 @@ const CommandDoc kSubstr = {.summary = "Get a substring of the string stored at 
                             .deprecated_since = "2.0.0",
                             .replaced_by = "`GETRANGE`",
                             .arguments = kSubstrArgs};
+
+constexpr ArgumentDoc kSunsubscribeArgs[] = {{.name = "shardchannel", .type = "string", .flags = "optional multiple"}};
+const CommandDoc kSunsubscribe = {
+    .summary = "Stop listening for messages posted to the given shard channels",
+    .since = "7.0.0",
+    .complexity = "O(N) where N is the number of clients already subscribed to a shard channel.",
+    .arguments = kSunsubscribeArgs};
 
 constexpr std::string_view kTimeTips[] = {"nondeterministic_output"};
 const CommandDoc kTime = {
@@ -857,6 +984,12 @@ const CommandDoc kUnlink = {
         "order to reclaim memory, where N is the number of allocations the deleted objects where composed of.",
     .arguments = kUnlinkArgs,
     .tips = kUnlinkTips};
+
+constexpr ArgumentDoc kUnsubscribeArgs[] = {{.name = "channel", .type = "string", .flags = "optional multiple"}};
+const CommandDoc kUnsubscribe = {.summary = "Stop listening for messages posted to the given channels",
+                                 .since = "2.0.0",
+                                 .complexity = "O(N) where N is the number of clients already subscribed to a channel.",
+                                 .arguments = kUnsubscribeArgs};
 
 const CommandDoc kUnwatch = {.summary = "Forget about all watched keys", .since = "2.2.0", .complexity = "O(1)"};
 

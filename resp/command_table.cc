@@ -31,6 +31,8 @@ constexpr KeySpec kRenameNxKeys[] = {{kKeyRW | kKeyAccess | kKeyDelete, 1, 0, 1}
 constexpr KeySpec kSetKey[] = {
     {kKeyRW | kKeyAccess | kKeyUpdate | kKeyVariable, 1, 0, 1, "RW and ACCESS due to the optional `GET` argument"}};
 constexpr KeySpec kInsertNew[] = {{kKeyOW | kKeyInsert, 1, 0, 1}};
+constexpr KeySpec kShardChannel[] = {{kKeyNotKey, 1, 0, 1}};
+constexpr KeySpec kShardChannels[] = {{kKeyNotKey, 1, -1, 1}};
 constexpr KeySpec kLookOne[] = {{kKeyRO, 1, 0, 1}};
 
 constexpr Group kGeneric = Group::kGeneric;
@@ -39,6 +41,7 @@ constexpr Group kConnection = Group::kConnection;
 constexpr Group kServer = Group::kServer;
 constexpr Group kTransactions = Group::kTransactions;
 constexpr Group kScripting = Group::kScripting;
+constexpr Group kPubsubGroup = Group::kPubsubGroup;
 
 // ACL categories that follow from the flags, as in Redis; a row names only the others.
 constexpr uint32_t ImpliedAcl(uint32_t flags) {
@@ -65,8 +68,12 @@ struct Row : Command {
 };
 
 constexpr Command kClientSubcommands[] = {
+    Row{"client|caching", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientCaching,
+        &ClientCaching},
     Row{"client|getname", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientGetname,
         &ClientGetName},
+    Row{"client|getredir", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientGetredir, &ClientGetRedir},
     Row{"client|help", 2, kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientHelp, &ClientHelp},
     Row{"client|id", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientId,
         &ClientId},
@@ -86,6 +93,10 @@ constexpr Command kClientSubcommands[] = {
         &ClientSetInfo},
     Row{"client|setname", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientSetname,
         &ClientSetName},
+    Row{"client|tracking", -3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientTracking, &ClientTracking},
+    Row{"client|trackinginfo", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientTrackinginfo, &ClientTrackingInfo},
 };
 constexpr Command kCommandSubcommands[] = {
     Row{"command|count", 2, kLoading | kStale, kAclConnection, kServer, kNoKeys, &docs::kCommandCount, &CommandCount},
@@ -106,6 +117,18 @@ constexpr Command kConfigSubcommands[] = {
     Row{"config|rewrite", 2, kAdmin | kNoScript | kLoading | kStale, 0, kServer, kNoKeys, &docs::kConfigRewrite,
         &ConfigRewrite},
     Row{"config|set", -4, kAdmin | kNoScript | kLoading | kStale, 0, kServer, kNoKeys, &docs::kConfigSet, &ConfigSet},
+};
+constexpr Command kPubsubSubcommands[] = {
+    Row{"pubsub|channels", -2, kPubsub | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubChannels,
+        &PubsubChannels},
+    Row{"pubsub|help", 2, kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubHelp, &PubsubHelp},
+    Row{"pubsub|numpat", 2, kPubsub | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubNumpat, &PubsubNumPat},
+    Row{"pubsub|numsub", -2, kPubsub | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubNumsub,
+        &PubsubNumSub},
+    Row{"pubsub|shardchannels", -2, kPubsub | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubShardchannels,
+        &PubsubChannels},
+    Row{"pubsub|shardnumsub", -2, kPubsub | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPubsubShardnumsub,
+        &PubsubNumSub},
 };
 constexpr Command kFunctionSubcommands[] = {
     Row{"function|flush", -2, kWrite | kNoScript, kAclScripting, kScripting, kNoKeys, &docs::kFunctionFlush,
@@ -170,6 +193,7 @@ constexpr Command kCommands[] = {
         &LastSave},
     Row{"memory", -2, 0, 0, kServer, kNoKeys, &docs::kMemory, nullptr, kMemorySubcommands},
     Row{"mget", -2, kReadonly | kFast, kAclString, kString, kReadAll, &docs::kMget, &MGet},
+    Row{"monitor", 1, kAdmin | kNoScript | kLoading | kStale, 0, kServer, kNoKeys, &docs::kMonitor, &Monitor},
     Row{"mset", -3, kWrite | kDenyOom, kAclString, kString, kOverwritePairs, &docs::kMset, &MSet},
     Row{"msetnx", -3, kWrite | kDenyOom, kAclString, kString, kInsertPairs, &docs::kMsetnx, &MSetNx},
     Row{"multi", 1, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti, kAclTransaction, kTransactions,
@@ -181,7 +205,13 @@ constexpr Command kCommands[] = {
     Row{"pexpiretime", 2, kReadonly | kFast, kAclKeyspace, kGeneric, kReadOne, &docs::kPexpiretime, &PExpireTime},
     Row{"ping", -1, kFast, kAclConnection, kConnection, kNoKeys, &docs::kPing, &Ping},
     Row{"psetex", 4, kWrite | kDenyOom, kAclString, kString, kOverwriteOne, &docs::kPsetex, &PSetEx},
+    Row{"psubscribe", -2, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPsubscribe,
+        &Subscribe},
     Row{"pttl", 2, kReadonly | kFast, kAclKeyspace, kGeneric, kReadOne, &docs::kPttl, &PTtl},
+    Row{"publish", 3, kPubsub | kLoading | kStale | kFast, 0, kPubsubGroup, kNoKeys, &docs::kPublish, &Publish},
+    Row{"pubsub", -2, 0, 0, kPubsubGroup, kNoKeys, &docs::kPubsub, nullptr, kPubsubSubcommands},
+    Row{"punsubscribe", -1, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kPunsubscribe,
+        &Unsubscribe},
     Row{"quit", -1, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kInMulti, kAclConnection,
         kConnection, kNoKeys, &docs::kQuit, &Quit},
     Row{"randomkey", 1, kReadonly, kAclKeyspace, kGeneric, kNoKeys, &docs::kRandomkey, &RandomKey},
@@ -198,13 +228,22 @@ constexpr Command kCommands[] = {
     Row{"setrange", 4, kWrite | kDenyOom, kAclString, kString, kUpdateOne, &docs::kSetrange, &SetRange},
     Row{"shutdown", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, 0, kServer, kNoKeys,
         &docs::kShutdown, &Shutdown},
+    Row{"spublish", 3, kPubsub | kLoading | kStale | kFast, 0, kPubsubGroup, kShardChannel, &docs::kSpublish, &Publish},
+    Row{"ssubscribe", -2, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kShardChannels, &docs::kSsubscribe,
+        &Subscribe},
     Row{"strlen", 2, kReadonly | kFast, kAclString, kString, kLookOne, &docs::kStrlen, &StrLen},
+    Row{"subscribe", -2, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kSubscribe,
+        &Subscribe},
     Row{"substr", 4, kReadonly, kAclString, kString, kReadOne, &docs::kSubstr, &GetRange},
+    Row{"sunsubscribe", -1, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kShardChannels,
+        &docs::kSunsubscribe, &Unsubscribe},
     Row{"time", 1, kLoading | kStale | kFast, 0, kServer, kNoKeys, &docs::kTime, &Time},
     Row{"touch", -2, kReadonly | kFast, kAclKeyspace, kGeneric, kLookAll, &docs::kTouch, &Touch},
     Row{"ttl", 2, kReadonly | kFast, kAclKeyspace, kGeneric, kReadOne, &docs::kTtl, &Ttl},
     Row{"type", 2, kReadonly | kFast, kAclKeyspace, kGeneric, kLookOne, &docs::kType, &Type},
     Row{"unlink", -2, kWrite | kFast, kAclKeyspace, kGeneric, kDeleteAll, &docs::kUnlink, &Del},
+    Row{"unsubscribe", -1, kPubsub | kNoScript | kLoading | kStale, 0, kPubsubGroup, kNoKeys, &docs::kUnsubscribe,
+        &Unsubscribe},
     Row{"unwatch", 1, kNoScript | kLoading | kStale | kFast | kAllowBusy, kAclTransaction, kTransactions, kNoKeys,
         &docs::kUnwatch, &Unwatch},
     Row{"watch", -2, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti, kAclTransaction, kTransactions,
@@ -334,6 +373,7 @@ std::string_view GroupName(Group group) {
     case Group::kServer: return "server";
     case Group::kTransactions: return "transactions";
     case Group::kScripting: return "scripting";
+    case Group::kPubsubGroup: return "pubsub";
   }
   return "generic";
 }

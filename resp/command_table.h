@@ -68,7 +68,7 @@ enum AclCategory : uint32_t {
   kAclScripting = 1u << 20,
 };
 
-enum class Group : uint8_t { kGeneric, kString, kConnection, kServer, kTransactions, kScripting };
+enum class Group : uint8_t { kGeneric, kString, kConnection, kServer, kTransactions, kScripting, kPubsubGroup };
 std::string_view GroupName(Group group);
 
 enum KeyFlag : uint16_t {
@@ -81,6 +81,7 @@ enum KeyFlag : uint16_t {
   kKeyInsert = 1u << 6,
   kKeyDelete = 1u << 7,
   kKeyVariable = 1u << 8,  // what it does depends on the arguments
+  kKeyNotKey = 1u << 9,    // routed as a key, but names a channel
 };
 
 // Keys from argument `first` to `first + last` (negative: counted from the final argument, -1), every `step`.

@@ -9,6 +9,7 @@
 
 #include "keyspace/glob.h"
 #include "keyspace/record.h"
+#include "resp/keyspace_events.h"
 #include "resp/numbers.h"
 
 namespace varve::resp {
@@ -24,6 +25,7 @@ enum class Kind : uint8_t {
   kLogLevel,
   kDebugCommand,
   kOutputLimit,
+  kNotifyFlags,
   kFact,
 };
 
@@ -43,7 +45,7 @@ struct ConfigRow {
 
 namespace {
 
-constexpr int64_t kMiB = 1024 * 1024;
+constexpr int64_t kMiB = Config::kMiB;
 
 constexpr ConfigRow Number(std::string_view name, Kind kind, Change change, int64_t Config::*member, int64_t min,
                            int64_t max) {
@@ -70,6 +72,8 @@ constexpr ConfigRow kRows[] = {
     Number("client-query-buffer-limit", Kind::kMemory, Change::kLive, &Config::client_query_buffer_limit, kMiB,
            LLONG_MAX),
     Enum("client-output-buffer-limit", Kind::kOutputLimit, Change::kLive),
+    Enum("notify-keyspace-events", Kind::kNotifyFlags, Change::kLive),
+    Number("tracking-table-max-keys", Kind::kInteger, Change::kLive, &Config::tracking_table_max_keys, 0, LLONG_MAX),
     Enum("loglevel", Kind::kLogLevel, Change::kLive),
     Number("max-disk-bytes", Kind::kMemory, Change::kLive, &Config::max_disk_bytes, 0, LLONG_MAX),
     Number("maxmemory-clients", Kind::kMemoryOrPercent, Change::kLive, &Config::maxmemory_clients, -100, LLONG_MAX),
@@ -115,7 +119,6 @@ constexpr ConfigRow kRows[] = {
     Fact("masterauth", ""),
     Fact("masteruser", ""),
     Fact("tls-port", "0"),
-    Fact("notify-keyspace-events", ""),
     Fact("hz", "10"),
     Fact("dynamic-hz", "yes"),
     Fact("activerehashing", "yes"),
@@ -160,7 +163,6 @@ constexpr ConfigRow kRows[] = {
     Fact("slowlog-max-len", "128"),
     Fact("latency-monitor-threshold", "0"),
     Fact("latency-tracking", "no"),
-    Fact("tracking-table-max-keys", "1000000"),
     Fact("acl-pubsub-default", "resetchannels"),
     Fact("aclfile", "", Change::kStart),
     Fact("enable-module-command", "no", Change::kStart),
@@ -221,7 +223,21 @@ bool ParseMemoryOrPercent(std::string_view text, int64_t* value) {
   return true;
 }
 
-constexpr std::string_view kOtherClasses = " slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+struct ClientClass {
+  std::string_view name;
+  Config::OutputLimit Config::*limit;
+};
+constexpr ClientClass kClientClasses[] = {{"normal", &Config::output_normal},
+                                          {"slave", &Config::output_replica},
+                                          {"replica", &Config::output_replica},
+                                          {"pubsub", &Config::output_pubsub}};
+
+const ClientClass* FindClientClass(std::string_view name) {
+  for (const ClientClass& row : kClientClasses) {
+    if (EqualsIgnoreCase(row.name, name)) return &row;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -233,7 +249,7 @@ int64_t Config::ClientMemoryMax() const {
 }
 
 int64_t Config::OutputMax() const {
-  return output_hard_limit > 0 ? std::min(output_hard_limit, ClientMemoryMax()) : ClientMemoryMax();
+  return output_normal.hard_bytes > 0 ? std::min(output_normal.hard_bytes, ClientMemoryMax()) : ClientMemoryMax();
 }
 
 bool Config::Knows(std::string_view name) const {
@@ -303,6 +319,9 @@ std::string Config::SetRow(const ConfigRow& row, std::string_view value) {
       return {};
     }
     case Kind::kOutputLimit: return SetOutputLimit(value);
+    case Kind::kNotifyFlags:
+      if (ParseNotifyFlags(value, &notify_keyspace_events)) return {};
+      return "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
     case Kind::kFact:
       if (EqualsIgnoreCase(value, row.fact)) return {};
       return "this server always works as CONFIG GET " + std::string(row.name) + " says";
@@ -328,25 +347,21 @@ std::string Config::SetNumber(const ConfigRow& row, std::string_view value) {
   return {};
 }
 
-// "<class> <hard> <soft> <seconds>", one or more times. Only normal clients exist here.
+// "<class> <hard> <soft> <seconds>", one or more times: all or none are set.
 std::string Config::SetOutputLimit(std::string_view value) {
   const std::vector<std::string_view> words = SplitWords(value);
   if (words.empty() || words.size() % 4 != 0) return "Wrong number of arguments in buffer limit configuration.";
-  int64_t limits[3] = {output_hard_limit, output_soft_limit, output_soft_seconds};
+  Config wanted = *this;
   for (size_t i = 0; i < words.size(); i += 4) {
-    int64_t numbers[3];
-    if (WordIndex(std::array<std::string_view, 4>{"normal", "slave", "replica", "pubsub"}, words[i]) < 0) {
-      return "Invalid client class specified in buffer limit configuration.";
-    }
-    if (!ParseMemory(words[i + 1], &numbers[0]) || !ParseMemory(words[i + 2], &numbers[1]) ||
-        !ParseInt64(words[i + 3], &numbers[2]) || numbers[2] < 0) {
+    const ClientClass* found = FindClientClass(words[i]);
+    if (found == nullptr) return "Invalid client class specified in buffer limit configuration.";
+    OutputLimit& limit = wanted.*found->limit;
+    if (!ParseMemory(words[i + 1], &limit.hard_bytes) || !ParseMemory(words[i + 2], &limit.soft_bytes) ||
+        !ParseInt64(words[i + 3], &limit.soft_seconds) || limit.soft_seconds < 0) {
       return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
     }
-    if (EqualsIgnoreCase(words[i], "normal")) std::copy(numbers, numbers + 3, limits);
   }
-  output_hard_limit = limits[0];
-  output_soft_limit = limits[1];
-  output_soft_seconds = limits[2];
+  for (const ClientClass& row : kClientClasses) this->*row.limit = wanted.*row.limit;
   return {};
 }
 
@@ -368,9 +383,18 @@ std::string Config::Show(const ConfigRow& row) const {
     case Kind::kAppendFsync: return std::string(kFsyncWords[static_cast<size_t>(appendfsync)]);
     case Kind::kLogLevel: return loglevel;
     case Kind::kDebugCommand: return std::string(kDebugWords[static_cast<size_t>(enable_debug_command)]);
-    case Kind::kOutputLimit:
-      return "normal " + std::to_string(output_hard_limit) + " " + std::to_string(output_soft_limit) + " " +
-             std::to_string(output_soft_seconds) + std::string(kOtherClasses);
+    case Kind::kOutputLimit: {
+      std::string text;
+      for (const ClientClass& client : kClientClasses) {
+        if (client.name == "replica") continue;  // Redis still shows the old name
+        const OutputLimit& limit = this->*client.limit;
+        text.append(text.empty() ? "" : " ").append(client.name).append(" ");
+        text += std::to_string(limit.hard_bytes) + " " + std::to_string(limit.soft_bytes) + " " +
+                std::to_string(limit.soft_seconds);
+      }
+      return text;
+    }
+    case Kind::kNotifyFlags: return FormatNotifyFlags(notify_keyspace_events);
     case Kind::kFact: return std::string(row.fact);
   }
   return {};

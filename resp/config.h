@@ -70,10 +70,18 @@ class Config {
   // For the requests and replies of all clients together; < 0: percent of memory_budget; 0: no limit. Enough for one
   // client that queues the largest value in a MULTI.
   int64_t maxmemory_clients = int64_t{1536} * 1024 * 1024;
-  int64_t output_hard_limit =
-      int64_t{1} * 1024 * 1024 * 1024;  // client-output-buffer-limit normal <hard> <soft> <seconds>
-  int64_t output_soft_limit = int64_t{256} * 1024 * 1024;
-  int64_t output_soft_seconds = 60;
+  // client-output-buffer-limit <class> <hard> <soft> <seconds>: what waits to be sent to one client; 0: no limit.
+  struct OutputLimit {
+    int64_t hard_bytes;
+    int64_t soft_bytes;  // for longer than soft_seconds
+    int64_t soft_seconds;
+  };
+  static constexpr int64_t kMiB = 1024 * 1024;
+  OutputLimit output_normal = {1024 * kMiB, 256 * kMiB, 60};
+  OutputLimit output_replica = {256 * kMiB, 64 * kMiB, 60};
+  OutputLimit output_pubsub = {32 * kMiB, 8 * kMiB, 60};  // of clients that subscribe to something
+  int64_t tracking_table_max_keys = 1'000'000;            // 0: no limit but that of bytes (tracking.h)
+  uint32_t notify_keyspace_events = 0;                    // NotifyClass (keyspace_events.h)
   bool protected_mode = true;
   bool active_expire = true;  // DEBUG SET-ACTIVE-EXPIRE
   enum class DebugCommand : uint8_t { kNo, kLocal, kYes };

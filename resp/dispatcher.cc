@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "resp/command_context.h"
+#include "resp/command_keys.h"
 #include "resp/errors.h"
 #include "resp/numbers.h"
 #include "resp/reply_status.h"
@@ -39,17 +40,36 @@ std::string UnknownSubcommand(Args args) {
   return "ERR unknown subcommand '" + std::string(Echo(args[1], kEchoedMax)) + "'. Try " + name + " HELP.";
 }
 
+// What (P|S)SUBSCRIBE and their opposites answer are messages, which CLIENT REPLY OFF does not silence.
+bool RepliesByPush(const Command* command) {
+  constexpr uint32_t kBoth = kPubsub | kNoScript;
+  return command != nullptr && (command->flags & kBoth) == kBoth;
+}
+
+bool IsAllowedWhenSubscribed(const Command& command) {
+  return RepliesByPush(&command) || command.full_name == "ping" || command.full_name == "quit" ||
+         command.full_name == "reset";
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* config)
-    : keys_(keys), server_(server), config_(config), command_stats_(TotalCommandCount()) {
+    : keys_(keys),
+      server_(server),
+      config_(config),
+      command_stats_(TotalCommandCount()),
+      tracking_(server, keys->random()) {
   BeginTick();
+  keys_->set_observer(this);
 }
 
-Dispatcher::~Dispatcher() = default;
+Dispatcher::~Dispatcher() {
+  keys_->set_observer(nullptr);
+}
 
 Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   keys_->BeginCommand();
+  client_id_ = session.id;
   const size_t mark = out->size();
   const uint64_t pending = keys_->pending_count();
   Reply reply(out, session.protocol, static_cast<size_t>(config_->OutputMax()));
@@ -63,11 +83,18 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
     } else {
       Run(session, *command, args, reply);
       // An error means that nothing was done. (Those inside an EXEC's array stand beside what was.)
-      if (keys_->pending_count() != pending && out->size() > mark && (*out)[mark] == '-') keys_->RollbackCommand();
+      if (keys_->pending_count() != pending && out->size() > mark && (*out)[mark] == '-') {
+        keys_->RollbackCommand();
+        DropMessages();
+      }
+    }
+    if (session.tracking.caching && !session.in_multi && !command->full_name.starts_with("client|")) {
+      session.tracking.caching = false;
     }
   }
 
-  if (session.reply_mode == ReplyMode::kOff || session.reply_mode == ReplyMode::kSkip) reply.Rewind(mark);
+  const bool silent = session.reply_mode == ReplyMode::kOff || session.reply_mode == ReplyMode::kSkip;
+  if (silent && !RepliesByPush(session.last_command)) reply.Rewind(mark);
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
   return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark, .overflowed = reply.overflowed()};
@@ -114,6 +141,13 @@ const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
   }
   if (session.in_multi && (command->flags & kNoMulti) != 0) {
     Reject(session, command, "ERR Command not allowed inside a transaction", reply);
+    return nullptr;
+  }
+  if (session.protocol == 2 && session.subscribed() && !IsAllowedWhenSubscribed(*command)) [[unlikely]] {
+    Reject(session, command,
+           "ERR Can't execute '" + std::string(command->full_name) +
+               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+           reply);
     return nullptr;
   }
   return command;
@@ -164,6 +198,10 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
                          .other = other_entry_,
                          .scratch = scratch_};
   command.handler(args, context);
+  if (session.tracking.on && (command.flags & kReadonly) != 0) RememberRead(session, command, args);
+  if (!monitors_.empty() && (command.flags & (kSkipMonitor | kAdmin)) == 0) {
+    monitors_.Feed(session, args, keys_->NowMs());
+  }
 
   CommandStats& stats = command_stats_[IndexOf(command)];
   const uint64_t now_us = keys_->clock()->MonotonicMicros();
@@ -181,6 +219,48 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   if (scratch_.capacity() > kScratchBytesMax) std::string().swap(scratch_);
 }
 
+// --- what others hear of ---
+
+void Dispatcher::RememberRead(Session& session, const Command& command, Args args) {
+  const TrackingMode& mode = session.tracking;
+  if (mode.bcast || (mode.opt_in && !mode.caching) || (mode.opt_out && mode.caching)) return;
+  for (const KeyArgument& key : KeysOf(command, args)) {
+    tracking_.Remember(session, args[key.index], static_cast<size_t>(config_->tracking_table_max_keys));
+  }
+}
+
+void Dispatcher::OnKeyChange(int db, std::string_view name, keyspace::KeyChange change) {
+  const bool expired = change == keyspace::KeyChange::kExpired;
+  if (!tracking_.idle()) tracking_.Changed(name, expired ? 0 : client_id_);
+  if (expired) Notify(kNotifyExpired, "expired", db, name);
+  if (change == keyspace::KeyChange::kAdded) Notify(kNotifyNew, "new", db, name);
+}
+
+void Dispatcher::OnFlush(int /*db*/) {
+  if (!tracking_.idle()) tracking_.AllChanged();
+}
+
+void Dispatcher::Notify(NotifyClass event_class, std::string_view event, int db, std::string_view name) {
+  const uint32_t flags = config_->notify_keyspace_events;
+  if ((flags & event_class) == 0 || !pubsub_.HasListeners()) return;
+  using Kind = SubscriptionKind;
+  if ((flags & kNotifyKeyspace) != 0) {
+    channel_.assign("__keyspace@").append(std::to_string(db)).append("__:").append(name);
+    pubsub_.Publish(Kind::kChannel, channel_, event, true);
+  }
+  if ((flags & kNotifyKeyevent) != 0) {
+    channel_.assign("__keyevent@").append(std::to_string(db)).append("__:").append(event);
+    pubsub_.Publish(Kind::kChannel, channel_, name, true);
+  }
+}
+
+void Dispatcher::DropMessages() noexcept {
+  client_id_ = 0;
+  pubsub_.Drop();
+  tracking_.Drop();
+  monitors_.Drop();
+}
+
 void Dispatcher::CountError(std::string_view reply_bytes) {
   stats_.error_replies++;
   if (reply_bytes.empty()) return;  // there was no room for it
@@ -191,6 +271,7 @@ void Dispatcher::CountError(std::string_view reply_bytes) {
 // A command on data has left nothing behind, nor one that could not be queued: its EXEC is told. All others may have
 // changed what the client is to us (its database, protocol, transaction): it starts anew.
 void Dispatcher::OutOfMemory(Session& session, std::string* out) {
+  DropMessages();
   entry_.pin.Reset();
   other_entry_.pin.Reset();
   std::string().swap(scratch_);
@@ -221,6 +302,9 @@ void Dispatcher::ProtocolError(Session& session, std::string_view error, std::st
 
 void Dispatcher::Forget(Session& session) {
   DiscardMulti(session);
+  pubsub_.Forget(session);
+  tracking_.Disable(session);
+  monitors_.Remove(session);
 }
 
 void Dispatcher::Unwatch(Session& session) {

@@ -3,6 +3,8 @@
 // A tick of the server, as net/ drives it:
 //   dispatcher.BeginTick();
 //   for each ready client, for each parsed request:  e = dispatcher.Execute(session, args, &out);
+//                           dispatcher.DeliverMessages(e.wrote);   // to those who listen, once the reply is whole
+//   dispatcher.EndTick();
 //   keyspace.Commit(...)    never inside an Execute: EXEC is one request, so a transaction always lies in one batch.
 //                           Commit earlier, between two requests, when pending_bytes() is large.
 //   if it failed:           every reply of the tick since the first Execution with `wrote` may show writes that are
@@ -22,10 +24,14 @@
 #include "lsm/status.h"
 #include "resp/command_table.h"
 #include "resp/config.h"
+#include "resp/keyspace_events.h"
+#include "resp/monitors.h"
 #include "resp/parser.h"
+#include "resp/pubsub.h"
 #include "resp/reply.h"
 #include "resp/server_control.h"
 #include "resp/session.h"
+#include "resp/tracking.h"
 
 namespace varve::resp {
 
@@ -52,10 +58,10 @@ struct ServerStats {
   uint64_t expired_keys_before = 0;  // the keyspace's count when the statistics were reset
 };
 
-class Dispatcher {
+class Dispatcher final : private keyspace::KeyObserver {
  public:
   Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* config);
-  ~Dispatcher();
+  ~Dispatcher() override;
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -65,6 +71,19 @@ class Dispatcher {
   // Runs one request (at least one argument) and appends its reply to *out. Afterwards look at
   // session.close_after_reply.
   Execution Execute(Session& session, Args args, std::string* out);
+  // Sends what the last Execute, or keys that expired since, have for other clients; `wrote`: there were writes, not
+  // committed yet. Behind a rollback nothing is to be sent: DropMessages.
+  void DeliverMessages(bool wrote) noexcept {
+    if (!pubsub_.empty()) pubsub_.Deliver(wrote);
+    if (!tracking_.idle()) tracking_.Deliver();
+    if (!monitors_.empty()) monitors_.Deliver();
+    client_id_ = 0;
+  }
+  void DropMessages() noexcept;
+  // Before the tick's commit.
+  void EndTick() noexcept {
+    if (!tracking_.idle()) tracking_.EndTick();
+  }
   // The error reply for one request whose writes could not be logged.
   void FailedCommit(Session& session, const lsm::Status& why, std::string* out);
   // The reply to a request that Execute threw std::bad_alloc out of. Where the session may be half changed by it, the
@@ -72,7 +91,7 @@ class Dispatcher {
   void OutOfMemory(Session& session, std::string* out);
   // The reply before closing a connection that broke the protocol; `error` as Parser::error() says it.
   void ProtocolError(Session& session, std::string_view error, std::string* out);
-  // Lets go of what the session holds here (watched keys). Call before it goes away.
+  // Lets go of what the session holds here: watched keys, subscriptions, tracking, MONITOR. Call before it goes away.
   void Forget(Session& session);
 
   // --- for handlers ---
@@ -88,6 +107,12 @@ class Dispatcher {
   const std::unordered_map<std::string, uint64_t>& error_counts() const { return error_counts_; }
   void ResetStats();
 
+  // Publishes what happened to a key, if notify-keyspace-events has its class.
+  void Notify(NotifyClass event_class, std::string_view event, int db, std::string_view name);
+  PubSub& pubsub() { return pubsub_; }
+  Tracking& tracking() { return tracking_; }
+  Monitors& monitors() { return monitors_; }
+
   keyspace::Keyspace& keys() { return *keys_; }
   ServerControl& server() { return *server_; }
   Config& config() { return *config_; }
@@ -98,6 +123,9 @@ class Dispatcher {
   void Reject(Session& session, const Command* command, std::string_view text, Reply& reply);
   void Queue(Session& session, const Command& command, Args args, Reply& reply);
   void CountError(std::string_view reply_bytes);
+  void RememberRead(Session& session, const Command& command, Args args);
+  void OnKeyChange(int db, std::string_view name, keyspace::KeyChange change) override;
+  void OnFlush(int db) override;
 
   keyspace::Keyspace* const keys_;
   ServerControl* const server_;
@@ -106,6 +134,11 @@ class Dispatcher {
   std::vector<CommandStats> command_stats_;  // by Command::index
   ServerStats stats_;
   std::unordered_map<std::string, uint64_t> error_counts_;  // by error code, at most kErrorCodesMax
+  PubSub pubsub_;
+  Tracking tracking_;
+  Monitors monitors_;
+  uint64_t client_id_ = 0;  // whose request runs; 0: none
+  std::string channel_;     // scratch of Notify
   keyspace::Entry entry_;
   keyspace::Entry other_entry_;
   std::string scratch_;

@@ -76,6 +76,8 @@ class ServerControl {
 
   // --- clients ---
   virtual void ForEachClient(const std::function<void(Session&, const ConnectionFacts&)>& visit) = 0;
+  // Null when there is none, or it is being closed.
+  virtual Session* FindClient(uint64_t id) = 0;
   // Closes another client soon (never the one whose command runs: handlers set its close_after_reply).
   virtual void KillClient(uint64_t id) = 0;
 

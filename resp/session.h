@@ -3,10 +3,13 @@
 // net/ makes a Session for each connection, fills `id`, the addresses and `created_us`, and reads `close_after_reply`
 // and `authenticated` (for the parser's limits) after each request. Everything else belongs to the handlers.
 // Ownership: by the connection; a Session that goes away must be passed to Dispatcher::Forget first, which lets go of
-// its watched keys. Threads: the executor's.
+// its watched keys, its subscriptions and the like. Threads: the executor's.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -15,6 +18,7 @@
 namespace varve::resp {
 
 struct Command;
+class MessageSink;
 
 // A request of MULTI, kept until EXEC: the arguments lie one behind the other in `bytes`.
 struct QueuedCommand {
@@ -37,13 +41,29 @@ enum class ReplyMode : uint8_t {
   kSkip,      // the command running now gives no reply
 };
 
+enum class SubscriptionKind : uint8_t { kChannel, kPattern, kShard };
+inline constexpr size_t kSubscriptionKinds = 3;
+
+// CLIENT TRACKING, as this client asked for it. Which keys it may have cached: tracking.h.
+struct TrackingMode {
+  bool on = false;
+  bool bcast = false;
+  bool opt_in = false;
+  bool opt_out = false;
+  bool no_loop = false;
+  bool caching = false;             // CLIENT CACHING: the next command (or EXEC) is the exception
+  bool broken_redirection = false;  // the client that messages go to went away
+  uint64_t redirection = 0;         // 0: to itself
+};
+
 struct Session {
   // Set by net/.
   uint64_t id = 0;
-  std::string address;        // "127.0.0.1:50000", or the socket's path and ":0"
-  std::string local_address;  // "127.0.0.1:6379"
-  bool loopback = true;       // DEBUG is for local clients only
-  uint64_t created_us = 0;    // monotonic
+  MessageSink* sink = nullptr;  // never null; lives as long as the session
+  std::string address;          // "127.0.0.1:50000", or the socket's path and ":0"
+  std::string local_address;    // "127.0.0.1:6379"
+  bool loopback = true;         // DEBUG is for local clients only
+  uint64_t created_us = 0;      // monotonic
 
   // Read by net/ after each request.
   bool close_after_reply = false;
@@ -63,6 +83,12 @@ struct Session {
   uint64_t last_active_us = 0;  // monotonic
   uint64_t argument_bytes = 0;  // of the request being run (CLIENT LIST's argv-mem)
 
+  // Subscriptions: PubSub changes them.
+  std::array<std::set<std::string, std::less<>>, kSubscriptionKinds> subscriptions;
+  size_t subscription_bytes = 0;  // what they cost
+  TrackingMode tracking;          // Tracking changes it
+  bool monitor = false;           // Monitors changes it
+
   // MULTI.
   bool in_multi = false;
   bool multi_failed = false;  // a command could not be queued: EXEC gives EXECABORT
@@ -71,6 +97,11 @@ struct Session {
   std::vector<WatchedKey> watched;
   std::unordered_set<std::string> watched_names;  // "<db>:<name>" of each, so that none is watched twice
   size_t watch_bytes = 0;                         // what they cost
+
+  size_t subscription_count(SubscriptionKind kind) const { return subscriptions[static_cast<size_t>(kind)].size(); }
+  bool subscribed() const {
+    return !subscriptions[0].empty() || !subscriptions[1].empty() || !subscriptions[2].empty();
+  }
 };
 
 }  // namespace varve::resp

@@ -155,6 +155,10 @@ void Process::ForEachClient(const std::function<void(resp::Session&, const resp:
   net_->ForEachClient(visit);
 }
 
+resp::Session* Process::FindClient(uint64_t id) {
+  return net_->FindClient(id);
+}
+
 void Process::KillClient(uint64_t id) {
   net_->KillClient(id);
 }

@@ -33,6 +33,7 @@ class Process final : public resp::ServerControl {
   lsm::Status Run();
 
   void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) override;
+  resp::Session* FindClient(uint64_t id) override;
   void KillClient(uint64_t id) override;
   resp::ServerFacts Facts() override;
   void ResetStats() override;

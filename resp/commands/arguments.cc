@@ -48,7 +48,10 @@ Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* en
 Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
   const Found found = FindForWrite(name, c, entry);
   if (found == Found::kYes) c.dispatcher.stats().keyspace_hits++;
-  if (found == Found::kNo) c.dispatcher.stats().keyspace_misses++;
+  if (found == Found::kNo) {
+    c.dispatcher.stats().keyspace_misses++;
+    c.Notify(kNotifyKeyMiss, "keymiss", name);
+  }
   return found;
 }
 

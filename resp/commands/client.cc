@@ -10,15 +10,20 @@
 namespace varve::resp {
 namespace {
 
-// Every client here is a normal one; the other types exist as words.
-enum class ClientType : uint8_t { kUnknown, kNormal, kOther };
+// There are no replicas and masters yet; the words exist.
+enum class ClientType : uint8_t { kUnknown, kNormal, kPubsub, kOther };
 
 ClientType ClientTypeFromName(std::string_view name) {
   if (EqualsIgnoreCase(name, "normal")) return ClientType::kNormal;
-  for (std::string_view other : {"slave", "replica", "pubsub", "master"}) {
+  if (EqualsIgnoreCase(name, "pubsub")) return ClientType::kPubsub;
+  for (std::string_view other : {"slave", "replica", "master"}) {
     if (EqualsIgnoreCase(name, other)) return ClientType::kOther;
   }
   return ClientType::kUnknown;
+}
+
+ClientType TypeOf(const Session& session) {
+  return session.subscribed() ? ClientType::kPubsub : ClientType::kNormal;
 }
 
 bool ReadClientType(std::string_view name, CommandContext& c, ClientType* type) {
@@ -30,10 +35,15 @@ bool ReadClientType(std::string_view name, CommandContext& c, ClientType* type) 
 
 std::string FlagsOf(Session& session, const ConnectionFacts& facts, CommandContext& c) {
   std::string flags;
+  if (session.monitor) flags += 'O';
+  if (session.subscribed()) flags += 'P';
   if (session.in_multi) flags += 'x';
+  if (session.tracking.on) flags += 't';
+  if (session.tracking.broken_redirection) flags += 'R';
+  if (session.tracking.bcast) flags += 'B';
+  if (c.dispatcher.WatchedKeysChanged(session)) flags += 'd';
   if (session.close_after_reply) flags += 'c';
   if (facts.unix_socket) flags += 'U';
-  if (c.dispatcher.WatchedKeysChanged(session)) flags += 'd';
   if (session.no_evict) flags += 'e';
   if (session.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;
@@ -66,7 +76,9 @@ void AppendClientLine(Session& session, const ConnectionFacts& facts, CommandCon
   AppendField(" idle=", self ? 0 : seconds_since(session.last_active_us), out);
   AppendField(" flags=", FlagsOf(session, facts, c), out);
   AppendField(" db=", static_cast<uint64_t>(session.db), out);
-  out->append(" sub=0 psub=0 ssub=0");
+  AppendField(" sub=", session.subscription_count(SubscriptionKind::kChannel), out);
+  AppendField(" psub=", session.subscription_count(SubscriptionKind::kPattern), out);
+  AppendField(" ssub=", session.subscription_count(SubscriptionKind::kShard), out);
   AppendField(" multi=", session.in_multi ? std::to_string(session.queue.size()) : "-1", out);
   AppendField(" qbuf=", facts.query_buffer_bytes, out);
   AppendField(" qbuf-free=", facts.query_buffer_free_bytes, out);
@@ -83,7 +95,7 @@ void AppendClientLine(Session& session, const ConnectionFacts& facts, CommandCon
   if (facts.writing) out->push_back('w');
   AppendField(" cmd=", session.last_command != nullptr ? session.last_command->full_name : "NULL", out);
   AppendField(" user=", session.user, out);
-  out->append(" redir=-1");
+  AppendField(" redir=", session.tracking.on ? std::to_string(session.tracking.redirection) : "-1", out);
   AppendField(" resp=", static_cast<uint64_t>(session.protocol), out);
   AppendField(" lib-name=", session.library_name, out);
   AppendField(" lib-ver=", session.library_version, out);
@@ -104,7 +116,7 @@ struct KillFilter {
     if (!local_address.empty() && session.local_address != local_address) return false;
     if (!user.empty() && session.user != user) return false;
     if (id != 0 && session.id != id) return false;
-    if (has_type && type != ClientType::kNormal) return false;
+    if (has_type && type != TypeOf(session)) return false;
     return !skip_me || session.id != me;
   }
 };
@@ -215,7 +227,7 @@ void ClientInfo(Args /*args*/, CommandContext& c) {
 }
 
 void ClientList(Args args, CommandContext& c) {
-  ClientType type = ClientType::kNormal;
+  ClientType type = ClientType::kUnknown;  // any
   std::vector<uint64_t> ids;
   if (args.size() == 4 && EqualsIgnoreCase(args[2], "type")) {
     if (!ReadClientType(args[3], c, &type)) return;
@@ -231,7 +243,7 @@ void ClientList(Args args, CommandContext& c) {
   std::string lines;
   if (ids.empty()) {
     c.server.ForEachClient([&](Session& session, const ConnectionFacts& facts) {
-      if (type == ClientType::kNormal) AppendClientLine(session, facts, c, &lines);
+      if (type == ClientType::kUnknown || type == TypeOf(session)) AppendClientLine(session, facts, c, &lines);
     });
     return c.reply.Verbatim("txt", lines);
   }
@@ -286,7 +298,11 @@ void ClientNoTouch(Args args, CommandContext& c) {
 }
 
 void ClientHelp(Args /*args*/, CommandContext& c) {
-  ReplyHelp(c, {"GETNAME",
+  ReplyHelp(c, {"CACHING (YES|NO)",
+                "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+                "GETREDIR",
+                "    Return the client ID we are redirecting to when tracking is enabled.",
+                "GETNAME",
                 "    Return the name of the current connection.",
                 "ID",
                 "    Return the ID of the current connection.",
@@ -318,6 +334,11 @@ void ClientHelp(Args /*args*/, CommandContext& c) {
                 "    * LIB-VER: the client lib version.",
                 "SETNAME <name>",
                 "    Assign the name <name> to the current connection.",
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+                "         [OPTIN] [OPTOUT] [NOLOOP]",
+                "    Control server assisted client side caching.",
+                "TRACKINGINFO",
+                "    Report tracking status for the current connection.",
                 "NO-EVICT (ON|OFF)",
                 "    Protect current client connection from eviction.",
                 "NO-TOUCH (ON|OFF)",

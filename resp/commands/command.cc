@@ -3,6 +3,7 @@
 #include <span>
 
 #include "keyspace/glob.h"
+#include "resp/command_keys.h"
 #include "resp/commands/arguments.h"
 #include "resp/commands/handlers.h"
 
@@ -59,7 +60,8 @@ constexpr BitName kAclNames[] = {{kAclKeyspace, "@keyspace"},
 
 constexpr BitName kKeyFlagNames[] = {{kKeyRO, "RO"},         {kKeyRW, "RW"},         {kKeyOW, "OW"},
                                      {kKeyRM, "RM"},         {kKeyAccess, "access"}, {kKeyUpdate, "update"},
-                                     {kKeyInsert, "insert"}, {kKeyDelete, "delete"}, {kKeyVariable, "variable_flags"}};
+                                     {kKeyInsert, "insert"}, {kKeyDelete, "delete"}, {kKeyVariable, "variable_flags"},
+                                     {kKeyNotKey, "not_key"}};
 
 void ReplyBits(uint32_t bits, std::span<const BitName> names, Reply& reply) {
   size_t count = 0;
@@ -242,31 +244,6 @@ void ReplyDocs(const Command& command, Reply& reply) {
 }
 
 // --- COMMAND GETKEYS ---
-
-struct KeyArgument {
-  size_t index;
-  uint32_t flags;
-};
-
-// SET reads its key only when told to.
-uint32_t FlagsHere(const KeySpec& spec, Args args) {
-  if ((spec.flags & kKeyVariable) == 0) return spec.flags;
-  const bool reads = std::any_of(args.begin() + std::min<size_t>(args.size(), 3), args.end(),
-                                 [](std::string_view arg) { return EqualsIgnoreCase(arg, "get"); });
-  return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
-}
-
-std::vector<KeyArgument> KeysOf(const Command& command, Args args) {
-  std::vector<KeyArgument> keys;
-  for (const KeySpec& spec : command.keys) {
-    const int64_t count = static_cast<int64_t>(args.size());
-    const int64_t last = spec.last >= 0 ? spec.first + spec.last : count + spec.last;
-    for (int64_t i = spec.first; i <= last && i < count; i += spec.step) {
-      keys.push_back({static_cast<size_t>(i), FlagsHere(spec, args)});
-    }
-  }
-  return keys;
-}
 
 void ReplyKeys(Args args, bool with_flags, CommandContext& c) {
   const Args wanted = args.subspan(2);

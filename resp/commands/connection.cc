@@ -100,6 +100,11 @@ void Select(Args args, CommandContext& c) {
 
 void Ping(Args args, CommandContext& c) {
   if (args.size() > 2) return ReplyArity(c);
+  if (c.session.protocol == 2 && c.session.subscribed()) {  // as a message, so that it can be told from one
+    c.reply.Array(2);
+    c.reply.Bulk("pong");
+    return c.reply.Bulk(args.size() == 2 ? args[1] : std::string_view());
+  }
   if (args.size() == 1) return c.reply.Simple("PONG");
   c.reply.Bulk(args[1]);
 }
@@ -115,7 +120,7 @@ void Quit(Args /*args*/, CommandContext& c) {
 
 // Back to what a new connection is.
 void Reset(Args /*args*/, CommandContext& c) {
-  c.dispatcher.DiscardMulti(c.session);
+  c.dispatcher.Forget(c.session);
   c.session.db = 0;
   c.session.protocol = 2;
   c.session.name.clear();

@@ -1,5 +1,6 @@
 // resp/commands/handlers.h - every handler, for the rows of command_table.cc. Each lives with its family:
-// connection.cc, strings.cc, keys.cc, transactions.cc, command.cc, client.cc, config.cc, info.cc, server.cc.
+// connection.cc, strings.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc, tracking.cc, config.cc, info.cc,
+// server.cc.
 #pragma once
 
 #include "resp/command_context.h"
@@ -9,7 +10,9 @@ namespace varve::resp {
 void Append(Args args, CommandContext& c);
 void Auth(Args args, CommandContext& c);
 void BgSave(Args args, CommandContext& c);
+void ClientCaching(Args args, CommandContext& c);
 void ClientGetName(Args args, CommandContext& c);
+void ClientGetRedir(Args args, CommandContext& c);
 void ClientHelp(Args args, CommandContext& c);
 void ClientId(Args args, CommandContext& c);
 void ClientInfo(Args args, CommandContext& c);
@@ -20,6 +23,8 @@ void ClientNoTouch(Args args, CommandContext& c);
 void ClientReply(Args args, CommandContext& c);
 void ClientSetInfo(Args args, CommandContext& c);
 void ClientSetName(Args args, CommandContext& c);
+void ClientTracking(Args args, CommandContext& c);
+void ClientTrackingInfo(Args args, CommandContext& c);
 void CommandAll(Args args, CommandContext& c);
 void CommandCount(Args args, CommandContext& c);
 void CommandDocs(Args args, CommandContext& c);
@@ -66,6 +71,7 @@ void MSet(Args args, CommandContext& c);
 void MSetNx(Args args, CommandContext& c);
 void MemoryHelp(Args args, CommandContext& c);
 void MemoryUsage(Args args, CommandContext& c);
+void Monitor(Args args, CommandContext& c);
 void Multi(Args args, CommandContext& c);
 void ObjectEncoding(Args args, CommandContext& c);
 void ObjectFreq(Args args, CommandContext& c);
@@ -79,6 +85,11 @@ void PSetEx(Args args, CommandContext& c);
 void PTtl(Args args, CommandContext& c);
 void Persist(Args args, CommandContext& c);
 void Ping(Args args, CommandContext& c);
+void Publish(Args args, CommandContext& c);
+void PubsubChannels(Args args, CommandContext& c);
+void PubsubHelp(Args args, CommandContext& c);
+void PubsubNumPat(Args args, CommandContext& c);
+void PubsubNumSub(Args args, CommandContext& c);
 void Quit(Args args, CommandContext& c);
 void RandomKey(Args args, CommandContext& c);
 void Rename(Args args, CommandContext& c);
@@ -94,12 +105,13 @@ void SetNx(Args args, CommandContext& c);
 void SetRange(Args args, CommandContext& c);
 void Shutdown(Args args, CommandContext& c);
 void StrLen(Args args, CommandContext& c);
+void Subscribe(Args args, CommandContext& c);
 void Time(Args args, CommandContext& c);
 void Touch(Args args, CommandContext& c);
 void Ttl(Args args, CommandContext& c);
 void Type(Args args, CommandContext& c);
+void Unsubscribe(Args args, CommandContext& c);
 void Unwatch(Args args, CommandContext& c);
-
 void Watch(Args args, CommandContext& c);
 
 }  // namespace varve::resp

@@ -88,7 +88,7 @@ void ClientsSection(const InfoContext& info, Lines& out) {
   out.Field("client_recent_max_input_buffer", info.facts.recent_max_input_bytes);
   out.Field("client_recent_max_output_buffer", info.facts.recent_max_output_bytes);
   out.Text("blocked_clients", "0");
-  out.Text("tracking_clients", "0");
+  out.Field("tracking_clients", info.c.dispatcher.tracking().clients());
   out.Text("clients_in_timeout_table", "0");
 }
 
@@ -161,12 +161,15 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Field("evicted_clients", facts.evicted_clients);
   out.Field("keyspace_hits", stats.keyspace_hits);
   out.Field("keyspace_misses", stats.keyspace_misses);
-  out.Text("pubsub_channels", "0");
-  out.Text("pubsub_patterns", "0");
+  out.Field("pubsub_channels", info.c.dispatcher.pubsub().count(SubscriptionKind::kChannel));
+  out.Field("pubsub_patterns", info.c.dispatcher.pubsub().count(SubscriptionKind::kPattern));
+  out.Field("pubsubshard_channels", info.c.dispatcher.pubsub().count(SubscriptionKind::kShard));
   out.Text("latest_fork_usec", "0");
   out.Text("total_forks", "0");
   out.Text("migrate_cached_sockets", "0");
-  out.Text("tracking_total_keys", "0");
+  out.Field("tracking_total_keys", info.c.dispatcher.tracking().names());
+  out.Field("tracking_total_items", info.c.dispatcher.tracking().items());
+  out.Field("tracking_total_prefixes", info.c.dispatcher.tracking().prefixes());
   out.Text("unexpected_error_replies", "0");
   out.Field("total_error_replies", stats.error_replies);
   out.Field("total_reads_processed", facts.reads_processed);

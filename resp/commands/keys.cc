@@ -76,11 +76,13 @@ void ExpireAtTime(Args args, ExpireUnit unit, CommandContext& c) {
   }
   if (when_ms <= c.keys.NowMs()) {
     c.keys.Delete(c.db(), args[1], c.entry);
+    c.Notify(kNotifyGeneric, "del", args[1]);
     return c.reply.Integer(1);
   }
   lsm::Status status =
       c.keys.Put(c.db(), args[1], &c.entry, c.entry.type, c.entry.value, static_cast<uint64_t>(when_ms));
   if (!status.ok()) return ReplyStatus(c.reply, status);
+  c.Notify(kNotifyGeneric, "expire", args[1]);
   c.reply.Integer(1);
 }
 
@@ -108,6 +110,8 @@ void RenameKey(Args args, bool only_new, CommandContext& c) {
     if (only_new && found == Found::kYes) return c.reply.Integer(0);
     if (!PutEntry(c.db(), to, found == Found::kYes ? &c.other : nullptr, c.entry, c)) return;
     c.keys.Delete(c.db(), from, c.entry);
+    c.Notify(kNotifyGeneric, "rename_from", from);
+    c.Notify(kNotifyGeneric, "rename_to", to);
   }
   if (!only_new) return c.reply.Ok();
   c.reply.Integer(from == to ? 0 : 1);
@@ -176,7 +180,9 @@ void Del(Args args, CommandContext& c) {
   for (std::string_view name : args.subspan(1)) {
     lsm::Result<bool> removed = c.keys.Remove(c.db(), name);
     if (!removed.ok()) return ReplyStatus(c.reply, removed.status());
-    if (*removed) count++;
+    if (!*removed) continue;
+    c.Notify(kNotifyGeneric, "del", name);
+    count++;
   }
   c.reply.Integer(count);
 }
@@ -233,6 +239,7 @@ void Persist(Args args, CommandContext& c) {
   if (found == Found::kNo || c.entry.expire_ms == 0) return c.reply.Integer(0);
   lsm::Status status = c.keys.Put(c.db(), args[1], &c.entry, c.entry.type, c.entry.value, 0);
   if (!status.ok()) return ReplyStatus(c.reply, status);
+  c.Notify(kNotifyGeneric, "persist", args[1]);
   c.reply.Integer(1);
 }
 
@@ -264,7 +271,9 @@ void Copy(Args args, CommandContext& c) {
   lsm::Result<bool> target = c.keys.Find(static_cast<int>(to_db), args[2], &c.other);
   if (!target.ok()) return ReplyStatus(c.reply, target.status());
   if (*target && !replace) return c.reply.Integer(0);
-  if (PutEntry(static_cast<int>(to_db), args[2], *target ? &c.other : nullptr, c.entry, c)) c.reply.Integer(1);
+  if (!PutEntry(static_cast<int>(to_db), args[2], *target ? &c.other : nullptr, c.entry, c)) return;
+  c.dispatcher.Notify(kNotifyGeneric, "copy_to", static_cast<int>(to_db), args[2]);
+  c.reply.Integer(1);
 }
 
 void Keys(Args args, CommandContext& c) {

@@ -86,6 +86,8 @@ void SetWithOptions(Args args, std::string_view value, const StringOptions& opti
   if (write) {
     if (options.keep_ttl && found == Found::kYes) expire_ms = c.entry.expire_ms;
     if (!PutString(name, found, value, expire_ms, c)) return;
+    c.Notify(kNotifyString, "set", name);
+    if (options.has_expire) c.Notify(kNotifyGeneric, "expire", name);
   }
   if (options.get) {
     ReplyOldValue(found, c);
@@ -122,7 +124,9 @@ void IncrementBy(std::string_view name, int64_t by, CommandContext& c) {
   if (__builtin_add_overflow(value, by, &value)) return c.reply.Error("ERR increment or decrement would overflow");
   c.scratch = std::to_string(value);
   const uint64_t expire_ms = found == Found::kYes ? c.entry.expire_ms : 0;
-  if (PutString(name, found, c.scratch, expire_ms, c)) c.reply.Integer(value);
+  if (!PutString(name, found, c.scratch, expire_ms, c)) return;
+  c.Notify(kNotifyString, "incrby", name);
+  c.reply.Integer(value);
 }
 
 }  // namespace
@@ -142,7 +146,9 @@ void SetNx(Args args, CommandContext& c) {
   const Found found = FindForWrite(args[1], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kYes) return c.reply.Integer(0);
-  if (PutString(args[1], found, args[2], 0, c)) c.reply.Integer(1);
+  if (!PutString(args[1], found, args[2], 0, c)) return;
+  c.Notify(kNotifyString, "set", args[1]);
+  c.reply.Integer(1);
 }
 
 void SetEx(Args args, CommandContext& c) {
@@ -156,13 +162,18 @@ void PSetEx(Args args, CommandContext& c) {
 void GetSet(Args args, CommandContext& c) {
   const Found found = FindStringForRead(args[1], c);
   if (found == Found::kFailed) return;
-  if (PutString(args[1], found, args[2], 0, c)) ReplyOldValue(found, c);
+  if (!PutString(args[1], found, args[2], 0, c)) return;
+  c.Notify(kNotifyString, "set", args[1]);
+  ReplyOldValue(found, c);
 }
 
 void GetDel(Args args, CommandContext& c) {
   const Found found = FindStringForRead(args[1], c);
   if (found == Found::kFailed) return;
-  if (found == Found::kYes) c.keys.Delete(c.db(), args[1], c.entry);
+  if (found == Found::kYes) {
+    c.keys.Delete(c.db(), args[1], c.entry);
+    c.Notify(kNotifyGeneric, "del", args[1]);
+  }
   ReplyOldValue(found, c);
 }
 
@@ -176,8 +187,10 @@ void GetEx(Args args, CommandContext& c) {
   if (options.has_expire && !ReadExpire(options.expire, options.unit, c, &expire_ms)) return;
   if (options.has_expire && static_cast<int64_t>(expire_ms) <= c.keys.NowMs()) {
     c.keys.Delete(c.db(), args[1], c.entry);
+    c.Notify(kNotifyGeneric, "del", args[1]);
   } else if (options.has_expire || (options.persist && c.entry.expire_ms != 0)) {
     if (!PutString(args[1], found, c.entry.value, expire_ms, c)) return;
+    c.Notify(kNotifyGeneric, options.has_expire ? "expire" : "persist", args[1]);
   }
   ReplyOldValue(found, c);
 }
@@ -206,9 +219,11 @@ namespace {
 bool SetPairs(Args args, CommandContext& c) {
   for (size_t i = 1; i < args.size(); i += 2) {
     lsm::Status status = c.keys.Set(c.db(), args[i], args[i + 1]);
-    if (status.ok()) continue;
-    ReplyStatus(c.reply, status);
-    return false;
+    if (!status.ok()) {
+      ReplyStatus(c.reply, status);
+      return false;
+    }
+    c.Notify(kNotifyString, "set", args[i]);
   }
   return true;
 }
@@ -245,15 +260,14 @@ void MSetNx(Args args, CommandContext& c) {
 void Append(Args args, CommandContext& c) {
   const Found found = FindStringForWrite(args[1], c);
   if (found == Found::kFailed) return;
-  if (found == Found::kNo) {
-    if (PutString(args[1], found, args[2], 0, c)) c.reply.Integer(static_cast<int64_t>(args[2].size()));
-    return;
-  }
-  if (!FitsString(c.entry.value.size(), args[2].size(), c)) return;
-  c.scratch.assign(c.entry.value);
+  const bool there = found == Found::kYes;
+  if (there && !FitsString(c.entry.value.size(), args[2].size(), c)) return;
+  c.scratch.assign(there ? c.entry.value : std::string_view());
   c.scratch.append(args[2]);
   const int64_t size = static_cast<int64_t>(c.scratch.size());
-  if (PutString(args[1], found, c.scratch, c.entry.expire_ms, c)) c.reply.Integer(size);
+  if (!PutString(args[1], found, c.scratch, there ? c.entry.expire_ms : 0, c)) return;
+  c.Notify(kNotifyString, "append", args[1]);
+  c.reply.Integer(size);
 }
 
 void StrLen(Args args, CommandContext& c) {
@@ -294,7 +308,9 @@ void SetRange(Args args, CommandContext& c) {
   c.scratch.replace(at, patch.size(), patch);
   const int64_t size = static_cast<int64_t>(c.scratch.size());
   const uint64_t expire_ms = found == Found::kYes ? c.entry.expire_ms : 0;
-  if (PutString(args[1], found, c.scratch, expire_ms, c)) c.reply.Integer(size);
+  if (!PutString(args[1], found, c.scratch, expire_ms, c)) return;
+  c.Notify(kNotifyString, "setrange", args[1]);
+  c.reply.Integer(size);
 }
 
 void Incr(Args args, CommandContext& c) {
@@ -331,7 +347,9 @@ void IncrByFloat(Args args, CommandContext& c) {
   }
   c.scratch = FormatLongDouble(value);
   const uint64_t expire_ms = found == Found::kYes ? c.entry.expire_ms : 0;
-  if (PutString(args[1], found, c.scratch, expire_ms, c)) c.reply.Bulk(c.scratch);
+  if (!PutString(args[1], found, c.scratch, expire_ms, c)) return;
+  c.Notify(kNotifyString, "incrbyfloat", args[1]);
+  c.reply.Bulk(c.scratch);
 }
 
 }  // namespace varve::resp

@@ -15,8 +15,8 @@ TEST(Config, LiveSettingsChange) {
   EXPECT_EQ(config.Set("proto-max-bulk-len", "2mb", SettingTime::kRunning), "");
   EXPECT_EQ(config.proto_max_bulk_len, 2 << 20);
   EXPECT_EQ(config.Set("client-output-buffer-limit", "normal 10mb 5mb 7 pubsub 1 2 3", SettingTime::kRunning), "");
-  EXPECT_EQ(config.output_hard_limit, 10 << 20);
-  EXPECT_EQ(config.output_soft_seconds, 7);
+  EXPECT_EQ(config.output_normal.hard_bytes, 10 << 20);
+  EXPECT_EQ(config.output_normal.soft_seconds, 7);
 }
 
 TEST(Config, MemoryOfClientsIsBytesOrAShareOrAnything) {
@@ -38,7 +38,7 @@ TEST(Config, MemoryOfClientsIsBytesOrAShareOrAnything) {
   EXPECT_EQ(config.Get("maxmemory-clients"), "5%");
   EXPECT_EQ(set("0"), "");
   EXPECT_EQ(config.ClientMemoryMax(), INT64_MAX);
-  EXPECT_EQ(config.OutputMax(), config.output_hard_limit);
+  EXPECT_EQ(config.OutputMax(), config.output_normal.hard_bytes);
 }
 
 TEST(Config, ABadValueChangesNothing) {

@@ -6,13 +6,16 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "keyspace/keyspace.h"
 #include "lsm/db.h"
 #include "resp/dispatcher.h"
+#include "resp/message_sink.h"
 
 namespace varve::resp {
 
@@ -28,6 +31,12 @@ class FakeServer : public ServerControl {
  public:
   void ForEachClient(const std::function<void(Session&, const ConnectionFacts&)>& visit) override {
     for (Session* session : sessions) visit(*session, {});
+  }
+  Session* FindClient(uint64_t id) override {
+    for (Session* session : sessions) {
+      if (session->id == id) return session;
+    }
+    return nullptr;
   }
   void KillClient(uint64_t id) override { killed.push_back(id); }
   ServerFacts Facts() override {
@@ -61,6 +70,22 @@ class FakeServer : public ServerControl {
   bool saving = false;
 };
 
+// What a client was sent unasked.
+class TestSink : public MessageSink {
+ public:
+  void Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept override {
+    for (std::string_view piece : pieces) bytes.append(piece);
+    messages++;
+    uncertain += shows_writes ? 1 : 0;
+  }
+  // Since the last call.
+  std::string Take() { return std::exchange(bytes, {}); }
+
+  std::string bytes;
+  int messages = 0;
+  int uncertain = 0;  // of them, those that tell of writes not committed yet
+};
+
 class DispatcherTest : public ::testing::Test {
  protected:
   DispatcherTest() {
@@ -73,6 +98,8 @@ class DispatcherTest : public ::testing::Test {
     EXPECT_TRUE(keys.ok()) << keys.status().ToString();
     keys_ = std::move(*keys);
     dispatcher_ = std::make_unique<Dispatcher>(keys_.get(), &server_, &config_);
+    session_.sink = &sink_;
+    other_.sink = &other_sink_;
     session_.id = 1;
     session_.address = "127.0.0.1:1000";
     other_.id = 2;
@@ -92,6 +119,7 @@ class DispatcherTest : public ::testing::Test {
     std::vector<std::string_view> args(words.begin(), words.end());
     std::string out;
     last_ = dispatcher_->Execute(session, args, &out);
+    dispatcher_->DeliverMessages(last_.wrote);
     return out;
   }
   // Words separated by single blanks; '' is an empty one.
@@ -123,6 +151,8 @@ class DispatcherTest : public ::testing::Test {
   FakeServer server_;
   Config config_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  TestSink sink_;
+  TestSink other_sink_;
   Session session_;
   Session other_;
   Execution last_;
