@@ -113,6 +113,46 @@ TEST_F(LimitsTest, OneReplyAboveTheHardLimitCutsItsClient) {
   EXPECT_EQ(other.Ask({"PING"}), "+PONG\r\n");
 }
 
+TEST_F(LimitsTest, ASubscriberThatDoesNotReadIsCutAloneAtThePubsubLimit) {
+  Start({"--client-output-buffer-limit", "pubsub 8mb 0 0"});
+  RawClient publisher(port()), good(port());
+  ASSERT_EQ(good.Ask({"SUBSCRIBE", "news"}).substr(0, 4), "*3\r\n");
+  std::vector<RawClient> deaf;
+  for (int i = 0; i < 5; ++i) {
+    deaf.emplace_back(port(), 4096);
+    ASSERT_EQ(deaf.back().Ask({"SUBSCRIBE", "news"}).substr(0, 4), "*3\r\n");
+  }
+  const size_t before = server_->RssBytes();
+  const std::string message(kMiB, 'x');
+  size_t highest = 0;
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(publisher.Ask({"PUBLISH", "news", message}).substr(0, 1), ":");
+    ASSERT_EQ(good.ReadReply().size(), message.size() + 39) << i;
+    highest = std::max(highest, server_->RssBytes());
+  }
+  EXPECT_EQ(publisher.Ask({"PUBLISH", "news", "x"}), ":1\r\n") << "only who reads is left";
+  EXPECT_LT(highest, before + 5 * 2 * 8 * kMiB + kRssSlack);
+  EXPECT_NE(publisher.Ask({"INFO", "stats"}).find("\nclient_output_buffer_limit_disconnections:5\r"),
+            std::string::npos);
+}
+
+TEST_F(LimitsTest, OneMessageToManyStaysWithinTheMemoryOfAllClients) {
+  Start({"--maxmemory-clients", "64mb"});
+  RawClient publisher(port());
+  ASSERT_EQ(publisher.Ask({"CLIENT", "NO-EVICT", "ON"}), "+OK\r\n");
+  std::vector<RawClient> deaf;
+  for (int i = 0; i < 100; ++i) {
+    deaf.emplace_back(port(), 4096);
+    ASSERT_EQ(deaf.back().Ask({"SUBSCRIBE", "news"}).substr(0, 4), "*3\r\n");
+  }
+  server_->ForgetPeak();
+  const size_t before = server_->RssBytes();
+  ASSERT_EQ(publisher.Ask({"PUBLISH", "news", std::string(4 * kMiB, 'x')}), ":100\r\n");
+  EXPECT_LT(server_->PeakRssBytes(), before + 2 * 64 * kMiB + kRssSlack) << "of 400 MiB";
+  EXPECT_EQ(publisher.Ask({"PING"}), "+PONG\r\n");
+  EXPECT_EQ(publisher.Ask({"INFO", "stats"}).find("\nevicted_clients:0\r"), std::string::npos);
+}
+
 TEST_F(LimitsTest, AReaderWhoIsSlowButReadsGetsEverything) {
   Start({});
   RawClient client(port(), 4096);

@@ -123,6 +123,7 @@ class Surroundings final : public resp::ServerControl {
   void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) override {
     net->ForEachClient(visit);
   }
+  resp::Session* FindClient(uint64_t id) override { return net->FindClient(id); }
   void KillClient(uint64_t id) override { net->KillClient(id); }
   resp::ServerFacts Facts() override {
     resp::ServerFacts facts;
@@ -262,6 +263,44 @@ TEST_F(ServerTest, AFailedCommitTurnsRepliesIntoItsError) {
   db_->FailWith(lsm::Status::Ok());
   EXPECT_EQ(writer.Ask({"SET", "a", "new"}), "+OK\r\n") << "service resumes by itself";
   EXPECT_EQ(writer.Ask({"GET", "a"}), "$3\r\nnew\r\n");
+}
+
+TEST_F(ServerTest, AnEventIsHeardOfWhenItsWriteIsSynced) {
+  Start("always");
+  RawClient witness(port()), writer(port()), listener(port()), cacher(port());
+  ASSERT_EQ(witness.Ask({"CONFIG", "SET", "notify-keyspace-events", "E$"}), "+OK\r\n");
+  ASSERT_EQ(listener.Ask({"SUBSCRIBE", "__keyevent@0__:set"}).substr(0, 4), "*3\r\n");
+  ASSERT_EQ(cacher.Ask({"HELLO", "3"}).substr(0, 1), "%");
+  ASSERT_EQ(cacher.Ask({"CLIENT", "TRACKING", "ON"}), "+OK\r\n");
+  ASSERT_EQ(cacher.Ask({"GET", "a"}), "_\r\n");
+  ASSERT_TRUE(writer.Send(Request({"SET", "a", "1"})));
+  while (db_->waiting() == 0) Turn(witness);
+  Turn(witness);
+  EXPECT_TRUE(listener.Silent());
+  db_->Report(lsm::Status::Ok());
+  EXPECT_EQ(writer.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(listener.ReadReply(), "*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:set\r\n$1\r\na\r\n");
+  EXPECT_EQ(cacher.ReadReply(), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n");
+}
+
+TEST_F(ServerTest, AFailedCommitTakesBackWhatItWouldHaveTold) {
+  Start("everysec");
+  RawClient writer(port()), listener(port());
+  ASSERT_EQ(writer.Ask({"CONFIG", "SET", "notify-keyspace-events", "E$"}), "+OK\r\n");
+  ASSERT_EQ(listener.Ask({"PSUBSCRIBE", "*"}).substr(0, 4), "*3\r\n");
+  db_->FailWith(lsm::Status::NoSpace("the disk is full"));
+  ASSERT_TRUE(writer.Send(Request({"PUBLISH", "news", "1"}) + Request({"SET", "a", "1"}) +
+                          Request({"PUBLISH", "news", "2"}) + Request({"MULTI"}) + Request({"SET", "b", "1"}) +
+                          Request({"PUBLISH", "news", "never"}) + Request({"EXEC"}) +
+                          Request({"PUBLISH", "news", "3"})));
+  EXPECT_EQ(writer.ReadReply(), ":1\r\n");
+  EXPECT_EQ(writer.ReadReply().substr(0, 8), "-MISCONF");
+  for (std::string_view text : {"1", "2", "3"}) {
+    EXPECT_EQ(listener.ReadReply(),
+              "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$4\r\nnews\r\n$1\r\n" + std::string(text) + "\r\n")
+        << "what needs no write is said all the same, in its order; the rest is not";
+  }
+  db_->FailWith(lsm::Status::Ok());
 }
 
 TEST_F(ServerTest, ABusyEngineDelaysAndLosesNothing) {

@@ -25,7 +25,7 @@ class OutOfMemoryTest : public DispatcherTest {
   Outcome Attempt(Session& session, const std::vector<std::string_view>& args) {
     Outcome outcome;
     try {
-      dispatcher_->Execute(session, args, &out_);
+      dispatcher_->DeliverMessages(dispatcher_->Execute(session, args, &out_).wrote);
     } catch (const std::bad_alloc&) {
       outcome.undone = true;
     }
@@ -86,6 +86,7 @@ class OutOfMemoryTest : public DispatcherTest {
   void SetUpKeys(const std::vector<std::vector<std::string_view>>& before) {
     dispatcher_->Forget(session_);
     session_ = Session();
+    session_.sink = &sink_;
     session_.id = 1;
     session_.address = "127.0.0.1:1000";
     Carry({"FLUSHALL"});
@@ -137,6 +138,30 @@ class OutOfMemoryTest : public DispatcherTest {
     return state;
   }
 
+  // Another client that hears of all that happens: of nothing that did not.
+  void FailEverywhereHeardOf(const std::vector<std::string_view>& args, int messages) {
+    config_.notify_keyspace_events = kNotifyKeyevent | kNotifyString;
+    for (int64_t n = 0;; ++n) {
+      SCOPED_TRACE(std::string(args[0]) + ": " + std::to_string(n));
+      dispatcher_->Forget(other_);
+      SetUpKeys({});
+      other_.protocol = 3;
+      Attempt(other_, {"PSUBSCRIBE", "*"});
+      Attempt(other_, {"CLIENT", "TRACKING", "ON"});
+      Attempt(other_, {"MGET", "a", name_});
+      Attempt(other_, {"MONITOR"});
+      other_sink_.bytes.reserve(size_t{1} << 20);  // the sinks of the server find no memory in their own way
+      other_sink_.bytes.clear();
+      other_sink_.messages = 0;
+      bool fired = false;
+      const Outcome outcome = RunFailing(args, n, false, &fired);
+      EXPECT_EQ(other_sink_.messages, outcome.undone ? 0 : messages) << other_sink_.bytes;
+      if (HasFailure() || !fired) break;
+      ++failures_;
+    }
+    config_.notify_keyspace_events = 0;
+  }
+
   std::string out_;
   int failures_ = 0;  // allocations made to fail
   const std::string large_ = std::string(100'000, 'x');
@@ -173,6 +198,23 @@ TEST_F(OutOfMemoryTest, TransactionsAreWholeOrAbsent) {
   FailEverywhere({"EXEC"}, {{"MULTI"}, {"SET", "a", large_}, {"DEL", "b"}, {"APPEND", "tick", large_}, {"KEYS", "*"}});
   FailEverywhere({"WATCH", name_, "a", "b"});
   EXPECT_GE(failures_, 60);
+}
+
+TEST_F(OutOfMemoryTest, Subscriptions) {
+  FailEverywhere({"SUBSCRIBE", name_, "b", name_});
+  FailEverywhere({"PSUBSCRIBE", name_}, {{"SUBSCRIBE", name_}});
+  FailEverywhere({"UNSUBSCRIBE"}, {{"SUBSCRIBE", name_, "b"}});
+  FailEverywhere({"CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", name_, "PREFIX", "b"});
+  FailEverywhere({"MGET", "a", "b", "tick"}, {{"CLIENT", "TRACKING", "ON"}});
+  FailEverywhere({"MONITOR"});
+  EXPECT_GE(failures_, 30);
+}
+
+TEST_F(OutOfMemoryTest, NobodyHearsOfWhatWasUndone) {
+  FailEverywhereHeardOf({"SET", name_, large_}, 3);  // the event, the invalidation, the line of MONITOR
+  FailEverywhereHeardOf({"MSET", "a", "2", name_, large_}, 5);
+  FailEverywhereHeardOf({"PUBLISH", name_, large_}, 2);
+  EXPECT_GE(failures_, 20);
 }
 
 // What could not be queued must not be missing from what EXEC does.
