@@ -252,7 +252,9 @@ void ReplyKeys(Args args, bool with_flags, CommandContext& c) {
     command = FindSubcommand(*command, wanted[1]);
   }
   if (command == nullptr) return c.reply.Error("ERR Invalid command specified");
-  if (command->keys.empty()) return c.reply.Error("ERR The command has no key arguments");
+  const bool has_keys = std::any_of(command->keys.begin(), command->keys.end(),
+                                    [](const KeySpec& spec) { return (spec.flags & kKeyNotKey) == 0; });
+  if (!has_keys) return c.reply.Error("ERR The command has no key arguments");
   if (!ArityFits(*command, wanted.size())) {
     return c.reply.Error("ERR Invalid number of arguments specified for command");
   }

@@ -66,7 +66,10 @@ void Publish(Args args, CommandContext& c) {
 }
 
 void PubsubChannels(Args args, CommandContext& c) {
-  if (args.size() > 3) return ReplyArity(c);
+  if (args.size() > 3) {
+    return c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
+                         "'. Try PUBSUB HELP.");
+  }
   const std::vector<std::string_view> names =
       c.dispatcher.pubsub().Names(KindOf(c.command), args.size() == 3 ? args[2] : "*");
   c.reply.Array(names.size());

@@ -78,12 +78,12 @@ bool FailOverlap(std::string_view a, std::string_view b, std::string_view kind, 
                      std::string(b) + "'. Prefixes for a single client must not overlap.");
 }
 
-// One name must lead to one message. The same prefix again is fine.
+// One name must lead to one message.
 bool CheckPrefixes(const Prefixes& prefixes, CommandContext& c) {
   const Prefixes known = c.dispatcher.tracking().PrefixesOf(c.session);
   for (size_t i = 0; i < prefixes.size(); i++) {
     for (std::string_view old : known) {
-      if (old != prefixes[i] && Overlap(old, prefixes[i])) return FailOverlap(prefixes[i], old, "an existing", c);
+      if (Overlap(old, prefixes[i])) return FailOverlap(prefixes[i], old, "an existing", c);
     }
     for (size_t j = i + 1; j < prefixes.size(); j++) {
       if (Overlap(prefixes[i], prefixes[j])) return FailOverlap(prefixes[i], prefixes[j], "another provided", c);

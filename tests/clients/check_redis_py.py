@@ -50,6 +50,33 @@ with r.pipeline() as p:
         pass
 assert r.get("a") == b"changed"
 
+def heard(listener):
+    """The next message that is no confirmation."""
+    while (message := listener.get_message(timeout=60)) is None or message["type"].endswith("subscribe"):
+        assert message is not None, "nothing came in a minute"
+    return message["type"], message["channel"], message["data"]
+
+
+with r.pubsub() as listener:
+    listener.subscribe("news")
+    listener.psubscribe("n?ws")
+    while r.pubsub_numsub("news") != [(b"news", 1)] or r.pubsub_numpat() != 1:
+        listener.get_message()
+    assert r.publish("news", "hello") == 2
+    assert {heard(listener), heard(listener)} == {("message", b"news", b"hello"), ("pmessage", b"news", b"hello")}
+    r.config_set("notify-keyspace-events", "Ex")
+    listener.subscribe("__keyevent@5__:expired")
+    while r.pubsub_numsub("__keyevent@5__:expired")[0][1] != 1:
+        listener.get_message()
+    r.set("fleeting", 1, px=10)  # nobody asks for it: the server finds by itself that its time has come
+    assert heard(listener) == ("message", b"__keyevent@5__:expired", b"fleeting")
+    r.config_set("notify-keyspace-events", "")
+
+with r.monitor() as monitor:
+    r.set("seen", "by monitor")
+    assert monitor.next_command()["command"] == "SET seen by monitor"
+r.delete("seen")
+
 assert any(c["name"] == "check-redis-py" for c in r.client_list())
 assert r.delete("a", "plain", "none") == 2
 r.flushdb()

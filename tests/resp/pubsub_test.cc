@@ -78,7 +78,8 @@ TEST_F(PubSubTest, PubsubCounts) {
   other_.protocol = 3;  // else it could only (un)subscribe
   EXPECT_EQ(DoOther("pubsub channels"), Message({"abc"}));
   EXPECT_EQ(DoOther("pubsub channels z*"), "*0\r\n");
-  EXPECT_EQ(DoOther("pubsub channels a b"), "-ERR wrong number of arguments for 'pubsub|channels' command\r\n");
+  EXPECT_EQ(DoOther("pubsub channels a b"),
+            "-ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.\r\n");
   EXPECT_EQ(DoOther("pubsub numsub abc abd"), "*4\r\n$3\r\nabc\r\n:1\r\n$3\r\nabd\r\n:0\r\n");
   EXPECT_EQ(DoOther("pubsub numsub"), "*0\r\n");
   EXPECT_EQ(DoOther("pubsub numpat"), ":2\r\n");

@@ -41,6 +41,16 @@ await assert.rejects(watcher.multi().set('a', 'lost').exec(), /[Ww]atch/);
 assert.equal(await client.get('a'), 'changed');
 watcher.destroy();
 
+const listener = client.duplicate();  // RESP3: messages and replies share the connection
+await listener.connect();
+const message = new Promise((resolve) => { listener.subscribe('news', (text, channel) => resolve([channel, text]))
+  .then(() => client.publish('news', 'hello')); });
+assert.deepEqual(await message, ['news', 'hello']);
+assert.equal(await listener.ping(), 'PONG');
+await listener.unsubscribe('news');
+assert.equal(await client.publish('news', 'nobody'), 0);
+listener.destroy();
+
 assert.equal(await client.del(['a', 'plain', 'none']), 2);
 await client.flushDb();
 assert.equal(await client.dbSize(), 0);
