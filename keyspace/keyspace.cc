@@ -59,7 +59,8 @@ Keyspace::Keyspace(lsm::Db* db, const Options& options)
     : db_(db),
       clock_(options.clock != nullptr ? options.clock : lsm::SystemClock()),
       random_(options.random != nullptr ? options.random : lsm::SystemRandom()),
-      cursors_(random_->Next(), options.cursor_bytes_max) {}
+      cursors_(random_->Next(), options.cursor_bytes_max),
+      known_(options.known_key_bytes) {}
 
 Result<std::unique_ptr<Keyspace>> Keyspace::Open(lsm::Db* db, const Options& options) {
   std::unique_ptr<Keyspace> keys(new Keyspace(db, options));
@@ -130,6 +131,17 @@ Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
   return false;
 }
 
+Result<bool> Keyspace::FindHead(int db, std::string_view name, Entry* entry) {
+  EncodeMetaKey(db, name, &key_);
+  if (known_.Has(key_)) {
+    entry->type = Type::kString;
+    entry->expire_ms = 0;
+    entry->value = {};
+    return true;
+  }
+  return Find(db, name, entry);
+}
+
 Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,
                      uint64_t expire_ms) {
   if (name.size() > kNameSizeMax) {
@@ -144,6 +156,11 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
   EncodeMetaRecord(type, expire_ms, value, &record_);
   EncodeMetaKey(db, name, &key_);
   batch_.Put(key_, record_);
+  if (type == Type::kString && expire_ms == 0) {
+    known_.Add(key_);
+  } else {
+    known_.Remove(key_);
+  }
   // One huge value must not hold its memory for ever.
   if (record_.capacity() > kScratchBytesMax) std::string().swap(record_);
   Touch(db, name, prior == nullptr ? KeyChange::kAdded : KeyChange::kWritten);
@@ -151,7 +168,7 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
 }
 
 Status Keyspace::Set(int db, std::string_view name, std::string_view value, uint64_t expire_ms) {
-  Result<bool> found = Find(db, name, &scratch_);
+  Result<bool> found = FindHead(db, name, &scratch_);
   if (!found.ok()) return found.status();
   return Put(db, name, *found ? &scratch_ : nullptr, Type::kString, value, expire_ms);
 }
@@ -161,7 +178,7 @@ void Keyspace::Delete(int db, std::string_view name, const Entry& prior) {
 }
 
 Result<bool> Keyspace::Remove(int db, std::string_view name) {
-  Result<bool> found = Find(db, name, &scratch_);
+  Result<bool> found = FindHead(db, name, &scratch_);
   if (found.ok() && *found) Delete(db, name, scratch_);
   return found;
 }
@@ -169,6 +186,7 @@ Result<bool> Keyspace::Remove(int db, std::string_view name) {
 void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change) {
   EncodeMetaKey(db, name, &key_);
   batch_.Delete(key_);
+  known_.Remove(key_);
   counters_of(db).keys--;
   if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
   Touch(db, name, change);
@@ -213,6 +231,7 @@ Status Keyspace::FlushDb(int db) {
   changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
   counters_of(db) = {};
   expiry_low_ms_[db] = kNever;
+  known_.Clear();
   if (observer_ != nullptr) observer_->OnFlush(db);
   return {};
 }
@@ -475,6 +494,7 @@ Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
 
 void Keyspace::Abandon() {
   batch_.Clear();
+  known_.Clear();
   counters_ = committed_;
   expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
   rollback_failed_ = false;
@@ -486,6 +506,7 @@ void Keyspace::RollbackCommand() {
     if ((counters_remembered_ >> db & 1) != 0) counters_[db] = counters_before_[db];
   }
   counters_remembered_ = 0;
+  known_.Clear();
   changes_ = command_.changes;
   expire_stats_.expired_keys = command_.expired_keys;
   expiry_low_ms_.fill(0);

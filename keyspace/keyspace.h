@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "keyspace/cursor_table.h"
+#include "keyspace/known_keys.h"
 #include "keyspace/record.h"
 #include "lsm/clock.h"
 #include "lsm/db.h"
@@ -79,6 +80,7 @@ class Keyspace {
     lsm::Clock* clock = nullptr;          // null: the system's
     lsm::RandomSource* random = nullptr;  // null: the system's
     size_t cursor_bytes_max = CursorTable::kBytesMaxDefault;
+    size_t known_key_bytes = size_t{1} << 20;  // for KnownKeys: 8 bytes a key
   };
 
   // kUnsupported when the directory holds a newer format.
@@ -108,6 +110,8 @@ class Keyspace {
   // --- one key. Names longer than kNameSizeMax: Find says no, Put says kInvalidArgument. ---
   // True and *entry when the key is there and not expired. An expired one is deleted (pending) and not there.
   lsm::Result<bool> Find(int db, std::string_view name, Entry* entry);
+  // As Find, when only the type and the time to live are wanted: entry->value may be empty, and mostly is.
+  lsm::Result<bool> FindHead(int db, std::string_view name, Entry* entry);
   // Writes the whole record. `prior` is what Find of the same key said since the last write to it: its entry, or null
   // for "not there". `expire_ms` 0: for ever; a time in the past is stored as any other and hides the key at once.
   lsm::Status Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,
@@ -225,6 +229,7 @@ class Keyspace {
   ExpireStats expire_stats_;
 
   CursorTable cursors_;
+  KnownKeys known_;                                   // as of the pending batch
   std::unordered_map<std::string, Watched> watched_;  // by meta key; stays whole when an insertion throws
 
   // Scratch, to keep the hot path free of allocation.

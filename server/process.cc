@@ -25,6 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kKnownKeysShare = 32;                       // of memory-budget, one part
+constexpr size_t kEngineBudgetMin = size_t{4} * 1024 * 1024;  // it takes no less
+
 lsm::WalSync ToWalSync(resp::Config::AppendFsync policy) {
   switch (policy) {
     case resp::Config::AppendFsync::kNo: return lsm::WalSync::kNever;
@@ -107,14 +110,16 @@ lsm::Status Process::Open() {
   }
 
   lsm::Options options;
-  options.memory_budget = static_cast<size_t>(config_->memory_budget);
+  const size_t budget = static_cast<size_t>(config_->memory_budget);
+  const size_t known_key_bytes = budget / kKnownKeysShare;
+  options.memory_budget = std::max(budget - known_key_bytes, kEngineBudgetMin);
   options.max_disk_bytes = static_cast<uint64_t>(config_->max_disk_bytes);
   options.wal_sync = ToWalSync(config_->appendfsync);
   const uint64_t open_us = lsm::SystemClock()->MonotonicMicros();
   auto db = lsm::Db::Open(config_->dir + "/db", options);
   if (!db.ok()) return db.status();
   db_ = *std::move(db);
-  auto keys = keyspace::Keyspace::Open(db_.get(), {});
+  auto keys = keyspace::Keyspace::Open(db_.get(), {.known_key_bytes = known_key_bytes});
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   dispatcher_ = std::make_unique<resp::Dispatcher>(keys_.get(), this, config_);

@@ -36,13 +36,22 @@ void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines)
   c.reply.Simple("    Prints this help.");
 }
 
-Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
-  lsm::Result<bool> found = c.keys.Find(c.db(), name, entry);
+namespace {
+Found ToFound(const lsm::Result<bool>& found, CommandContext& c) {
   if (!found.ok()) {
     ReplyStatus(c.reply, found.status());
     return Found::kFailed;
   }
   return *found ? Found::kYes : Found::kNo;
+}
+}  // namespace
+
+Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  return ToFound(c.keys.Find(c.db(), name, entry), c);
+}
+
+Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  return ToFound(c.keys.FindHead(c.db(), name, entry), c);
 }
 
 Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {

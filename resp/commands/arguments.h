@@ -24,7 +24,9 @@ enum class Found : uint8_t { kNo, kYes, kFailed };  // kFailed: the error reply 
 // The key of any type into *entry. Reading counts as a keyspace hit or miss.
 Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry);
 Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry);
-// The same, and WRONGTYPE unless it is a string.
+// The same without its value, which mostly costs no search. For commands that overwrite or delete it, or only count it.
+Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry);
+// As the first two, and WRONGTYPE unless it is a string.
 Found FindStringForRead(std::string_view name, CommandContext& c);
 Found FindStringForWrite(std::string_view name, CommandContext& c);
 

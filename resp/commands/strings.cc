@@ -80,7 +80,7 @@ void SetWithOptions(Args args, std::string_view value, const StringOptions& opti
   if (options.has_expire && !ReadExpire(options.expire, options.unit, c, &expire_ms)) return;
   const std::string_view name = args[1];
   // GET is a read of its own in Redis: it refuses other types and counts as a hit or miss.
-  const Found found = options.get ? FindStringForRead(name, c) : FindForWrite(name, c, &c.entry);
+  const Found found = options.get ? FindStringForRead(name, c) : FindHeadForWrite(name, c, &c.entry);
   if (found == Found::kFailed) return;
   const bool write = !(options.nx && found == Found::kYes) && !(options.xx && found == Found::kNo);
   if (write) {
@@ -143,7 +143,7 @@ void Set(Args args, CommandContext& c) {
 }
 
 void SetNx(Args args, CommandContext& c) {
-  const Found found = FindForWrite(args[1], c, &c.entry);
+  const Found found = FindHeadForWrite(args[1], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kYes) return c.reply.Integer(0);
   if (!PutString(args[1], found, args[2], 0, c)) return;
@@ -250,7 +250,7 @@ void MSet(Args args, CommandContext& c) {
 void MSetNx(Args args, CommandContext& c) {
   if (!PairsAreWritable(args, c)) return;
   for (size_t i = 1; i < args.size(); i += 2) {
-    const Found found = FindForWrite(args[i], c, &c.entry);
+    const Found found = FindHeadForWrite(args[i], c, &c.entry);
     if (found == Found::kFailed) return;
     if (found == Found::kYes) return c.reply.Integer(0);
   }
