@@ -19,15 +19,14 @@ constexpr uint64_t kAuthDeadlineUs = 10 * kUsPerSecond;
 constexpr uint64_t kReplyBytesBeforeAuthMax = 8 * 1024;
 // Closing a socket with unread bytes resets it, and the client may lose our last words. So read on for a moment.
 constexpr uint64_t kDrainUs = 1 * kUsPerSecond;
-// One client's turn: so long its requests run, and so much of it is read. Then others have theirs.
-constexpr uint64_t kTurnUs = 100;
+// So much of one client is read in its turn (Server::turn_us).
 constexpr size_t kTurnBytes = size_t{64} * 1024;
+constexpr size_t kUncertainKept = 256;                   // places in a list that stays
 constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit has no time of its own
 
 }  // namespace
 
 bool Connection::Open(int fd, bool unix_socket) {
-  session_.sink = this;
   unix_socket_ = unix_socket;
   int error;
   if (unix_socket) {
@@ -68,6 +67,12 @@ void Connection::Drop() {
   uncertain_replies_.clear();
   output_.Free();  // what libuv is writing stays until it says so
   server_->dispatcher().Forget(session_);
+}
+
+void Connection::NoteEviction() {
+  ++server_->mutable_stats().evicted_clients;
+  spdlog::warn("client {} {} is evicted: it uses {} of the {} bytes of all clients, above maxmemory-clients",
+               session_.id, session_.address, counted_bytes_, server_->clients_memory_bytes());
 }
 
 void Connection::Starve() {
@@ -174,7 +179,7 @@ size_t Connection::RunRequests(std::string_view data) {
       unfinished_ = true;
       return done;
     }
-    if (server_->dispatcher().tick_us() > begin_us + kTurnUs) {
+    if (server_->dispatcher().tick_us() > begin_us + server_->turn_us()) {
       unfinished_ = true;
       server_->ResumeSoon(this);
       return done;
@@ -208,9 +213,10 @@ void Connection::RunRequest() {
     UndoRequest(begin);
     execution = {};
   }
+  server_->NoteWrote(execution.wrote);
   server_->dispatcher().DeliverMessages(execution.wrote);
   if (session_.close_after_reply) server_->MarkDirty(this);
-  server_->AfterRequest(execution);
+  server_->AfterRequest();
   if (execution.overflowed) [[unlikely]]
     Overflowed(output_bytes());
 }
@@ -261,14 +267,22 @@ void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool 
 
 // ---- messages ----
 
-void Connection::Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept {
+void Connection::Push(std::span<const std::string_view> pieces, bool about_data) noexcept {
   if (closing_ || session_.close_after_reply) return;
+  size_t size = output_bytes();
+  for (std::string_view piece : pieces) size += piece.size();
+  const int64_t hard_bytes = output_limit().hard_bytes;
+  if (hard_bytes > 0 && size > static_cast<size_t>(hard_bytes)) {
+    Overflowed(size);
+    return CutReceiver();
+  }
   std::string* out = output_.tail();
   try {
-    // One that tells of what is not committed must vanish with it. Others of the tick only keep their place.
-    if (shows_writes || server_->tick_wrote()) {
-      uncertain_replies_.push_back({out->size(), shows_writes ? IfFailed::kDrop : IfFailed::kKeep});
+    if (server_->tick_wrote()) {
+      uncertain_replies_.push_back({out->size(), about_data ? IfFailed::kDrop : IfFailed::kKeep});
       server_->MarkUncertain(this);
+    } else if (about_data) {
+      seen_ticket_ = server_->last_ticket();
     }
     for (std::string_view piece : pieces) out->append(piece);
   } catch (const std::bad_alloc&) {
@@ -276,14 +290,9 @@ void Connection::Push(std::span<const std::string_view> pieces, bool shows_write
     return CutReceiver();
   }
   server_->MarkDirty(this);
-  const int64_t hard_bytes = output_limit().hard_bytes;
-  if (hard_bytes > 0 && output_bytes() > static_cast<size_t>(hard_bytes)) {
-    Overflowed(output_bytes());
-    return CutReceiver();
-  }
   const size_t before = std::exchange(counted_bytes_, memory_bytes());
   if (server_->NoteClientMemory(before, counted_bytes_)) return;
-  ++server_->mutable_stats().evicted_clients;
+  NoteEviction();
   CutReceiver();
 }
 
@@ -305,6 +314,7 @@ void Connection::Resume() {
 
 void Connection::Settle(uint64_t ticket) {
   uncertain_replies_.clear();
+  if (uncertain_replies_.capacity() > kUncertainKept) std::vector<UncertainReply>().swap(uncertain_replies_);
   ticket = std::max(ticket, seen_ticket_);
   if (ticket <= server_->durable_ticket()) {
     output_.Ready();
@@ -469,7 +479,8 @@ resp::ConnectionFacts Connection::Facts() const {
 
 size_t Connection::memory_bytes() const {
   return sizeof(*this) + input_.used_bytes() + parser_.memory_bytes() + output_.capacity() + writing_bytes_.capacity() +
-         session_.queue_bytes + session_.watch_bytes + session_.subscription_bytes;
+         uncertain_replies_.capacity() * sizeof(UncertainReply) + session_.queue_bytes + session_.watch_bytes +
+         session_.subscription_bytes;
 }
 
 }  // namespace varve::net

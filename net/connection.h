@@ -40,7 +40,7 @@ class Connection final : private resp::MessageSink {
   // More waiting replies than this: the client is not read, nor its requests run, until they left.
   static constexpr size_t kOutputPauseBytes = size_t{256} * 1024;
 
-  explicit Connection(Server* server) : server_(server) {}
+  explicit Connection(Server* server) : server_(server) { session_.sink = this; }
   ~Connection() override = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -50,6 +50,7 @@ class Connection final : private resp::MessageSink {
   void Close();
   // Close, and everything that waits is given back at once. Not while a request of it runs.
   void Drop();
+  void NoteEviction();
   // Close, for there was not enough memory to go on.
   void Starve();
   bool closing() const { return closing_; }
@@ -81,7 +82,7 @@ class Connection final : private resp::MessageSink {
  private:
   // What becomes of a reply, or a message, when the commit of what it may show fails.
   enum class IfFailed : uint8_t { kKeep, kReplace, kDrop };  // kReplace: by an error
-  // By its place in the output.
+  // From its place in the output on, up to the next. There are some only while Server::tick_wrote().
   struct UncertainReply {
     size_t begin;
     IfFailed if_failed;
@@ -98,7 +99,7 @@ class Connection final : private resp::MessageSink {
   void RunRequest();
   void UndoRequest(size_t begin);
   void Overflowed(size_t bytes);
-  void Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept override;
+  void Push(std::span<const std::string_view> pieces, bool about_data) noexcept override;
   void CutReceiver();
   const resp::Config::OutputLimit& output_limit() const;
   void CountMemory();

@@ -195,11 +195,12 @@ bool Server::Refuse(int fd, const sockaddr_storage& peer) {
 void Server::StartHandles() {
   uv_check_init(&loop_, &check_);
   uv_idle_init(&loop_, &ready_idle_);
+  uv_idle_init(&loop_, &expire_idle_);
   uv_timer_init(&loop_, &cron_);
   uv_timer_init(&loop_, &retry_);
   uv_signal_init(&loop_, &sigterm_);
   uv_signal_init(&loop_, &sigint_);
-  check_.data = ready_idle_.data = cron_.data = retry_.data = sigterm_.data = sigint_.data = this;
+  check_.data = ready_idle_.data = expire_idle_.data = cron_.data = retry_.data = sigterm_.data = sigint_.data = this;
   uv_check_start(&check_, [](uv_check_t* check) { Of(check)->EndTick(); });
   uv_timer_start(
       &cron_, [](uv_timer_t* timer) { Of(timer)->Cron(); }, kCronMs, kCronMs);
@@ -236,6 +237,7 @@ void Server::EndTick() {
     }
   }
   dirty_.clear();
+  EvictClients();  // messages may have taken more than there was, and sending them has given some back
   if (shutdown_requested_ && !shutting_down_) Shutdown();
 }
 
@@ -266,6 +268,7 @@ bool Server::CommitPending() {
       FailTick(out_of_memory_);
     }
   }
+  if (tick_wrote_) SettleUncertain(0);  // nothing was left of what it wrote
   if (paused_) Unpause();
   return true;
 }
@@ -451,16 +454,12 @@ Connection* Server::LargestClient() {
   return too_many_spared || largest[0] == nullptr ? largest[1] : largest[0];
 }
 
-void Server::EvictClients() {
-  while (clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax())) {
-    Connection* largest = LargestClient();
-    if (largest == nullptr) return;
-    const resp::Session& session = largest->session();
-    spdlog::warn("client {} {} is evicted: it uses {} of the {} bytes of all clients, above maxmemory-clients",
-                 session.id, session.address, largest->counted_bytes(), clients_memory_bytes_);
-    ++stats_.evicted_clients;
-    largest->Drop();
-  }
+bool Server::EvictLargest() {
+  Connection* largest = LargestClient();
+  if (largest == nullptr) return false;
+  largest->NoteEviction();
+  largest->Drop();
+  return true;
 }
 
 // ---- time ----
@@ -472,7 +471,7 @@ void Server::ApplyLimits() {
 void Server::Cron() {
   try {
     ApplyLimits();
-    if (!paused_ && config_->active_expire) ExpireKeys();
+    if (!paused_ && config_->active_expire && ExpireKeys(kExpireBudgetUs)) StartExpiring();
     CheckClients();
     Measure();
     if (on_cron_) on_cron_();
@@ -481,8 +480,9 @@ void Server::Cron() {
   }
 }
 
-void Server::ExpireKeys() {
-  const uint64_t end_us = NowMicros() + kExpireBudgetUs;
+// True: time was over before everything due was gone.
+bool Server::ExpireKeys(uint64_t budget_us) {
+  const uint64_t end_us = NowMicros() + budget_us;
   while (true) {
     keys_->BeginCommand();
     try {
@@ -491,15 +491,32 @@ void Server::ExpireKeys() {
         keys_->RollbackCommand();
         dispatcher_->DropMessages();
         spdlog::warn("expiring keys failed: {}", expired.status().message());
-        return;
+        return false;
       }
+      NoteWrote(keys_->has_pending());
       dispatcher_->DeliverMessages(/*wrote=*/true);
-      if (*expired < kExpireBatch || NowMicros() >= end_us) return;
+      if (*expired < kExpireBatch) return false;
+      if (NowMicros() >= end_us) return true;
     } catch (const std::bad_alloc&) {
       dispatcher_->DropMessages();
-      return UndoRequest();
+      UndoRequest();
+      return false;
     }
   }
+}
+
+// Many keys whose time came at once: they go in every turn of the loop, for half as long as everything else took since.
+void Server::StartExpiring() {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&expire_idle_)) != 0) return;
+  expire_slice_end_us_ = NowMicros();
+  uv_idle_start(&expire_idle_, [](uv_idle_t* idle) { Of(idle)->ExpireSlice(); });
+}
+
+void Server::ExpireSlice() {
+  const uint64_t others_us = NowMicros() - expire_slice_end_us_;
+  const uint64_t slice_us = std::clamp(others_us / 2, kExpireSliceUsMin, kExpireSliceUsMax);
+  if (paused_ || !config_->active_expire || !ExpireKeys(slice_us)) uv_idle_stop(&expire_idle_);
+  expire_slice_end_us_ = NowMicros();
 }
 
 // Every client is looked at once a second.
@@ -565,8 +582,9 @@ void Server::Shutdown() {
   }
   for (auto& listener : listeners_) listener->Close();
   for (auto& [id, connection] : connections_) connection->Close();
-  for (void* handle : {static_cast<void*>(&check_), static_cast<void*>(&ready_idle_), static_cast<void*>(&cron_),
-                       static_cast<void*>(&retry_), static_cast<void*>(&sigterm_), static_cast<void*>(&sigint_)}) {
+  for (void* handle : {static_cast<void*>(&check_), static_cast<void*>(&ready_idle_), static_cast<void*>(&expire_idle_),
+                       static_cast<void*>(&cron_), static_cast<void*>(&retry_), static_cast<void*>(&sigterm_),
+                       static_cast<void*>(&sigint_)}) {
     uv_close(static_cast<uv_handle_t*>(handle), nullptr);
   }
 }

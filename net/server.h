@@ -1,7 +1,8 @@
 // net/server.h - the loop: listens, reads, runs a tick, commits it once, lets the replies go.
 //
 //   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues
-//   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady)
+//   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady); so do keys
+//           whose time came, when there are more than the cron has time for (ExpireSlice)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
 //
 // Durability. `appendfsync always`: each commit has a ticket, and its replies, and those of any client that could have
@@ -120,8 +121,8 @@ class Server {
     tick_open_ = true;
     dispatcher_->BeginTick();
   }
-  void AfterRequest(const resp::Execution& execution) {
-    tick_wrote_ |= execution.wrote;
+  void NoteWrote(bool wrote) { tick_wrote_ |= wrote; }
+  void AfterRequest() {
     if (keys_->pending_bytes() > kCommitBytes) [[unlikely]]
       CommitPending();
   }
@@ -136,14 +137,17 @@ class Server {
   // One client's share changed. May cut clients, the caller's too, and frees what they hold: nothing may be under way
   // in its buffers.
   void CountClientMemory(size_t before, size_t after) {
-    if (!NoteClientMemory(before, after)) [[unlikely]]
-      EvictClients();
+    clients_memory_bytes_ += after - before;
+    if (after > before) EvictClients();
   }
-  // The same, cutting nobody: false when somebody should be.
+  // The same, cutting nobody before the end of the tick: false when it grows so much meanwhile that this one must be.
   bool NoteClientMemory(size_t before, size_t after) {
     clients_memory_bytes_ += after - before;
-    return after <= before || clients_memory_bytes_ <= static_cast<uint64_t>(config_->ClientMemoryMax());
+    const uint64_t limit = static_cast<uint64_t>(config_->ClientMemoryMax());
+    return after <= before || clients_memory_bytes_ <= limit + limit / 4;
   }
+  // One client's turn: as long as what its end costs, so that who speaks to many is not made to send each word apart.
+  uint64_t turn_us() const { return kTurnUs + kFlushUs * dirty_.size(); }
   // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
   void UndoRequest();
   void ResumeSoon(Connection* connection);
@@ -155,10 +159,14 @@ class Server {
   static constexpr size_t kSharedBufferBytes = 64 * 1024;
   // A tick that gathered this much is committed before it goes on.
   static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
+  static constexpr uint64_t kTurnUs = 100;  // of one client, before others have theirs
+  static constexpr uint64_t kFlushUs = 4;   // about what it takes to send one client its replies
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
   static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
-  static constexpr uint64_t kExpireBudgetUs = 2000;  // of each cron
+  static constexpr uint64_t kExpireBudgetUs = 2000;  // of each cron; what is still due then goes on in slices
+  static constexpr uint64_t kExpireSliceUsMin = 50;
+  static constexpr uint64_t kExpireSliceUsMax = 1000;
   static constexpr size_t kExpireBatch = 64;
   static constexpr size_t kSamples = 16;
 
@@ -180,7 +188,11 @@ class Server {
   void FailTick(const lsm::Status& why);
   void SettleUncertain(uint64_t ticket);
   void Report(uint64_t ticket, const lsm::Status& status);
-  void EvictClients();
+  void EvictClients() {
+    while (clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax()) && EvictLargest()) {
+    }
+  }
+  bool EvictLargest();
   Connection* LargestClient();
   void MakeRoomForDescriptors();
   void AddClient(int fd, const sockaddr_storage& peer);
@@ -193,7 +205,9 @@ class Server {
   void CutHeld(const lsm::Status& why);
   void ApplyLimits();
   void Cron();
-  void ExpireKeys();
+  bool ExpireKeys(uint64_t budget_us);
+  void StartExpiring();
+  void ExpireSlice();
   void CheckClients();
   void Measure();
   void Shutdown();
@@ -208,7 +222,8 @@ class Server {
 
   uv_loop_t loop_{};
   uv_check_t check_{};
-  uv_idle_t ready_idle_{};  // active while ready_ is not empty, so that the poll does not wait
+  uv_idle_t ready_idle_{};   // active while ready_ is not empty, so that the poll does not wait
+  uv_idle_t expire_idle_{};  // active while more keys are due than a cron has time for
   uv_timer_t cron_{};
   uv_timer_t retry_{};
   uv_async_t durable_async_{};
@@ -220,6 +235,7 @@ class Server {
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_client_id_ = 1;
   uint64_t last_checked_id_ = 0;  // where CheckClients goes on
+  uint64_t expire_slice_end_us_ = 0;
   uint64_t clients_memory_bytes_ = 0;
   // Each has room for all clients, and so never allocates while requests run.
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick

@@ -40,7 +40,9 @@ enum CommandFlag : uint32_t {
   kNoMulti = 1u << 18,  // * refused inside MULTI
   kInMulti = 1u << 19,  // * runs at once inside MULTI instead of being queued; not shown
   kNoMandatoryKeys = 1u << 20,
-  kProtected = 1u << 21,  // * only where enable-debug-command allows; not shown
+  kProtected = 1u << 21,          // * only where enable-debug-command allows; not shown
+  kWhenSubscribed = 1u << 22,     // * may be used in RESP2 by a client that subscribes to something; not shown
+  kRepliesByMessages = 1u << 23,  // * what it answers are messages: CLIENT REPLY OFF does not silence it; not shown
 };
 
 // ACL categories, in the order COMMAND INFO prints them.

@@ -40,17 +40,6 @@ std::string UnknownSubcommand(Args args) {
   return "ERR unknown subcommand '" + std::string(Echo(args[1], kEchoedMax)) + "'. Try " + name + " HELP.";
 }
 
-// What (P|S)SUBSCRIBE and their opposites answer are messages, which CLIENT REPLY OFF does not silence.
-bool RepliesByPush(const Command* command) {
-  constexpr uint32_t kBoth = kPubsub | kNoScript;
-  return command != nullptr && (command->flags & kBoth) == kBoth;
-}
-
-bool IsAllowedWhenSubscribed(const Command& command) {
-  return RepliesByPush(&command) || command.full_name == "ping" || command.full_name == "quit" ||
-         command.full_name == "reset";
-}
-
 }  // namespace
 
 Dispatcher::Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* config)
@@ -77,15 +66,18 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   session.argument_bytes = 0;
   for (std::string_view arg : args) session.argument_bytes += arg.size();
 
+  bool by_messages = false;
   if (const Command* command = Admit(session, args, reply); command != nullptr) {
     if (session.in_multi && (command->flags & kInMulti) == 0) {
       Queue(session, *command, args, reply);
     } else {
       Run(session, *command, args, reply);
+      by_messages = (command->flags & kRepliesByMessages) != 0;
       // An error means that nothing was done. (Those inside an EXEC's array stand beside what was.)
       if (keys_->pending_count() != pending && out->size() > mark && (*out)[mark] == '-') {
         keys_->RollbackCommand();
-        DropMessages();
+        pubsub_.Drop();
+        tracking_.Drop();
       }
     }
     if (session.tracking.caching && !session.in_multi && !command->full_name.starts_with("client|")) {
@@ -94,7 +86,7 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   }
 
   const bool silent = session.reply_mode == ReplyMode::kOff || session.reply_mode == ReplyMode::kSkip;
-  if (silent && !RepliesByPush(session.last_command)) reply.Rewind(mark);
+  if (silent && !by_messages) reply.Rewind(mark);
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
   return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark, .overflowed = reply.overflowed()};
@@ -143,7 +135,11 @@ const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
     Reject(session, command, "ERR Command not allowed inside a transaction", reply);
     return nullptr;
   }
-  if (session.protocol == 2 && session.subscribed() && !IsAllowedWhenSubscribed(*command)) [[unlikely]] {
+  if (session.monitor && (command->flags & (kWrite | kReadonly)) != 0) [[unlikely]] {
+    Reject(session, command, "ERR Replica can't interact with the keyspace", reply);
+    return nullptr;
+  }
+  if (session.protocol == 2 && session.subscribed() && (command->flags & kWhenSubscribed) == 0) [[unlikely]] {
     Reject(session, command,
            "ERR Can't execute '" + std::string(command->full_name) +
                "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
@@ -204,10 +200,9 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   }
 
   CommandStats& stats = command_stats_[IndexOf(command)];
-  const uint64_t now_us = keys_->clock()->MonotonicMicros();
   stats.calls++;
-  stats.duration_us += now_us - tick_us_;
-  tick_us_ = now_us;
+  CountTime(command);
+  last_ran_ = &command;
   stats_.commands_processed++;
   const std::string& out = reply.out();
   if (out.size() > mark && out[mark] == '-') {
@@ -219,7 +214,21 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   if (scratch_.capacity() > kScratchBytesMax) std::string().swap(scratch_);
 }
 
+// All since the last command is its.
+void Dispatcher::CountTime(const Command& command) {
+  const uint64_t now_us = keys_->clock()->MonotonicMicros();
+  command_stats_[IndexOf(command)].duration_us += now_us - tick_us_;
+  tick_us_ = now_us;
+}
+
 // --- what others hear of ---
+
+void Dispatcher::DeliverWhatThereIs(bool wrote) noexcept {
+  pubsub_.Deliver(wrote);
+  tracking_.Deliver();
+  monitors_.Deliver();
+  if (last_ran_ != nullptr) CountTime(*last_ran_);
+}
 
 void Dispatcher::RememberRead(Session& session, const Command& command, Args args) {
   const TrackingMode& mode = session.tracking;

@@ -74,10 +74,9 @@ class Dispatcher final : private keyspace::KeyObserver {
   // Sends what the last Execute, or keys that expired since, have for other clients; `wrote`: there were writes, not
   // committed yet. Behind a rollback nothing is to be sent: DropMessages.
   void DeliverMessages(bool wrote) noexcept {
-    if (!pubsub_.empty()) pubsub_.Deliver(wrote);
-    if (!tracking_.idle()) tracking_.Deliver();
-    if (!monitors_.empty()) monitors_.Deliver();
     client_id_ = 0;
+    if (!pubsub_.empty() || !tracking_.idle() || !monitors_.empty()) [[unlikely]]
+      DeliverWhatThereIs(wrote);
   }
   void DropMessages() noexcept;
   // Before the tick's commit.
@@ -123,6 +122,8 @@ class Dispatcher final : private keyspace::KeyObserver {
   void Reject(Session& session, const Command* command, std::string_view text, Reply& reply);
   void Queue(Session& session, const Command& command, Args args, Reply& reply);
   void CountError(std::string_view reply_bytes);
+  void DeliverWhatThereIs(bool wrote) noexcept;
+  void CountTime(const Command& command);
   void RememberRead(Session& session, const Command& command, Args args);
   void OnKeyChange(int db, std::string_view name, keyspace::KeyChange change) override;
   void OnFlush(int db) override;
@@ -137,8 +138,9 @@ class Dispatcher final : private keyspace::KeyObserver {
   PubSub pubsub_;
   Tracking tracking_;
   Monitors monitors_;
-  uint64_t client_id_ = 0;  // whose request runs; 0: none
-  std::string channel_;     // scratch of Notify
+  uint64_t client_id_ = 0;             // whose request runs; 0: none
+  const Command* last_ran_ = nullptr;  // whose messages are to be delivered
+  std::string channel_;                // scratch of Notify
   keyspace::Entry entry_;
   keyspace::Entry other_entry_;
   std::string scratch_;

@@ -11,9 +11,10 @@ class MessageSink {
  public:
   virtual ~MessageSink() = default;
   // Appends one whole reply, in pieces, to what the client is sent; never called while a reply to it is being built.
-  // `shows_writes`: it tells of writes that are not committed yet, and must not be sent if they never are. A client that
-  // there is no room or memory for is closed. No call re-enters the dispatcher. Threads: the executor's.
-  virtual void Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept = 0;
+  // `about_data`: it tells of what is in the database, so it waits for the writes it may show, and is not sent if they
+  // never happen; others wait, too, but are. A client that there is no room or memory for is closed. No call re-enters
+  // the dispatcher. Threads: the executor's.
+  virtual void Push(std::span<const std::string_view> pieces, bool about_data) noexcept = 0;
 };
 
 }  // namespace varve::resp

@@ -36,19 +36,17 @@ void AppendQuoted(std::string_view bytes, std::string* out) {
   out->push_back('"');
 }
 
-// How many arguments from `first` on are secret.
-size_t SecretArguments(Args args, size_t* first) {
-  if (EqualsIgnoreCase(args[0], "auth")) {
-    *first = 1;
-    return args.size() - 1;
+// Whether args[i] is a password, or the name it belongs to. `after_auth`: of HELLO, how many of those follow yet.
+bool IsSecret(Args args, size_t i, size_t* after_auth) {
+  if (i == 0) return false;
+  if (EqualsIgnoreCase(args[0], "auth")) return true;
+  if (i < 2 || !EqualsIgnoreCase(args[0], "hello")) return false;
+  if (*after_auth > 0) {
+    --*after_auth;
+    return true;
   }
-  if (!EqualsIgnoreCase(args[0], "hello")) return 0;
-  for (size_t i = 2; i + 2 < args.size(); i++) {
-    if (!EqualsIgnoreCase(args[i], "auth")) continue;
-    *first = i + 1;
-    return 2;
-  }
-  return 0;
+  if (EqualsIgnoreCase(args[i], "auth") && !EqualsIgnoreCase(args[i - 1], "setname")) *after_auth = 2;
+  return false;
 }
 
 }  // namespace
@@ -70,14 +68,16 @@ void Monitors::Feed(Session& session, Args args, int64_t wall_ms) {
   snprintf(head, sizeof(head), "+%lld.%06lld [%d ", static_cast<long long>(wall_ms / 1000),
            static_cast<long long>(wall_ms % 1000 * 1000), session.db);
   text_.append(head).append(session.address).append("]");
-  size_t first_secret = 0;
-  const size_t secrets = SecretArguments(args, &first_secret);
+  size_t after_auth = 0;
+  const size_t end = text_.size() + kLineMax;
   for (size_t i = 0; i < args.size(); i++) {
     text_.push_back(' ');
-    if (i >= first_secret && i - first_secret < secrets) {
+    if (IsSecret(args, i, &after_auth)) {
       text_.append(kRedacted);
-    } else {
+    } else if (args[i].size() <= (end - std::min(end, text_.size())) / 4) {  // a byte is shown by four at the most
       AppendQuoted(args[i], &text_);
+    } else {
+      text_.append("\"(").append(std::to_string(args[i].size())).append(" bytes)\"");
     }
   }
   text_.append("\r\n");

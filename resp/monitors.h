@@ -2,7 +2,8 @@
 //
 //   +1700000000.123456 [0 127.0.0.1:50000] "set" "key" "value"
 //
-// Lines leave when the request has ended, behind its own reply. Secrets are shown as "(redacted)".
+// Lines leave when the request has ended, behind its own reply. Secrets are shown as "(redacted)", an argument that would
+// make a line longer than kLineMax by its size.
 // Memory: a request's lines are sent early beyond kTextMax; a monitor whose own request that is, is closed instead.
 // Threads: the executor's.
 #pragma once
@@ -29,6 +30,7 @@ class Monitors {
 
  private:
   static constexpr size_t kTextMax = size_t{16} * 1024 * 1024;
+  static constexpr size_t kLineMax = size_t{4} * 1024 * 1024;
   static constexpr size_t kTextKept = size_t{64} * 1024;
 
   void DeliverBut(Session* session) noexcept;

@@ -42,7 +42,7 @@ void PubSub::Forget(Session& session) {
   }
 }
 
-size_t PubSub::Publish(Kind kind, std::string_view channel, std::string_view message, bool shows_writes) {
+size_t PubSub::Publish(Kind kind, std::string_view channel, std::string_view message, bool about_data) {
   size_t receivers = Subscribers(kind, channel);
   if (kind == Kind::kChannel) {
     for (const auto& [pattern, sessions] : listeners(Kind::kPattern)) {
@@ -50,7 +50,7 @@ size_t PubSub::Publish(Kind kind, std::string_view channel, std::string_view mes
     }
   }
   if (receivers == 0) return 0;
-  pending_.push_back({kind, shows_writes, channel.size(), message.size(), 0});
+  pending_.push_back({kind, about_data, channel.size(), message.size(), 0});
   try {
     text_.append(channel).append(message);
   } catch (const std::bad_alloc&) {
@@ -76,10 +76,10 @@ void PubSub::Deliver(bool wrote) noexcept {
 // A sink may close its client, but none goes away meanwhile: the lists stay as they are.
 void PubSub::DeliverOne(const Pending& pending, std::string_view channel, std::string_view message,
                         bool wrote) noexcept {
-  const bool shows_writes = pending.shows_writes || wrote;
+  const bool about_data = pending.about_data || wrote;
   auto send = [&](const Listeners& sessions, MessagePieces& pieces) {
     for (const auto& [session, since] : sessions) {
-      if (since < pending.number) session->sink->Push(pieces.For(session->protocol), shows_writes);
+      if (since < pending.number) session->sink->Push(pieces.For(session->protocol), about_data);
     }
   };
   auto known = listeners(pending.kind).find(channel);

@@ -35,8 +35,8 @@ class PubSub {
   void Forget(Session& session);
 
   // Keeps a message until Deliver or Drop, when anybody listens; returns how many will get it.
-  size_t Publish(Kind kind, std::string_view channel, std::string_view message, bool shows_writes);
-  // Sends what was kept. `wrote`: the request that published has also written.
+  size_t Publish(Kind kind, std::string_view channel, std::string_view message, bool about_data);
+  // Sends what was kept. `wrote`: the request that published has also written, and so all it says is about data.
   void Deliver(bool wrote) noexcept;
   void Drop() noexcept { Clear(); }
   bool empty() const { return pending_.empty(); }
@@ -59,12 +59,12 @@ class PubSub {
   using ByName = std::unordered_map<std::string, Listeners, NameHash, std::equal_to<>>;
   struct Pending {
     Kind kind;
-    bool shows_writes;
+    bool about_data;
     size_t channel_size;
     size_t message_size;
     uint64_t number;
   };
-  static constexpr size_t kSubscriptionOverhead = 240;  // nodes and string headers, here and in the session
+  static constexpr size_t kSubscriptionOverhead = 320;  // nodes and string headers, here and in the session
   static constexpr size_t kTextKept = size_t{64} * 1024;
 
   ByName& listeners(Kind kind) { return listeners_[static_cast<size_t>(kind)]; }

@@ -85,12 +85,14 @@ struct Session {
 
   // Subscriptions: PubSub changes them.
   std::array<std::set<std::string, std::less<>>, kSubscriptionKinds> subscriptions;
-  size_t subscription_bytes = 0;  // what they cost
-  TrackingMode tracking;          // Tracking changes it
-  bool monitor = false;           // Monitors changes it
+  TrackingMode tracking;                                 // Tracking changes it
+  std::set<std::string, std::less<>> tracking_prefixes;  // of BCAST
+  size_t subscription_bytes = 0;                         // what all of these cost
+  bool monitor = false;                                  // Monitors changes it
 
   // MULTI.
   bool in_multi = false;
+  bool in_exec = false;       // the commands of a transaction are running
   bool multi_failed = false;  // a command could not be queued: EXEC gives EXECABORT
   std::vector<QueuedCommand> queue;
   size_t queue_bytes = 0;

@@ -1,9 +1,11 @@
 #include "resp/tracking.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <new>
 #include <utility>
 
+#include "keyspace/record.h"
 #include "resp/message_pieces.h"
 #include "resp/message_sink.h"
 #include "resp/reply.h"
@@ -12,18 +14,19 @@ namespace varve::resp {
 namespace {
 
 constexpr std::string_view kInvalidationChannel = "__redis__:invalidate";
-constexpr size_t kTextKept = size_t{64} * 1024;
+constexpr size_t kChangesKept = 1024;
 
 }  // namespace
 
 // --- who ---
 
 void Tracking::Enable(Session& session, const TrackingMode& mode, const std::vector<std::string_view>& prefixes) {
-  if (mode.bcast) {
-    for (std::string_view prefix : prefixes)
-      prefixes_.try_emplace(std::string(prefix)).first->second.clients[session.id] = &session;
-    if (prefixes.empty() && PrefixesOf(session).empty())
-      prefixes_.try_emplace("").first->second.clients[session.id] = &session;
+  std::vector<std::string_view> wanted = prefixes;
+  if (mode.bcast && wanted.empty() && session.tracking_prefixes.empty()) wanted.emplace_back();  // all names
+  for (std::string_view prefix : wanted) {
+    if (!session.tracking_prefixes.emplace(prefix).second) continue;
+    session.subscription_bytes += 2 * prefix.size() + kPrefixOverhead;
+    prefixes_.try_emplace(std::string(prefix)).first->second.clients[session.id] = &session;
   }
   if (!session.tracking.on) clients_++;
   session.tracking = mode;
@@ -31,32 +34,32 @@ void Tracking::Enable(Session& session, const TrackingMode& mode, const std::vec
 
 // Its id stays with the names it has read until they change: found to be gone, or not tracking, it is passed over.
 void Tracking::Disable(Session& session) noexcept {
-  for (auto prefix = prefixes_.begin(); prefix != prefixes_.end();) {
+  for (const std::string& name : session.tracking_prefixes) {
+    session.subscription_bytes -= 2 * name.size() + kPrefixOverhead;
+    auto prefix = prefixes_.find(name);
+    if (prefix == prefixes_.end()) continue;
     prefix->second.clients.erase(session.id);
-    prefix = prefix->second.clients.empty() ? prefixes_.erase(prefix) : std::next(prefix);
+    if (prefix->second.clients.empty()) prefixes_.erase(prefix);
   }
+  session.tracking_prefixes.clear();
   if (!session.tracking.on) return;
   session.tracking = {};
   if (--clients_ > 0) return;
+  all_changed_ = false;
+  changes_.clear();
+  broadcast_.clear();
   table_.clear();
   items_ = table_bytes_ = 0;
-}
-
-std::vector<std::string_view> Tracking::PrefixesOf(const Session& session) const {
-  std::vector<std::string_view> names;
-  for (const auto& [name, prefix] : prefixes_) {
-    if (prefix.clients.contains(session.id)) names.push_back(name);
-  }
-  return names;
 }
 
 // --- what ---
 
 void Tracking::Remember(const Session& session, std::string_view name, size_t names_max) {
+  if (name.size() > keyspace::kNameSizeMax) return;  // it cannot come to be
   auto entry = table_.find(name);
   if (entry == table_.end()) {
     entry = table_.try_emplace(std::string(name)).first;
-    table_bytes_ += name.size() + kNameOverhead;
+    table_bytes_ += Cost(name, {});
   }
   Readers& readers = entry->second;
   auto place = std::lower_bound(readers.begin(), readers.end(), session.id);
@@ -64,66 +67,103 @@ void Tracking::Remember(const Session& session, std::string_view name, size_t na
   readers.insert(place, session.id);
   items_++;
   table_bytes_ += sizeof(uint64_t);
-  MakeRoom(names_max);
+  GiveUp(names_max);
 }
 
-// Names whose end is on its way do not count any more.
-void Tracking::MakeRoom(size_t names_max) {
-  if (names_max == 0) names_max = SIZE_MAX;
-  const size_t given_up = changes_.size();
-  if (table_.size() <= names_max + given_up && table_bytes_ <= kTableBytesMax + given_up * kNameOverhead) return;
-  size_t bucket = random_->Next() % table_.bucket_count();
-  while (table_.begin(bucket) == table_.end(bucket)) bucket = (bucket + 1) % table_.bucket_count();
-  Changed(table_.begin(bucket)->first, 0);
+void Tracking::GiveUp(size_t names_max) {
+  while ((names_max != 0 && table_.size() > names_max) || table_bytes_ > kTableBytesMax) {
+    size_t bucket = random_->Next() % table_.bucket_count();
+    while (table_.begin(bucket) == table_.end(bucket)) bucket = (bucket + 1) % table_.bucket_count();
+    changes_.push_back({});
+    TakeOut(table_.find(table_.begin(bucket)->first), &changes_.back());
+  }
 }
 
 void Tracking::Changed(std::string_view name, uint64_t by) {
-  const bool wanted = table_.contains(name) || std::any_of(prefixes_.begin(), prefixes_.end(), [&](const auto& prefix) {
-                        return name.starts_with(prefix.first);
-                      });
-  if (!wanted) return;
-  changes_.push_back({name.size(), by});
-  try {
-    changed_text_.append(name);
-  } catch (const std::bad_alloc&) {
-    changes_.pop_back();
-    throw;
+  auto entry = table_.find(name);
+  const bool broadcast = HasPrefixOf(name);
+  if (entry == table_.end() && !broadcast) return;
+  changes_.push_back({.by = by, .broadcast = broadcast, .name = std::string(broadcast ? name : std::string_view())});
+  if (entry != table_.end()) TakeOut(entry, &changes_.back());
+}
+
+// Who reads the name from here on has read what it will be.
+void Tracking::TakeOut(Table::iterator entry, Change* change) noexcept {
+  items_ -= entry->second.size();
+  table_bytes_ -= Cost(entry->first, entry->second);
+  change->readers = table_.extract(entry);
+}
+
+template <typename Visit>
+void Tracking::ForEachPrefixOf(std::string_view name, const Visit& visit) {
+  auto at = prefixes_.upper_bound(name);
+  while (at != prefixes_.begin()) {
+    --at;
+    const std::string_view prefix = at->first;
+    if (name.starts_with(prefix)) {
+      if (!visit(at->second)) return;
+      continue;
+    }
+    // None between what both begin with and here is one.
+    const auto differ = std::mismatch(prefix.begin(), prefix.end(), name.begin(), name.end()).first;
+    at = prefixes_.upper_bound(prefix.substr(0, static_cast<size_t>(differ - prefix.begin())));
   }
+}
+
+bool Tracking::HasPrefixOf(std::string_view name) {
+  bool found = false;
+  ForEachPrefixOf(name, [&found](Prefix& /*prefix*/) {
+    found = true;
+    return false;
+  });
+  return found;
 }
 
 // --- telling ---
 
 void Tracking::Deliver() noexcept {
   if (std::exchange(all_changed_, false)) TellAll();
-  std::string_view text = changed_text_;
-  for (const Change& change : changes_) {
-    const std::string_view name = text.substr(0, change.name_size);
-    text.remove_prefix(change.name_size);
-    TellReaders(name, change.by);
-    AddToPrefixes(name, change.by);
+  for (Change& change : changes_) {
+    if (!change.readers.empty()) TellReaders(change);
+    if (change.broadcast) NoteForPrefixes(change.name, change.by);
   }
-  Drop();
+  changes_.clear();
+  if (changes_.capacity() > kChangesKept) std::vector<Change>().swap(changes_);
 }
 
 void Tracking::Drop() noexcept {
   all_changed_ = false;
+  for (Change& change : changes_) {
+    if (!change.readers.empty()) PutBack(change);
+  }
   changes_.clear();
-  changed_text_.clear();
-  if (changed_text_.capacity() > kTextKept) std::string().swap(changed_text_);
 }
 
-void Tracking::TellReaders(std::string_view name, uint64_t by) noexcept {
-  auto entry = table_.find(name);
-  if (entry == table_.end()) return;
-  for (uint64_t id : entry->second) {
+// Where the undone request has read it again, or there is no memory, being told too much does no harm.
+void Tracking::PutBack(Change& change) noexcept {
+  change.by = 0;
+  try {
+    const size_t cost = Cost(change.readers.key(), change.readers.mapped());
+    const size_t readers = change.readers.mapped().size();
+    auto put = table_.insert(std::move(change.readers));
+    if (put.inserted) {
+      items_ += readers;
+      table_bytes_ += cost;
+      return;
+    }
+    change.readers = std::move(put.node);
+  } catch (const std::bad_alloc&) {
+  }
+  if (!change.readers.empty()) TellReaders(change);
+}
+
+void Tracking::TellReaders(const Change& change) noexcept {
+  for (uint64_t id : change.readers.mapped()) {
     Session* session = server_->FindClient(id);
     if (session == nullptr || !session->tracking.on || session->tracking.bcast) continue;
-    if (session->tracking.no_loop && id == by) continue;
-    Send(*session, {.one = name});
+    if (session->tracking.no_loop && id == change.by) continue;
+    Send(*session, {.one = change.readers.key()});
   }
-  items_ -= entry->second.size();
-  table_bytes_ -= name.size() + kNameOverhead + entry->second.size() * sizeof(uint64_t);
-  table_.erase(entry);
 }
 
 void Tracking::TellAll() noexcept {
@@ -132,38 +172,47 @@ void Tracking::TellAll() noexcept {
   });
   table_.clear();
   items_ = table_bytes_ = 0;
-  for (auto& [name, prefix] : prefixes_) prefix.changed.clear();
+  broadcast_.clear();
 }
 
-void Tracking::AddToPrefixes(std::string_view name, uint64_t by) noexcept {
-  for (auto& [start, prefix] : prefixes_) {
-    if (!name.starts_with(start) || prefix.lost) continue;
-    try {
-      prefix.changed.insert_or_assign(std::string(name), by);
-    } catch (const std::bad_alloc&) {
-      prefix.lost = true;
+void Tracking::NoteForPrefixes(std::string_view name, uint64_t by) noexcept {
+  bool touched = false;
+  ForEachPrefixOf(name, [&touched](Prefix& prefix) {
+    prefix.touched = touched = true;
+    return true;
+  });
+  if (!touched || broadcast_lost_) return;
+  try {
+    auto known = broadcast_.lower_bound(name);
+    if (known != broadcast_.end() && known->first == name) {
+      known->second = by;
+    } else {
+      broadcast_.emplace_hint(known, name, by);
     }
+  } catch (const std::bad_alloc&) {
+    broadcast_lost_ = true;
   }
 }
 
 void Tracking::EndTick() noexcept {
+  if (broadcast_.empty() && !broadcast_lost_) return;
   for (auto& [start, prefix] : prefixes_) {
-    if (prefix.changed.empty() && !prefix.lost) continue;
-    Broadcast(prefix);
-    prefix.changed.clear();
-    prefix.lost = false;
+    if (std::exchange(prefix.touched, false)) Broadcast(start, prefix);
   }
+  broadcast_.clear();
+  broadcast_lost_ = false;
 }
 
-void Tracking::Broadcast(Prefix& prefix) noexcept {
-  // The names that somebody else than `by` changed; none: all.
+void Tracking::Broadcast(std::string_view start, const Prefix& prefix) noexcept {
+  // The names that somebody else than `but` changed; none: all.
   auto encode = [&](uint64_t but, std::string* array) {
     array->clear();
     Reply reply(array, 2);
     size_t count = 0;
-    for (const auto& [name, by] : prefix.changed) {
-      if (but != 0 && by == but) continue;
-      reply.Bulk(name);
+    for (auto name = broadcast_.lower_bound(start); name != broadcast_.end() && name->first.starts_with(start);
+         ++name) {
+      if (but != 0 && name->second == but) continue;
+      reply.Bulk(name->first);
       count++;
     }
     if (count > 0) reply.ArrayAt(0, count);
@@ -171,9 +220,9 @@ void Tracking::Broadcast(Prefix& prefix) noexcept {
   try {
     std::string all;
     std::string some;
-    if (!prefix.lost) encode(0, &all);
+    if (!broadcast_lost_) encode(0, &all);
     for (const auto& [id, session] : prefix.clients) {
-      if (prefix.lost || !session->tracking.no_loop) {
+      if (broadcast_lost_ || !session->tracking.no_loop) {
         Send(*session, {.array = all});
         continue;
       }
@@ -187,23 +236,24 @@ void Tracking::Broadcast(Prefix& prefix) noexcept {
 
 void Tracking::Send(Session& session, const Names& names) noexcept {
   Session* target = &session;
-  if (const uint64_t id = session.tracking.redirection; id != 0) {
-    target = server_->FindClient(id);
+  const uint64_t redirection = session.tracking.redirection;
+  if (redirection != 0) {
+    target = server_->FindClient(redirection);
     if (target == nullptr) {
       session.tracking.broken_redirection = true;
       if (session.protocol == 2) return;
       char number[24];
+      const int size = snprintf(number, sizeof(number), ":%llu\r\n", static_cast<unsigned long long>(redirection));
       MessagePieces broken;
       broken.Bulk("tracking-redir-broken");
-      broken.Raw({number, static_cast<size_t>(
-                              snprintf(number, sizeof(number), ":%llu\r\n", static_cast<unsigned long long>(id)))});
+      broken.Raw({number, static_cast<size_t>(size)});
       return session.sink->Push(broken.For(session.protocol), false);
     }
   }
   MessagePieces pieces;
   if (target->protocol > 2) {
     pieces.Bulk("invalidate");
-  } else if (target != &session && target->subscribed()) {
+  } else if (redirection != 0 && target->subscribed()) {
     pieces.Bulk("message");
     pieces.Bulk(kInvalidationChannel);
   } else {

@@ -110,6 +110,7 @@ void RenameKey(Args args, bool only_new, CommandContext& c) {
     if (only_new && found == Found::kYes) return c.reply.Integer(0);
     if (!PutEntry(c.db(), to, found == Found::kYes ? &c.other : nullptr, c.entry, c)) return;
     c.keys.Delete(c.db(), from, c.entry);
+    if (found == Found::kYes) c.Notify(kNotifyNew, "new", to);  // Redis deletes what was there
     c.Notify(kNotifyGeneric, "rename_from", from);
     c.Notify(kNotifyGeneric, "rename_to", to);
   }
@@ -272,6 +273,7 @@ void Copy(Args args, CommandContext& c) {
   if (!target.ok()) return ReplyStatus(c.reply, target.status());
   if (*target && !replace) return c.reply.Integer(0);
   if (!PutEntry(static_cast<int>(to_db), args[2], *target ? &c.other : nullptr, c.entry, c)) return;
+  if (*target) c.dispatcher.Notify(kNotifyNew, "new", static_cast<int>(to_db), args[2]);
   c.dispatcher.Notify(kNotifyGeneric, "copy_to", static_cast<int>(to_db), args[2]);
   c.reply.Integer(1);
 }

@@ -9,14 +9,6 @@ namespace {
 
 using Kind = SubscriptionKind;
 
-// From the command's own name: "psubscribe" is about patterns, "spublish" and "pubsub|shardnumsub" about shard channels.
-Kind KindOf(const Command& command) {
-  if (command.name.starts_with('p') && command.name != "publish") return Kind::kPattern;
-  const bool shard = command.name.starts_with("ss") || command.name.starts_with("sh") ||
-                     command.name == "sunsubscribe" || command.name == "spublish";
-  return shard ? Kind::kShard : Kind::kChannel;
-}
-
 // Channels and patterns are counted together, shard channels apart.
 int64_t CountFor(Kind kind, const Session& session) {
   if (kind == Kind::kShard) return static_cast<int64_t>(session.subscription_count(Kind::kShard));
@@ -28,11 +20,8 @@ void ReplyHead(CommandContext& c) {
   c.reply.Bulk(c.command.name);
 }
 
-}  // namespace
-
 // A reply for each name.
-void Subscribe(Args args, CommandContext& c) {
-  const Kind kind = KindOf(c.command);
+void SubscribeTo(Kind kind, Args args, CommandContext& c) {
   for (std::string_view name : args.subspan(1)) {
     c.dispatcher.pubsub().Subscribe(c.session, kind, name);
     ReplyHead(c);
@@ -41,8 +30,8 @@ void Subscribe(Args args, CommandContext& c) {
   }
 }
 
-void Unsubscribe(Args args, CommandContext& c) {
-  const Kind kind = KindOf(c.command);
+// From the names, or all there are.
+void UnsubscribeFrom(Kind kind, Args args, CommandContext& c) {
   std::vector<std::string> names(args.begin() + 1, args.end());
   if (names.empty()) {
     const auto& own = c.session.subscriptions[static_cast<size_t>(kind)];
@@ -60,29 +49,78 @@ void Unsubscribe(Args args, CommandContext& c) {
   c.reply.Integer(CountFor(kind, c.session));
 }
 
-void Publish(Args args, CommandContext& c) {
-  c.reply.Integer(
-      static_cast<int64_t>(c.dispatcher.pubsub().Publish(KindOf(c.command), args[1], args[2], /*shows_writes=*/false)));
+void PublishTo(Kind kind, Args args, CommandContext& c) {
+  const size_t receivers = c.dispatcher.pubsub().Publish(kind, args[1], args[2], /*about_data=*/false);
+  c.reply.Integer(static_cast<int64_t>(receivers));
 }
 
-void PubsubChannels(Args args, CommandContext& c) {
+void ReplyChannels(Kind kind, Args args, CommandContext& c) {
   if (args.size() > 3) {
     return c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
                          "'. Try PUBSUB HELP.");
   }
-  const std::vector<std::string_view> names =
-      c.dispatcher.pubsub().Names(KindOf(c.command), args.size() == 3 ? args[2] : "*");
+  const std::vector<std::string_view> names = c.dispatcher.pubsub().Names(kind, args.size() == 3 ? args[2] : "*");
   c.reply.Array(names.size());
   for (std::string_view name : names) c.reply.Bulk(name);
 }
 
-void PubsubNumSub(Args args, CommandContext& c) {
+void ReplySubscribers(Kind kind, Args args, CommandContext& c) {
   const Args names = args.subspan(2);
   c.reply.Array(2 * names.size());
   for (std::string_view name : names) {
     c.reply.Bulk(name);
-    c.reply.Integer(static_cast<int64_t>(c.dispatcher.pubsub().Subscribers(KindOf(c.command), name)));
+    c.reply.Integer(static_cast<int64_t>(c.dispatcher.pubsub().Subscribers(kind, name)));
   }
+}
+
+}  // namespace
+
+void Subscribe(Args args, CommandContext& c) {
+  SubscribeTo(Kind::kChannel, args, c);
+}
+
+void PSubscribe(Args args, CommandContext& c) {
+  SubscribeTo(Kind::kPattern, args, c);
+}
+
+void SSubscribe(Args args, CommandContext& c) {
+  SubscribeTo(Kind::kShard, args, c);
+}
+
+void Unsubscribe(Args args, CommandContext& c) {
+  UnsubscribeFrom(Kind::kChannel, args, c);
+}
+
+void PUnsubscribe(Args args, CommandContext& c) {
+  UnsubscribeFrom(Kind::kPattern, args, c);
+}
+
+void SUnsubscribe(Args args, CommandContext& c) {
+  UnsubscribeFrom(Kind::kShard, args, c);
+}
+
+void Publish(Args args, CommandContext& c) {
+  PublishTo(Kind::kChannel, args, c);
+}
+
+void SPublish(Args args, CommandContext& c) {
+  PublishTo(Kind::kShard, args, c);
+}
+
+void PubsubChannels(Args args, CommandContext& c) {
+  ReplyChannels(Kind::kChannel, args, c);
+}
+
+void PubsubShardChannels(Args args, CommandContext& c) {
+  ReplyChannels(Kind::kShard, args, c);
+}
+
+void PubsubNumSub(Args args, CommandContext& c) {
+  ReplySubscribers(Kind::kChannel, args, c);
+}
+
+void PubsubShardNumSub(Args args, CommandContext& c) {
+  ReplySubscribers(Kind::kShard, args, c);
 }
 
 void PubsubNumPat(Args /*args*/, CommandContext& c) {
@@ -100,6 +138,7 @@ void PubsubHelp(Args /*args*/, CommandContext& c) {
 }
 
 void Monitor(Args /*args*/, CommandContext& c) {
+  if (c.session.in_exec) return c.reply.Error("ERR MONITOR isn't allowed for DENY BLOCKING client");
   c.dispatcher.monitors().Add(c.session);
   c.reply.Ok();
 }

@@ -1,4 +1,6 @@
 // resp/commands/tracking.cc - CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO.
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -78,16 +80,25 @@ bool FailOverlap(std::string_view a, std::string_view b, std::string_view kind, 
                      std::string(b) + "'. Prefixes for a single client must not overlap.");
 }
 
-// One name must lead to one message.
+// One name must lead to one message. In order, a prefix of another stands right before it, or before one that overlaps
+// with both: so neighbours tell.
 bool CheckPrefixes(const Prefixes& prefixes, CommandContext& c) {
-  const Prefixes known = c.dispatcher.tracking().PrefixesOf(c.session);
-  for (size_t i = 0; i < prefixes.size(); i++) {
-    for (std::string_view old : known) {
-      if (Overlap(old, prefixes[i])) return FailOverlap(prefixes[i], old, "an existing", c);
+  const auto& known = c.session.tracking_prefixes;
+  for (std::string_view prefix : prefixes) {
+    if (prefix.size() > keyspace::kNameSizeMax) return Fail(c, "ERR Prefix is longer than any key can be");
+    auto next = known.lower_bound(prefix);
+    if (next != known.end() && Overlap(*next, prefix)) return FailOverlap(prefix, *next, "an existing", c);
+    if (next != known.begin() && Overlap(*std::prev(next), prefix)) {
+      return FailOverlap(prefix, *std::prev(next), "an existing", c);
     }
-    for (size_t j = i + 1; j < prefixes.size(); j++) {
-      if (Overlap(prefixes[i], prefixes[j])) return FailOverlap(prefixes[i], prefixes[j], "another provided", c);
-    }
+  }
+  std::vector<const std::string_view*> sorted;
+  for (const std::string_view& prefix : prefixes) sorted.push_back(&prefix);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return *a < *b; });
+  for (size_t i = 1; i < sorted.size(); i++) {
+    if (!Overlap(*sorted[i - 1], *sorted[i])) continue;
+    const auto [first, second] = std::minmax(sorted[i - 1], sorted[i]);  // as they were given
+    return FailOverlap(*first, *second, "another provided", c);
   }
   return true;
 }
@@ -149,9 +160,8 @@ void ClientTrackingInfo(Args /*args*/, CommandContext& c) {
   c.reply.Bulk("redirect");
   c.reply.Integer(mode.on ? static_cast<int64_t>(mode.redirection) : -1);
   c.reply.Bulk("prefixes");
-  const std::vector<std::string_view> prefixes = c.dispatcher.tracking().PrefixesOf(c.session);
-  c.reply.Array(prefixes.size());
-  for (std::string_view prefix : prefixes) c.reply.Bulk(prefix);
+  c.reply.Array(c.session.tracking_prefixes.size());
+  for (const std::string& prefix : c.session.tracking_prefixes) c.reply.Bulk(prefix);
 }
 
 }  // namespace varve::resp

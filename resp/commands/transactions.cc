@@ -32,6 +32,7 @@ void Exec(Args /*args*/, CommandContext& c) {
   if (changed) return c.reply.NullArray();
   c.reply.Array(queue.size());
   std::vector<std::string_view> args;
+  c.session.in_exec = true;  // a client whose EXEC finds no memory is closed
   for (const QueuedCommand& queued : queue) {
     args.clear();
     size_t at = 0;
@@ -41,6 +42,7 @@ void Exec(Args /*args*/, CommandContext& c) {
     }
     c.dispatcher.Run(c.session, *queued.command, args, c.reply);
   }
+  c.session.in_exec = false;
 }
 
 void Discard(Args /*args*/, CommandContext& c) {

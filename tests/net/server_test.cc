@@ -303,6 +303,26 @@ TEST_F(ServerTest, AFailedCommitTakesBackWhatItWouldHaveTold) {
   db_->FailWith(lsm::Status::Ok());
 }
 
+// Events that are told of before the tick's first write must not take with them what comes behind.
+TEST_F(ServerTest, AFailedCommitKeepsEveryReplyInItsPlace) {
+  Start("everysec");
+  RawClient client(port());
+  ASSERT_EQ(client.Ask({"HELLO", "3"}).substr(0, 1), "%");
+  ASSERT_EQ(client.Ask({"CONFIG", "SET", "notify-keyspace-events", "KEAm"}), "+OK\r\n");
+  ASSERT_EQ(client.Ask({"SET", "a", "1"}), "+OK\r\n");
+  ASSERT_EQ(client.Ask({"SUBSCRIBE", "__keyevent@0__:keymiss"}).substr(0, 1), ">");
+  db_->FailWith(lsm::Status::NoSpace("the disk is full"));
+  ASSERT_TRUE(client.Send(Request({"GET", "missing"}) + Request({"GET", "a"}) + Request({"ECHO", "e"}) +
+                          Request({"SET", "z", "1"}) + Request({"PING"})));
+  EXPECT_EQ(client.ReadReply(), "_\r\n");
+  EXPECT_EQ(client.ReadReply(), ">3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:keymiss\r\n$7\r\nmissing\r\n");
+  EXPECT_EQ(client.ReadReply(), "$1\r\n1\r\n");
+  EXPECT_EQ(client.ReadReply(), "$1\r\ne\r\n");
+  EXPECT_EQ(client.ReadReply().substr(0, 8), "-MISCONF");
+  EXPECT_EQ(client.ReadReply(), "+PONG\r\n");
+  db_->FailWith(lsm::Status::Ok());
+}
+
 TEST_F(ServerTest, ABusyEngineDelaysAndLosesNothing) {
   Start("everysec");
   RawClient writer(port()), reader(port());

@@ -73,17 +73,17 @@ class FakeServer : public ServerControl {
 // What a client was sent unasked.
 class TestSink : public MessageSink {
  public:
-  void Push(std::span<const std::string_view> pieces, bool shows_writes) noexcept override {
+  void Push(std::span<const std::string_view> pieces, bool about_data) noexcept override {
     for (std::string_view piece : pieces) bytes.append(piece);
     messages++;
-    uncertain += shows_writes ? 1 : 0;
+    about_data_count += about_data ? 1 : 0;
   }
   // Since the last call.
   std::string Take() { return std::exchange(bytes, {}); }
 
   std::string bytes;
   int messages = 0;
-  int uncertain = 0;  // of them, those that tell of writes not committed yet
+  int about_data_count = 0;
 };
 
 class DispatcherTest : public ::testing::Test {

@@ -157,10 +157,52 @@ TEST_F(TrackingTest, ABrokenRedirectionIsToldOf) {
 
 TEST_F(TrackingTest, WhatIsUndoneIsNotToldOf) {
   Do("client tracking on");
+  DoOther("set a 1 px 100");
   Do("get a");
-  Run(other_, {"mset", "a", "1", std::string(keyspace::kNameSizeMax + 1, 'k'), "2"});
-  EXPECT_EQ(sink_.Take(), "");
+  sink_.Take();
+  clock_.now_ms += 101;
+  EXPECT_EQ(DoOther("incrbyfloat a abc").substr(0, 1), "-");
+  EXPECT_EQ(sink_.Take(), "") << "that it expired was undone with the rest";
+  EXPECT_EQ(dispatcher_->tracking().items(), 1u);
   EXPECT_EQ(ToldOf("set a 1"), Invalidation({"a"})) << "and it is still known to have been read";
+}
+
+// The change came first, so what was read behind it is what the client may keep.
+TEST_F(TrackingTest, AReadBehindAChangeOfTheSameRequestCounts) {
+  Do("client tracking on noloop");
+  Do("get a");
+  Do("multi");
+  Do("set a 1");
+  Do("get a");
+  Do("exec");
+  EXPECT_EQ(sink_.Take(), "");
+  EXPECT_EQ(ToldOf("set a 2"), Invalidation({"a"}));
+}
+
+TEST_F(TrackingTest, NestedPrefixesOfManyClients) {
+  other_.protocol = 3;
+  Do("client tracking on bcast prefix ab prefix b");
+  DoOther("client tracking on bcast prefix a");
+  Do("mset aa 1 ab 1 abc 1 b 1 c 1");
+  dispatcher_->EndTick();
+  EXPECT_EQ(sink_.Take(), Invalidation({"ab", "abc"}) + Invalidation({"b"}));
+  EXPECT_EQ(other_sink_.Take(), Invalidation({"aa", "ab", "abc"}));
+  EXPECT_GT(session_.subscription_bytes, other_.subscription_bytes);
+  Do("client tracking off");
+  EXPECT_EQ(session_.subscription_bytes, 0u);
+  EXPECT_EQ(dispatcher_->tracking().prefixes(), 1u);
+}
+
+TEST_F(TrackingTest, TheTableIsBoundedInBytes) {
+  Do("client tracking on");
+  const size_t size = keyspace::kNameSizeMax - 10;
+  const size_t fit = Tracking::kTableBytesMax / size;
+  for (size_t i = 0; i < fit + 10; i++) Run(session_, {"get", std::to_string(i) + std::string(size, 'k')});
+  EXPECT_LE(dispatcher_->tracking().names(), fit);
+  EXPECT_GE(sink_.messages, 10);
+  sink_.bytes = {};
+  Run(session_, {"get", std::string(keyspace::kNameSizeMax + 1, 'k')});
+  EXPECT_EQ(sink_.Take(), "") << "such a key cannot come to be: not remembered";
 }
 
 TEST_F(TrackingTest, TheTableIsBounded) {
