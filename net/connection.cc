@@ -284,6 +284,9 @@ void Connection::Push(std::span<const std::string_view> pieces, bool about_data)
     } else if (about_data) {
       seen_ticket_ = server_->last_ticket();
     }
+    // By its pieces it would grow to twice what it needs, which many receivers at once may not have.
+    const size_t needed = out->size() + (size - output_bytes());
+    if (out->capacity() < needed) out->reserve(std::max(needed, out->size() + out->size() / 2));
     for (std::string_view piece : pieces) out->append(piece);
   } catch (const std::bad_alloc&) {
     ++server_->mutable_stats().out_of_memory_errors;
