@@ -30,6 +30,109 @@ const CommandDoc kBgsave = {.summary = "Asynchronously save the dataset to disk"
                             .history = kBgsaveHistory,
                             .arguments = kBgsaveArgs};
 
+constexpr HistoryDoc kBitcountHistory[] = {{"7.0.0", "Added the `BYTE|BIT` option."}};
+constexpr ArgumentDoc kBitcountArgsIndexIndexUnit[] = {{.name = "byte", .type = "pure-token", .token = "BYTE"},
+                                                       {.name = "bit", .type = "pure-token", .token = "BIT"}};
+constexpr ArgumentDoc kBitcountArgsIndex[] = {{.name = "start", .type = "integer"},
+                                              {.name = "end", .type = "integer"},
+                                              {.name = "index_unit",
+                                               .type = "oneof",
+                                               .since = "7.0.0",
+                                               .flags = "optional",
+                                               .arguments = kBitcountArgsIndexIndexUnit}};
+constexpr ArgumentDoc kBitcountArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "index", .type = "block", .flags = "optional", .arguments = kBitcountArgsIndex}};
+const CommandDoc kBitcount = {.summary = "Counts the set bits of a string or of a range in it",
+                              .since = "2.6.0",
+                              .complexity = "O(N)",
+                              .history = kBitcountHistory,
+                              .arguments = kBitcountArgs};
+
+constexpr ArgumentDoc kBitfieldArgsOperationEncodingOffset[] = {{.name = "encoding", .type = "string"},
+                                                                {.name = "offset", .type = "integer"}};
+constexpr ArgumentDoc kBitfieldArgsOperationWriteWrapSatFail[] = {
+    {.name = "wrap", .type = "pure-token", .token = "WRAP"},
+    {.name = "sat", .type = "pure-token", .token = "SAT"},
+    {.name = "fail", .type = "pure-token", .token = "FAIL"}};
+constexpr ArgumentDoc kBitfieldArgsOperationWriteWriteOperationEncodingOffsetValue[] = {
+    {.name = "encoding", .type = "string"},
+    {.name = "offset", .type = "integer"},
+    {.name = "value", .type = "integer"}};
+constexpr ArgumentDoc kBitfieldArgsOperationWriteWriteOperationEncodingOffsetIncrement[] = {
+    {.name = "encoding", .type = "string"},
+    {.name = "offset", .type = "integer"},
+    {.name = "increment", .type = "integer"}};
+constexpr ArgumentDoc kBitfieldArgsOperationWriteWriteOperation[] = {
+    {.name = "encoding_offset_value",
+     .type = "block",
+     .token = "SET",
+     .arguments = kBitfieldArgsOperationWriteWriteOperationEncodingOffsetValue},
+    {.name = "encoding_offset_increment",
+     .type = "block",
+     .token = "INCRBY",
+     .arguments = kBitfieldArgsOperationWriteWriteOperationEncodingOffsetIncrement}};
+constexpr ArgumentDoc kBitfieldArgsOperationWrite[] = {
+    {.name = "wrap_sat_fail",
+     .type = "oneof",
+     .token = "OVERFLOW",
+     .flags = "optional",
+     .arguments = kBitfieldArgsOperationWriteWrapSatFail},
+    {.name = "write_operation", .type = "oneof", .arguments = kBitfieldArgsOperationWriteWriteOperation}};
+constexpr ArgumentDoc kBitfieldArgsOperation[] = {
+    {.name = "encoding_offset", .type = "block", .token = "GET", .arguments = kBitfieldArgsOperationEncodingOffset},
+    {.name = "write", .type = "block", .arguments = kBitfieldArgsOperationWrite}};
+constexpr ArgumentDoc kBitfieldArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "operation", .type = "oneof", .flags = "optional multiple", .arguments = kBitfieldArgsOperation}};
+const CommandDoc kBitfield = {.summary = "Reads and changes integers of any width at any place in a string",
+                              .since = "3.2.0",
+                              .complexity = "O(1) for each subcommand specified",
+                              .arguments = kBitfieldArgs};
+
+constexpr ArgumentDoc kBitfieldRoArgsEncodingOffset[] = {{.name = "encoding", .type = "string"},
+                                                         {.name = "offset", .type = "integer"}};
+constexpr ArgumentDoc kBitfieldRoArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                           {.name = "encoding_offset",
+                                            .type = "block",
+                                            .token = "GET",
+                                            .flags = "optional multiple multiple_token",
+                                            .arguments = kBitfieldRoArgsEncodingOffset}};
+const CommandDoc kBitfieldRo = {.summary = "Reads integers of any width at any place in a string",
+                                .since = "6.0.0",
+                                .complexity = "O(1) for each subcommand specified",
+                                .arguments = kBitfieldRoArgs};
+
+constexpr ArgumentDoc kBitopArgs[] = {{.name = "operation", .type = "string"},
+                                      {.name = "destkey", .type = "key", .key_spec_index = 0},
+                                      {.name = "key", .type = "key", .key_spec_index = 1, .flags = "multiple"}};
+const CommandDoc kBitop = {.summary = "Combines strings bit by bit into another",
+                           .since = "2.6.0",
+                           .complexity = "O(N)",
+                           .arguments = kBitopArgs};
+
+constexpr HistoryDoc kBitposHistory[] = {{"7.0.0", "Added the `BYTE|BIT` option."}};
+constexpr ArgumentDoc kBitposArgsIndexEndIndexIndexUnit[] = {{.name = "byte", .type = "pure-token", .token = "BYTE"},
+                                                             {.name = "bit", .type = "pure-token", .token = "BIT"}};
+constexpr ArgumentDoc kBitposArgsIndexEndIndex[] = {{.name = "end", .type = "integer"},
+                                                    {.name = "index_unit",
+                                                     .type = "oneof",
+                                                     .since = "7.0.0",
+                                                     .flags = "optional",
+                                                     .arguments = kBitposArgsIndexEndIndexIndexUnit}};
+constexpr ArgumentDoc kBitposArgsIndex[] = {
+    {.name = "start", .type = "integer"},
+    {.name = "end_index", .type = "block", .flags = "optional", .arguments = kBitposArgsIndexEndIndex}};
+constexpr ArgumentDoc kBitposArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "bit", .type = "integer"},
+    {.name = "index", .type = "block", .flags = "optional", .arguments = kBitposArgsIndex}};
+const CommandDoc kBitpos = {.summary = "Finds the first set or clear bit of a string",
+                            .since = "2.8.7",
+                            .complexity = "O(N)",
+                            .history = kBitposHistory,
+                            .arguments = kBitposArgs};
+
 const CommandDoc kClient = {
     .summary = "A container for client connection commands", .since = "2.4.0", .complexity = "Depends on subcommand."};
 
@@ -434,6 +537,11 @@ const CommandDoc kFunctionFlush = {.summary = "Deleting all functions",
 constexpr ArgumentDoc kGetArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
 const CommandDoc kGet = {
     .summary = "Get the value of a key", .since = "1.0.0", .complexity = "O(1)", .arguments = kGetArgs};
+
+constexpr ArgumentDoc kGetbitArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "offset", .type = "integer"}};
+const CommandDoc kGetbit = {
+    .summary = "Returns one bit of a string", .since = "2.2.0", .complexity = "O(1)", .arguments = kGetbitArgs};
 
 constexpr ArgumentDoc kGetdelArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
 const CommandDoc kGetdel = {.summary = "Get the value of a key and delete the key",
@@ -858,6 +966,15 @@ const CommandDoc kSet = {.summary = "Set the string value of a key",
                          .complexity = "O(1)",
                          .history = kSetHistory,
                          .arguments = kSetArgs};
+
+constexpr ArgumentDoc kSetbitArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                       {.name = "offset", .type = "integer"},
+                                       {.name = "value", .type = "integer"}};
+const CommandDoc kSetbit = {
+    .summary = "Sets one bit of a string, lengthening it when needed, and returns what the bit was",
+    .since = "2.2.0",
+    .complexity = "O(1)",
+    .arguments = kSetbitArgs};
 
 constexpr ArgumentDoc kSetexArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
                                       {.name = "seconds", .type = "integer"},

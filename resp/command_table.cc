@@ -6,11 +6,16 @@
 
 #include "resp/command_docs.h"
 #include "resp/commands/handlers.h"
+#include "resp/key_flags.h"
 
 namespace varve::resp {
 namespace {
 
 constexpr std::span<const KeySpec> kNoKeys;
+constexpr KeySpec kBitFieldKey[] = {{kKeyRW | kKeyAccess | kKeyUpdate | kKeyVariable, 1, 0, 1,
+                                     "This command allows both access and modification of the key",
+                                     &KeyFlagsOfBitField}};
+constexpr KeySpec kBitOpKeys[] = {{kKeyOW | kKeyUpdate, 2, 0, 1}, {kKeyRO | kKeyAccess, 3, -1, 1}};
 constexpr KeySpec kInsertOne[] = {{kKeyRW | kKeyInsert, 1, 0, 1}};
 constexpr KeySpec kCopyKeys[] = {{kKeyRO | kKeyAccess, 1, 0, 1}, {kKeyOW | kKeyUpdate, 2, 0, 1}};
 constexpr KeySpec kReadUpdateOne[] = {{kKeyRW | kKeyAccess | kKeyUpdate, 1, 0, 1}};
@@ -28,14 +33,15 @@ constexpr KeySpec kInsertPairs[] = {{kKeyOW | kKeyInsert, 1, -1, 2}};
 constexpr KeySpec kOverwriteOne[] = {{kKeyOW | kKeyUpdate, 1, 0, 1}};
 constexpr KeySpec kRenameKeys[] = {{kKeyRW | kKeyAccess | kKeyDelete, 1, 0, 1}, {kKeyOW | kKeyUpdate, 2, 0, 1}};
 constexpr KeySpec kRenameNxKeys[] = {{kKeyRW | kKeyAccess | kKeyDelete, 1, 0, 1}, {kKeyOW | kKeyInsert, 2, 0, 1}};
-constexpr KeySpec kSetKey[] = {
-    {kKeyRW | kKeyAccess | kKeyUpdate | kKeyVariable, 1, 0, 1, "RW and ACCESS due to the optional `GET` argument"}};
+constexpr KeySpec kSetKey[] = {{kKeyRW | kKeyAccess | kKeyUpdate | kKeyVariable, 1, 0, 1,
+                                "RW and ACCESS due to the optional `GET` argument", &KeyFlagsOfSet}};
 constexpr KeySpec kInsertNew[] = {{kKeyOW | kKeyInsert, 1, 0, 1}};
 constexpr KeySpec kShardChannel[] = {{kKeyNotKey, 1, 0, 1}};
 constexpr KeySpec kShardChannels[] = {{kKeyNotKey, 1, -1, 1}};
 constexpr KeySpec kLookOne[] = {{kKeyRO, 1, 0, 1}};
 
 constexpr Group kGeneric = Group::kGeneric;
+constexpr Group kBitmap = Group::kBitmap;
 constexpr Group kString = Group::kString;
 constexpr Group kConnection = Group::kConnection;
 constexpr Group kServer = Group::kServer;
@@ -156,6 +162,11 @@ constexpr Command kCommands[] = {
     Row{"auth", -2, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy, kAclConnection, kConnection, kNoKeys,
         &docs::kAuth, &Auth},
     Row{"bgsave", -1, kAdmin | kNoScript | kNoAsyncLoading, 0, kServer, kNoKeys, &docs::kBgsave, &BgSave},
+    Row{"bitcount", -2, kReadonly, kAclBitmap, kBitmap, kReadOne, &docs::kBitcount, &BitCount},
+    Row{"bitfield", -2, kWrite | kDenyOom, kAclBitmap, kBitmap, kBitFieldKey, &docs::kBitfield, &BitField},
+    Row{"bitfield_ro", -2, kReadonly | kFast, kAclBitmap, kBitmap, kReadOne, &docs::kBitfieldRo, &BitFieldRo},
+    Row{"bitop", -4, kWrite | kDenyOom, kAclBitmap, kBitmap, kBitOpKeys, &docs::kBitop, &BitOp},
+    Row{"bitpos", -3, kReadonly, kAclBitmap, kBitmap, kReadOne, &docs::kBitpos, &BitPos},
     Row{"client", -2, 0, 0, kConnection, kNoKeys, &docs::kClient, nullptr, kClientSubcommands},
     Row{"command", -1, kLoading | kStale, kAclConnection, kServer, kNoKeys, &docs::kCommand, &CommandAll,
         kCommandSubcommands},
@@ -179,6 +190,7 @@ constexpr Command kCommands[] = {
     Row{"flushdb", -1, kWrite, kAclKeyspace | kAclDangerous, kServer, kNoKeys, &docs::kFlushdb, &FlushDb},
     Row{"function", -2, 0, 0, kScripting, kNoKeys, &docs::kFunction, nullptr, kFunctionSubcommands},
     Row{"get", 2, kReadonly | kFast, kAclString, kString, kReadOne, &docs::kGet, &Get},
+    Row{"getbit", 3, kReadonly | kFast, kAclBitmap, kBitmap, kReadOne, &docs::kGetbit, &GetBit},
     Row{"getdel", 2, kWrite | kFast, kAclString, kString, kReadDeleteOne, &docs::kGetdel, &GetDel},
     Row{"getex", -2, kWrite | kFast, kAclString, kString, kGetExKey, &docs::kGetex, &GetEx},
     Row{"getrange", 4, kReadonly, kAclString, kString, kReadOne, &docs::kGetrange, &GetRange},
@@ -223,6 +235,7 @@ constexpr Command kCommands[] = {
     Row{"script", -2, 0, 0, kScripting, kNoKeys, &docs::kScript, nullptr, kScriptSubcommands},
     Row{"select", 2, kLoading | kStale | kFast, kAclConnection, kConnection, kNoKeys, &docs::kSelect, &Select},
     Row{"set", -3, kWrite | kDenyOom, kAclString, kString, kSetKey, &docs::kSet, &Set},
+    Row{"setbit", 4, kWrite | kDenyOom, kAclBitmap, kBitmap, kReadUpdateOne, &docs::kSetbit, &SetBit},
     Row{"setex", 4, kWrite | kDenyOom, kAclString, kString, kOverwriteOne, &docs::kSetex, &SetEx},
     Row{"setnx", 3, kWrite | kDenyOom | kFast, kAclString, kString, kInsertNew, &docs::kSetnx, &SetNx},
     Row{"setrange", 4, kWrite | kDenyOom, kAclString, kString, kUpdateOne, &docs::kSetrange, &SetRange},
@@ -259,6 +272,7 @@ constexpr Command kCommands[] = {
     }
     for (const KeySpec& spec : row.keys) {
       if (spec.first < 1 || spec.step < 1) return false;
+      if (((spec.flags & kKeyVariable) != 0) != (spec.flags_of != nullptr)) return false;
     }
     if (!IsWellFormed(row.subcommands)) return false;
   }
@@ -365,6 +379,7 @@ size_t IndexOf(const Command& command) {
 std::string_view GroupName(Group group) {
   switch (group) {
     case Group::kGeneric: return "generic";
+    case Group::kBitmap: return "bitmap";
     case Group::kString: return "string";
     case Group::kConnection: return "connection";
     case Group::kServer: return "server";

@@ -70,7 +70,16 @@ enum AclCategory : uint32_t {
   kAclScripting = 1u << 20,
 };
 
-enum class Group : uint8_t { kGeneric, kString, kConnection, kServer, kTransactions, kScripting, kPubsubGroup };
+enum class Group : uint8_t {
+  kGeneric,
+  kBitmap,
+  kString,
+  kConnection,
+  kServer,
+  kTransactions,
+  kScripting,
+  kPubsubGroup
+};
 std::string_view GroupName(Group group);
 
 enum KeyFlag : uint16_t {
@@ -93,6 +102,7 @@ struct KeySpec {
   int8_t last;
   int8_t step;
   std::string_view notes = {};
+  uint16_t (*flags_of)(Args args) = nullptr;  // of kKeyVariable: what these arguments do to the key
 };
 
 struct ArgumentDoc {

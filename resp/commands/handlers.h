@@ -1,6 +1,6 @@
 // resp/commands/handlers.h - every handler, for the rows of command_table.cc. Each lives with its family:
-// connection.cc, strings.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc, tracking.cc, config.cc, info.cc,
-// server.cc.
+// connection.cc, strings.cc, bits.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc, tracking.cc, config.cc,
+// info.cc, server.cc.
 #pragma once
 
 #include "resp/command_context.h"
@@ -10,6 +10,11 @@ namespace varve::resp {
 void Append(Args args, CommandContext& c);
 void Auth(Args args, CommandContext& c);
 void BgSave(Args args, CommandContext& c);
+void BitCount(Args args, CommandContext& c);
+void BitField(Args args, CommandContext& c);
+void BitFieldRo(Args args, CommandContext& c);
+void BitOp(Args args, CommandContext& c);
+void BitPos(Args args, CommandContext& c);
 void ClientCaching(Args args, CommandContext& c);
 void ClientGetName(Args args, CommandContext& c);
 void ClientGetRedir(Args args, CommandContext& c);
@@ -55,6 +60,7 @@ void FlushAll(Args args, CommandContext& c);
 void FlushDb(Args args, CommandContext& c);
 void FunctionFlush(Args args, CommandContext& c);
 void Get(Args args, CommandContext& c);
+void GetBit(Args args, CommandContext& c);
 void GetDel(Args args, CommandContext& c);
 void GetEx(Args args, CommandContext& c);
 void GetRange(Args args, CommandContext& c);
@@ -107,6 +113,7 @@ void ScriptExists(Args args, CommandContext& c);
 void ScriptFlush(Args args, CommandContext& c);
 void Select(Args args, CommandContext& c);
 void Set(Args args, CommandContext& c);
+void SetBit(Args args, CommandContext& c);
 void SetEx(Args args, CommandContext& c);
 void SetNx(Args args, CommandContext& c);
 void SetRange(Args args, CommandContext& c);

@@ -19,7 +19,7 @@ from server import Server
 
 HERE = pathlib.Path(__file__).resolve().parent
 ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "\\": b"\\", '"': b'"'}
-MARKS = ("@unordered", "@shape", "@close", "@text")
+MARKS = ("@unordered", "@shape", "@close", "@text", "@docs")
 
 
 def split_words(line):
@@ -89,9 +89,20 @@ def shape(reply):
     return (kind, len(children), tuple(shape(c) for c in children))
 
 
+def without_summaries(reply):
+    """COMMAND DOCS says what a command is for in words of its own."""
+    kind, raw, children = reply
+    if not children:
+        return raw
+    raws = [c[1] for c in children]
+    return (kind, [without_summaries(c) for i, c in enumerate(children) if i == 0 or raws[i - 1] != b"$7\r\nsummary\r\n"])
+
+
 def key(reply, marks):
     """What must be equal."""
     kind, raw, children = reply
+    if "@docs" in marks:
+        return without_summaries(reply)
     if "@shape" in marks:
         return shape(reply)
     if "@text" in marks:

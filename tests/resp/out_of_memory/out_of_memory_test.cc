@@ -182,6 +182,15 @@ TEST_F(OutOfMemoryTest, Strings) {
   EXPECT_GE(failures_, 20);
 }
 
+TEST_F(OutOfMemoryTest, Bits) {
+  FailEverywhere({"SETBIT", name_, "800000", "1"});
+  FailEverywhere({"SETBIT", "b", "7", "1"});
+  FailEverywhere({"BITCOUNT", "b"});
+  FailEverywhere({"BITOP", "XOR", name_, "a", "b", "tick"});
+  FailEverywhere({"BITFIELD", "b", "SET", "u8", "0", "1", "GET", "u8", "0"});
+  EXPECT_GE(failures_, 10);
+}
+
 TEST_F(OutOfMemoryTest, Keys) {
   FailEverywhere({"DEL", "a", "b", "tick", "none"});
   FailEverywhere({"PEXPIRE", "a", "100000"});
