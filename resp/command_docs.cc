@@ -782,6 +782,40 @@ const CommandDoc kPexpiretime = {.summary = "Get the expiration Unix timestamp f
                                  .complexity = "O(1)",
                                  .arguments = kPexpiretimeArgs};
 
+constexpr ArgumentDoc kPfaddArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                      {.name = "element", .type = "string", .flags = "optional multiple"}};
+const CommandDoc kPfadd = {.summary = "Counts elements in a HyperLogLog, made when it is not there",
+                           .since = "2.8.9",
+                           .complexity = "O(1) to add every element.",
+                           .arguments = kPfaddArgs};
+
+constexpr ArgumentDoc kPfcountArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
+const CommandDoc kPfcount = {
+    .summary = "Estimates how many distinct elements one or several HyperLogLogs have counted together",
+    .since = "2.8.9",
+    .complexity =
+        "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of "
+        "keys, and much bigger constant times, when called with multiple keys.",
+    .arguments = kPfcountArgs};
+
+constexpr ArgumentDoc kPfdebugArgs[] = {{.name = "subcommand", .type = "string"},
+                                        {.name = "key", .type = "key", .key_spec_index = 0}};
+const CommandDoc kPfdebug = {.summary = "Shows or changes how a HyperLogLog is stored",
+                             .since = "2.8.9",
+                             .complexity = "N/A",
+                             .flags = "syscmd",
+                             .arguments = kPfdebugArgs};
+
+constexpr ArgumentDoc kPfmergeArgs[] = {{.name = "destkey", .type = "key", .key_spec_index = 0},
+                                        {.name = "sourcekey", .type = "key", .key_spec_index = 1, .flags = "multiple"}};
+const CommandDoc kPfmerge = {.summary = "Makes one HyperLogLog of several",
+                             .since = "2.8.9",
+                             .complexity = "O(N) to merge N HyperLogLogs, but with high constant times.",
+                             .arguments = kPfmergeArgs};
+
+const CommandDoc kPfselftest = {
+    .summary = "Checks the HyperLogLog code", .since = "2.8.9", .complexity = "N/A", .flags = "syscmd"};
+
 constexpr ArgumentDoc kPingArgs[] = {{.name = "message", .type = "string", .flags = "optional"}};
 constexpr std::string_view kPingTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
 const CommandDoc kPing = {

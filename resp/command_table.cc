@@ -22,6 +22,11 @@ constexpr KeySpec kReadUpdateOne[] = {{kKeyRW | kKeyAccess | kKeyUpdate, 1, 0, 1
 constexpr KeySpec kDeleteAll[] = {{kKeyRM | kKeyDelete, 1, -1, 1}};
 constexpr KeySpec kLookAll[] = {{kKeyRO, 1, -1, 1}};
 constexpr KeySpec kUpdateOne[] = {{kKeyRW | kKeyUpdate, 1, 0, 1}};
+constexpr KeySpec kPfCountKeys[] = {
+    {kKeyRW | kKeyAccess, 1, -1, 1,
+     "RW because it may change the internal representation of the key, and propagate to replicas"}};
+constexpr KeySpec kPfDebugKey[] = {{kKeyRW | kKeyAccess, 2, 0, 1}};
+constexpr KeySpec kPfMergeKeys[] = {{kKeyRW | kKeyAccess | kKeyInsert, 1, 0, 1}, {kKeyRO | kKeyAccess, 2, -1, 1}};
 constexpr KeySpec kReadOne[] = {{kKeyRO | kKeyAccess, 1, 0, 1}};
 constexpr KeySpec kReadDeleteOne[] = {{kKeyRW | kKeyAccess | kKeyDelete, 1, 0, 1}};
 constexpr KeySpec kGetExKey[] = {
@@ -42,6 +47,7 @@ constexpr KeySpec kLookOne[] = {{kKeyRO, 1, 0, 1}};
 
 constexpr Group kGeneric = Group::kGeneric;
 constexpr Group kBitmap = Group::kBitmap;
+constexpr Group kHyperLogLog = Group::kHyperLogLog;
 constexpr Group kString = Group::kString;
 constexpr Group kConnection = Group::kConnection;
 constexpr Group kServer = Group::kServer;
@@ -217,6 +223,13 @@ constexpr Command kCommands[] = {
     Row{"pexpire", -3, kWrite | kFast, kAclKeyspace, kGeneric, kUpdateOne, &docs::kPexpire, &PExpire},
     Row{"pexpireat", -3, kWrite | kFast, kAclKeyspace, kGeneric, kUpdateOne, &docs::kPexpireat, &PExpireAt},
     Row{"pexpiretime", 2, kReadonly | kFast, kAclKeyspace, kGeneric, kReadOne, &docs::kPexpiretime, &PExpireTime},
+    Row{"pfadd", -2, kWrite | kDenyOom | kFast, kAclHyperLogLog, kHyperLogLog, kInsertOne, &docs::kPfadd, &PfAdd},
+    Row{"pfcount", -2, kReadonly | kMayReplicate, kAclHyperLogLog, kHyperLogLog, kPfCountKeys, &docs::kPfcount,
+        &PfCount},
+    Row{"pfdebug", 3, kWrite | kDenyOom | kAdmin, kAclHyperLogLog, kHyperLogLog, kPfDebugKey, &docs::kPfdebug,
+        &PfDebug},
+    Row{"pfmerge", -2, kWrite | kDenyOom, kAclHyperLogLog, kHyperLogLog, kPfMergeKeys, &docs::kPfmerge, &PfMerge},
+    Row{"pfselftest", 1, kAdmin, kAclHyperLogLog, kHyperLogLog, kNoKeys, &docs::kPfselftest, &PfSelfTest},
     Row{"ping", -1, kWhenSubscribed | kFast, kAclConnection, kConnection, kNoKeys, &docs::kPing, &Ping},
     Row{"psetex", 4, kWrite | kDenyOom, kAclString, kString, kOverwriteOne, &docs::kPsetex, &PSetEx},
     Row{"psubscribe", -2, kSubscription, 0, kPubsubGroup, kNoKeys, &docs::kPsubscribe, &PSubscribe},
@@ -380,6 +393,7 @@ std::string_view GroupName(Group group) {
   switch (group) {
     case Group::kGeneric: return "generic";
     case Group::kBitmap: return "bitmap";
+    case Group::kHyperLogLog: return "hyperloglog";
     case Group::kString: return "string";
     case Group::kConnection: return "connection";
     case Group::kServer: return "server";

@@ -73,6 +73,7 @@ enum AclCategory : uint32_t {
 enum class Group : uint8_t {
   kGeneric,
   kBitmap,
+  kHyperLogLog,
   kString,
   kConnection,
   kServer,

@@ -1,6 +1,6 @@
 // resp/commands/handlers.h - every handler, for the rows of command_table.cc. Each lives with its family:
-// connection.cc, strings.cc, bits.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc, tracking.cc, config.cc,
-// info.cc, server.cc.
+// connection.cc, strings.cc, bits.cc, hyperloglog.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc,
+// tracking.cc, config.cc, info.cc, server.cc.
 #pragma once
 
 #include "resp/command_context.h"
@@ -92,6 +92,11 @@ void PSubscribe(Args args, CommandContext& c);
 void PTtl(Args args, CommandContext& c);
 void PUnsubscribe(Args args, CommandContext& c);
 void Persist(Args args, CommandContext& c);
+void PfAdd(Args args, CommandContext& c);
+void PfCount(Args args, CommandContext& c);
+void PfDebug(Args args, CommandContext& c);
+void PfMerge(Args args, CommandContext& c);
+void PfSelfTest(Args args, CommandContext& c);
 void Ping(Args args, CommandContext& c);
 void Publish(Args args, CommandContext& c);
 void PubsubChannels(Args args, CommandContext& c);

@@ -191,6 +191,14 @@ TEST_F(OutOfMemoryTest, Bits) {
   EXPECT_GE(failures_, 10);
 }
 
+TEST_F(OutOfMemoryTest, HyperLogLogs) {
+  FailEverywhere({"PFADD", name_, "x", "y"});
+  FailEverywhere({"PFCOUNT", "hll"}, {{"PFADD", "hll", "x"}});
+  FailEverywhere({"PFMERGE", name_, "hll", "dense"},
+                 {{"PFADD", "hll", "x"}, {"PFADD", "dense", "y"}, {"PFDEBUG", "TODENSE", "dense"}});
+  EXPECT_GE(failures_, 10);
+}
+
 TEST_F(OutOfMemoryTest, Keys) {
   FailEverywhere({"DEL", "a", "b", "tick", "none"});
   FailEverywhere({"PEXPIRE", "a", "100000"});
