@@ -216,8 +216,10 @@ bool FitField(__int128 wanted, const FieldStep& step, int64_t* fitted) {
   return true;
 }
 
-// On c.scratch; replies. True when the bits are other ones now.
-bool RunFieldWrite(const FieldStep& step, CommandContext& c) {
+enum class FieldWrite : uint8_t { kFailed, kSame, kChanged };
+
+// On c.scratch; replies.
+FieldWrite RunFieldWrite(const FieldStep& step, CommandContext& c) {
   const int64_t before = LoadField(c.scratch, step);
   __int128 wanted = step.value;
   if (step.action == FieldAction::kIncrement) {
@@ -228,11 +230,11 @@ bool RunFieldWrite(const FieldStep& step, CommandContext& c) {
   int64_t after = 0;
   if (!FitField(wanted, step, &after)) {
     c.reply.Null();
-    return false;
+    return FieldWrite::kFailed;
   }
   c.reply.Integer(step.action == FieldAction::kSet ? before : after);
   keyspace::StoreBits(&c.scratch, step.place, step.width, static_cast<uint64_t>(after));
-  return before != after;
+  return before != after ? FieldWrite::kChanged : FieldWrite::kSame;
 }
 
 void ReadFields(std::string_view name, const std::vector<FieldStep>& steps, CommandContext& c) {
@@ -245,22 +247,26 @@ void ReadFields(std::string_view name, const std::vector<FieldStep>& steps, Comm
 void WriteFields(std::string_view name, const std::vector<FieldStep>& steps, uint64_t last, CommandContext& c) {
   const Found found = FindStringForWrite(name, c);
   if (found == Found::kFailed) return;
-  bool changed = CopyReaching(last, found, c);
+  const bool longer = CopyReaching(last, found, c);
+  bool changed = false;
   const size_t mark = c.reply.out().size();
   c.reply.Array(steps.size());
   for (const FieldStep& step : steps) {
     if (step.action == FieldAction::kGet) {
       c.reply.Integer(LoadField(c.scratch, step));
-    } else if (RunFieldWrite(step, c)) {
-      changed = true;
+      continue;
     }
+    const FieldWrite done = RunFieldWrite(step, c);
+    if (done == FieldWrite::kChanged || (done == FieldWrite::kSame && longer)) changed = true;
   }
-  if (!changed) return;
+  if (!changed && !longer) return;
   const lsm::Status status = c.keys.Put(c.db(), name, found == Found::kYes ? &c.entry : nullptr,
                                         keyspace::Type::kString, c.scratch, ExpiryOf(found, c));
-  if (status.ok()) return;
-  c.reply.Rewind(mark);
-  ReplyStatus(c.reply, status);
+  if (!status.ok()) {
+    c.reply.Rewind(mark);
+    return ReplyStatus(c.reply, status);
+  }
+  if (changed) c.Notify(kNotifyString, "setbit", name);
 }
 
 void BitFieldGeneric(Args args, bool read_only, CommandContext& c) {
@@ -295,6 +301,7 @@ void SetBit(Args args, CommandContext& c) {
     CopyReaching(place, found, c);
     keyspace::StoreBits(&c.scratch, place, 1, static_cast<uint64_t>(bit));
     if (!PutString(args[1], found, c.scratch, ExpiryOf(found, c), c)) return;
+    c.Notify(kNotifyString, "setbit", args[1]);
   }
   c.reply.Integer(static_cast<int64_t>(before));
 }
@@ -356,8 +363,10 @@ void BitOp(Args args, CommandContext& c) {
   if (found == Found::kFailed) return;
   if (!c.scratch.empty()) {
     if (!PutString(target, found, c.scratch, 0, c)) return;
+    c.Notify(kNotifyString, "set", target);
   } else if (found == Found::kYes) {
     c.keys.Delete(c.db(), target, c.entry);
+    c.Notify(kNotifyGeneric, "del", target);
   }
   c.reply.Integer(static_cast<int64_t>(c.scratch.size()));
 }

@@ -153,6 +153,7 @@ void PfAdd(Args args, CommandContext& c) {
   if (changed) {
     keyspace::HllForgetCached(&c.scratch);
     if (!PutHll(args[1], found, c)) return;
+    c.Notify(kNotifyString, "pfadd", args[1]);
   }
   c.reply.Integer(changed ? 1 : 0);
 }
@@ -178,7 +179,9 @@ void PfMerge(Args args, CommandContext& c) {
     if (registers[i] != 0) keyspace::HllRaise(i, registers[i], SparseSizeMax(c), &c.scratch);
   }
   keyspace::HllForgetCached(&c.scratch);
-  if (PutHll(args[1], found, c)) c.reply.Ok();
+  if (!PutHll(args[1], found, c)) return;
+  c.Notify(kNotifyString, "pfadd", args[1]);
+  c.reply.Ok();
 }
 
 void PfDebug(Args args, CommandContext& c) {
