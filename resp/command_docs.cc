@@ -432,6 +432,14 @@ const CommandDoc kDel = {
     .arguments = kDelArgs,
     .tips = kDelTips};
 
+// Valkey 9.0's.
+constexpr ArgumentDoc kDelifeqArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                        {.name = "value", .type = "string"}};
+const CommandDoc kDelifeq = {.summary = "Deletes a string if it has the given value",
+                             .since = "9.0.0",
+                             .complexity = "O(1)",
+                             .arguments = kDelifeqArgs};
+
 const CommandDoc kDiscard = {.summary = "Discard all commands issued after MULTI",
                              .since = "2.0.0",
                              .complexity = "O(N), when N is the number of queued commands"};
@@ -651,6 +659,18 @@ const CommandDoc kLastsave = {.summary = "Get the UNIX time stamp of the last su
                               .complexity = "O(1)",
                               .tips = kLastsaveTips};
 
+constexpr ArgumentDoc kLcsArgs[] = {
+    {.name = "key1", .type = "key", .key_spec_index = 0},
+    {.name = "key2", .type = "key", .key_spec_index = 0},
+    {.name = "len", .type = "pure-token", .token = "LEN", .flags = "optional"},
+    {.name = "idx", .type = "pure-token", .token = "IDX", .flags = "optional"},
+    {.name = "len", .type = "integer", .token = "MINMATCHLEN", .flags = "optional"},
+    {.name = "withmatchlen", .type = "pure-token", .token = "WITHMATCHLEN", .flags = "optional"}};
+const CommandDoc kLcs = {.summary = "Finds a longest common subsequence of two strings",
+                         .since = "7.0.0",
+                         .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+                         .arguments = kLcsArgs};
+
 const CommandDoc kMemory = {
     .summary = "A container for memory diagnostics commands", .since = "4.0.0", .complexity = "Depends on subcommand."};
 
@@ -686,6 +706,27 @@ const CommandDoc kMset = {.summary = "Set multiple keys to multiple values",
                           .complexity = "O(N) where N is the number of keys to set.",
                           .arguments = kMsetArgs,
                           .tips = kMsetTips};
+
+// Redis 8.4's and Valkey 9.1's.
+constexpr ArgumentDoc kMsetexArgsData[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                           {.name = "value", .type = "string"}};
+constexpr ArgumentDoc kMsetexArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
+                                                {.name = "xx", .type = "pure-token", .token = "XX"}};
+constexpr ArgumentDoc kMsetexArgsExpiration[] = {
+    {.name = "seconds", .type = "integer", .token = "EX"},
+    {.name = "milliseconds", .type = "integer", .token = "PX"},
+    {.name = "unix-time-seconds", .type = "unix-time", .token = "EXAT"},
+    {.name = "unix-time-milliseconds", .type = "unix-time", .token = "PXAT"},
+    {.name = "keepttl", .type = "pure-token", .token = "KEEPTTL"}};
+constexpr ArgumentDoc kMsetexArgs[] = {
+    {.name = "numkeys", .type = "integer"},
+    {.name = "data", .type = "block", .flags = "multiple", .arguments = kMsetexArgsData},
+    {.name = "condition", .type = "oneof", .flags = "optional", .arguments = kMsetexArgsCondition},
+    {.name = "expiration", .type = "oneof", .flags = "optional", .arguments = kMsetexArgsExpiration}};
+const CommandDoc kMsetex = {.summary = "Sets several strings and one time to live for all, or none of them",
+                            .since = "8.4.0",
+                            .complexity = "O(N) where N is the number of keys to set",
+                            .arguments = kMsetexArgs};
 
 constexpr ArgumentDoc kMsetnxArgsKeyValue[] = {{.name = "key", .type = "key", .key_spec_index = 0},
                                                {.name = "value", .type = "string"}};
@@ -981,8 +1022,11 @@ constexpr HistoryDoc kSetHistory[] = {{"2.6.12", "Added the `EX`, `PX`, `NX` and
                                       {"6.0.0", "Added the `KEEPTTL` option."},
                                       {"6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."},
                                       {"7.0.0", "Allowed the `NX` and `GET` options to be used together."}};
-constexpr ArgumentDoc kSetArgsCondition[] = {{.name = "nx", .type = "pure-token", .token = "NX"},
-                                             {.name = "xx", .type = "pure-token", .token = "XX"}};
+constexpr ArgumentDoc kSetArgsCondition[] = {
+    {.name = "nx", .type = "pure-token", .token = "NX"},
+    {.name = "xx", .type = "pure-token", .token = "XX"},
+    // Valkey 8.1's.
+    {.name = "comparison-value", .type = "string", .token = "IFEQ", .since = "8.1.0"}};
 constexpr ArgumentDoc kSetArgsExpiration[] = {
     {.name = "seconds", .type = "integer", .token = "EX", .since = "2.6.12"},
     {.name = "milliseconds", .type = "integer", .token = "PX", .since = "2.6.12"},

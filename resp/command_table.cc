@@ -22,6 +22,8 @@ constexpr KeySpec kReadUpdateOne[] = {{kKeyRW | kKeyAccess | kKeyUpdate, 1, 0, 1
 constexpr KeySpec kDeleteAll[] = {{kKeyRM | kKeyDelete, 1, -1, 1}};
 constexpr KeySpec kLookAll[] = {{kKeyRO, 1, -1, 1}};
 constexpr KeySpec kUpdateOne[] = {{kKeyRW | kKeyUpdate, 1, 0, 1}};
+constexpr KeySpec kLcsKeys[] = {{kKeyRO | kKeyAccess, 1, 1, 1}};
+constexpr KeySpec kMSetExKeys[] = {{.flags = kKeyOW | kKeyUpdate, .first = 2, .last = 0, .step = 2, .count_at = 1}};
 constexpr KeySpec kPfCountKeys[] = {
     {kKeyRW | kKeyAccess, 1, -1, 1,
      "RW because it may change the internal representation of the key, and propagate to replicas"}};
@@ -183,6 +185,7 @@ constexpr Command kCommands[] = {
     Row{"decr", 2, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kDecr, &Decr},
     Row{"decrby", 3, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kDecrby, &DecrBy},
     Row{"del", -2, kWrite, kAclKeyspace, kGeneric, kDeleteAll, &docs::kDel, &Del},
+    Row{"delifeq", 3, kWrite | kFast, kAclString, kString, kReadDeleteOne, &docs::kDelifeq, &DelIfEq},
     Row{"discard", 1, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti, kAclTransaction, kTransactions,
         kNoKeys, &docs::kDiscard, &Discard},
     Row{"echo", 2, kLoading | kStale | kFast, kAclConnection, kConnection, kNoKeys, &docs::kEcho, &Echo},
@@ -211,10 +214,12 @@ constexpr Command kCommands[] = {
     Row{"keys", 2, kReadonly, kAclKeyspace | kAclDangerous, kGeneric, kNoKeys, &docs::kKeys, &Keys},
     Row{"lastsave", 1, kLoading | kStale | kFast, kAclAdmin | kAclDangerous, kServer, kNoKeys, &docs::kLastsave,
         &LastSave},
+    Row{"lcs", -3, kReadonly, kAclString, kString, kLcsKeys, &docs::kLcs, &Lcs},
     Row{"memory", -2, 0, 0, kServer, kNoKeys, &docs::kMemory, nullptr, kMemorySubcommands},
     Row{"mget", -2, kReadonly | kFast, kAclString, kString, kReadAll, &docs::kMget, &MGet},
     Row{"monitor", 1, kAdmin | kNoScript | kLoading | kStale, 0, kServer, kNoKeys, &docs::kMonitor, &Monitor},
     Row{"mset", -3, kWrite | kDenyOom, kAclString, kString, kOverwritePairs, &docs::kMset, &MSet},
+    Row{"msetex", -4, kWrite | kDenyOom | kMovableKeys, kAclString, kString, kMSetExKeys, &docs::kMsetex, &MSetEx},
     Row{"msetnx", -3, kWrite | kDenyOom, kAclString, kString, kInsertPairs, &docs::kMsetnx, &MSetNx},
     Row{"multi", 1, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti, kAclTransaction, kTransactions,
         kNoKeys, &docs::kMulti, &Multi},

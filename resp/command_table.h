@@ -104,6 +104,7 @@ struct KeySpec {
   int8_t step;
   std::string_view notes = {};
   uint16_t (*flags_of)(Args args) = nullptr;  // of kKeyVariable: what these arguments do to the key
+  int8_t count_at = 0;  // not 0: that argument says how many keys there are, and `last` says nothing
 };
 
 struct ArgumentDoc {

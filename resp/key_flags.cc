@@ -24,8 +24,9 @@ uint16_t KeyFlagsOfBitField(Args args) {
 
 // Reads its key only when told to.
 uint16_t KeyFlagsOfSet(Args args) {
-  const bool reads = std::any_of(args.begin() + std::min<size_t>(args.size(), 3), args.end(),
-                                 [](std::string_view arg) { return EqualsIgnoreCase(arg, "get"); });
+  const bool reads = std::any_of(args.begin() + std::min<size_t>(args.size(), 3), args.end(), [](std::string_view arg) {
+    return EqualsIgnoreCase(arg, "get") || EqualsIgnoreCase(arg, "ifeq");
+  });
   return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
 }
 

@@ -90,6 +90,7 @@ void ReplyKeySpec(const KeySpec& spec, Reply& reply) {
   }
   reply.Bulk("flags");
   ReplyBits(spec.flags, kKeyFlagNames, reply);
+  const bool counted = spec.count_at != 0;
   reply.Bulk("begin_search");
   reply.Map(2);
   reply.Bulk("type");
@@ -97,19 +98,19 @@ void ReplyKeySpec(const KeySpec& spec, Reply& reply) {
   reply.Bulk("spec");
   reply.Map(1);
   reply.Bulk("index");
-  reply.Integer(spec.first);
+  reply.Integer(counted ? spec.count_at : spec.first);
   reply.Bulk("find_keys");
   reply.Map(2);
   reply.Bulk("type");
-  reply.Bulk("range");
+  reply.Bulk(counted ? "keynum" : "range");
   reply.Bulk("spec");
   reply.Map(3);
-  reply.Bulk("lastkey");
-  reply.Integer(spec.last);
-  reply.Bulk("keystep");
-  reply.Integer(spec.step);
-  reply.Bulk("limit");
-  reply.Integer(0);
+  reply.Bulk(counted ? "keynumidx" : "lastkey");
+  reply.Integer(counted ? 0 : spec.last);
+  reply.Bulk(counted ? "firstkey" : "keystep");
+  reply.Integer(counted ? spec.first - spec.count_at : spec.step);
+  reply.Bulk(counted ? "keystep" : "limit");
+  reply.Integer(counted ? spec.step : 0);
 }
 
 // The one range that older clients understand: from the first key of any spec to the last.
@@ -118,6 +119,7 @@ void ReplyLegacyRange(const Command& command, Reply& reply) {
   int last = 0;
   int step = 0;
   for (const KeySpec& spec : command.keys) {
+    if (spec.count_at != 0) continue;
     const int spec_last = spec.last >= 0 ? spec.first + spec.last : spec.last;
     if (first == 0) {
       first = spec.first;
@@ -259,6 +261,7 @@ void ReplyKeys(Args args, bool with_flags, CommandContext& c) {
     return c.reply.Error("ERR Invalid number of arguments specified for command");
   }
   const std::vector<KeyArgument> keys = KeysOf(*command, wanted);
+  if (keys.empty()) return c.reply.Error("ERR Invalid arguments specified for command");
   c.reply.Array(keys.size());
   for (const KeyArgument& key : keys) {
     if (with_flags) c.reply.Array(2);

@@ -1,5 +1,5 @@
 // resp/commands/handlers.h - every handler, for the rows of command_table.cc. Each lives with its family:
-// connection.cc, strings.cc, bits.cc, hyperloglog.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc,
+// connection.cc, strings.cc, bits.cc, hyperloglog.cc, lcs.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc,
 // tracking.cc, config.cc, info.cc, server.cc.
 #pragma once
 
@@ -49,6 +49,7 @@ void Debug(Args args, CommandContext& c);
 void Decr(Args args, CommandContext& c);
 void DecrBy(Args args, CommandContext& c);
 void Del(Args args, CommandContext& c);
+void DelIfEq(Args args, CommandContext& c);
 void Discard(Args args, CommandContext& c);
 void Echo(Args args, CommandContext& c);
 void Exec(Args args, CommandContext& c);
@@ -72,8 +73,10 @@ void IncrByFloat(Args args, CommandContext& c);
 void Info(Args args, CommandContext& c);
 void Keys(Args args, CommandContext& c);
 void LastSave(Args args, CommandContext& c);
+void Lcs(Args args, CommandContext& c);
 void MGet(Args args, CommandContext& c);
 void MSet(Args args, CommandContext& c);
+void MSetEx(Args args, CommandContext& c);
 void MSetNx(Args args, CommandContext& c);
 void MemoryHelp(Args args, CommandContext& c);
 void MemoryUsage(Args args, CommandContext& c);

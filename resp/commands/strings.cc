@@ -8,7 +8,7 @@
 namespace varve::resp {
 namespace {
 
-// --- the options that SET and GETEX share ---
+// --- the options that SET, MSETEX and GETEX share ---
 
 struct StringOptions {
   bool nx = false;
@@ -17,11 +17,13 @@ struct StringOptions {
   bool keep_ttl = false;
   bool persist = false;
   bool has_expire = false;
+  bool has_expected = false;
   ExpireUnit unit;
   std::string_view expire;
+  std::string_view expected;  // IFEQ
 };
 
-enum class OptionSet : uint8_t { kSet, kGetEx };
+enum class OptionSet : uint8_t { kSet, kMSetEx, kGetEx };
 
 bool IsExpireOption(std::string_view option, ExpireUnit* unit) {
   if (EqualsIgnoreCase(option, "ex")) {
@@ -38,21 +40,25 @@ bool IsExpireOption(std::string_view option, ExpireUnit* unit) {
   return true;
 }
 
-// One way to say when the key ends, and not both NX and XX. Repeating an option is allowed, as in Redis.
+// One way to say when the key ends, and one of NX, XX, IFEQ. Repeating an option is allowed, as in Redis.
 bool ReadStringOptions(Args args, size_t first, OptionSet set, CommandContext& c, StringOptions* out) {
   for (size_t i = first; i < args.size(); i++) {
     const std::string_view option = args[i];
     const bool is_set = set == OptionSet::kSet;
+    const bool writes = set != OptionSet::kGetEx;
     ExpireUnit unit;
-    if (is_set && EqualsIgnoreCase(option, "nx") && !out->xx) {
+    if (writes && EqualsIgnoreCase(option, "nx") && !out->xx && !out->has_expected) {
       out->nx = true;
-    } else if (is_set && EqualsIgnoreCase(option, "xx") && !out->nx) {
+    } else if (writes && EqualsIgnoreCase(option, "xx") && !out->nx && !out->has_expected) {
       out->xx = true;
+    } else if (is_set && EqualsIgnoreCase(option, "ifeq") && !out->nx && !out->xx && i + 1 < args.size()) {
+      out->has_expected = true;
+      out->expected = args[++i];
     } else if (is_set && EqualsIgnoreCase(option, "get")) {
       out->get = true;
-    } else if (is_set && EqualsIgnoreCase(option, "keepttl") && !out->has_expire) {
+    } else if (writes && EqualsIgnoreCase(option, "keepttl") && !out->has_expire) {
       out->keep_ttl = true;
-    } else if (!is_set && EqualsIgnoreCase(option, "persist") && !out->has_expire) {
+    } else if (!writes && EqualsIgnoreCase(option, "persist") && !out->has_expire) {
       out->persist = true;
     } else if (IsExpireOption(option, &unit) && !out->keep_ttl && !out->persist && i + 1 < args.size() &&
                (!out->has_expire || (unit.seconds == out->unit.seconds && unit.absolute == out->unit.absolute))) {
@@ -80,9 +86,12 @@ void SetWithOptions(Args args, std::string_view value, const StringOptions& opti
   if (options.has_expire && !ReadExpire(options.expire, options.unit, c, &expire_ms)) return;
   const std::string_view name = args[1];
   // GET is a read of its own in Redis: it refuses other types and counts as a hit or miss.
-  const Found found = options.get ? FindStringForRead(name, c) : FindHeadForWrite(name, c, &c.entry);
+  const Found found = options.get            ? FindStringForRead(name, c)
+                      : options.has_expected ? FindStringForWrite(name, c)
+                                             : FindHeadForWrite(name, c, &c.entry);
   if (found == Found::kFailed) return;
-  const bool write = !(options.nx && found == Found::kYes) && !(options.xx && found == Found::kNo);
+  const bool write = !(options.nx && found == Found::kYes) && !(options.xx && found == Found::kNo) &&
+                     !(options.has_expected && (found == Found::kNo || c.entry.value != options.expected));
   if (write) {
     if (options.keep_ttl && found == Found::kYes) expire_ms = c.entry.expire_ms;
     if (!PutString(name, found, value, expire_ms, c)) return;
@@ -229,17 +238,47 @@ bool SetPairs(Args args, CommandContext& c) {
 }
 
 // A name that cannot be written must be refused before the first pair is: all or nothing.
-bool PairsAreWritable(Args args, CommandContext& c) {
-  if (args.size() % 2 == 0) {
-    ReplyArity(c);
-    return false;
-  }
-  for (size_t i = 1; i < args.size(); i += 2) {
-    if (args[i].size() <= keyspace::kNameSizeMax) continue;
+bool NamesAreWritable(Args pairs, CommandContext& c) {
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    if (pairs[i].size() <= keyspace::kNameSizeMax) continue;
     c.reply.Error("ERR key is longer than " + std::to_string(keyspace::kNameSizeMax) + " bytes");
     return false;
   }
   return true;
+}
+
+bool PairsAreWritable(Args args, CommandContext& c) {
+  if (args.size() % 2 != 0) return NamesAreWritable(args.subspan(1), c);
+  ReplyArity(c);
+  return false;
+}
+
+// MSETEX's pairs, and how many arguments they and their count take.
+bool ReadCountedPairs(Args args, CommandContext& c, Args* pairs) {
+  int64_t count = 0;
+  if (!ParseInt64(args[1], &count) || count < 1 || count > INT32_MAX) {
+    c.reply.Error("ERR invalid numkeys value");
+    return false;
+  }
+  if (static_cast<size_t>(count) > (args.size() - 2) / 2) {
+    c.reply.Error("ERR wrong number of key-value pairs");
+    return false;
+  }
+  *pairs = args.subspan(2, 2 * static_cast<size_t>(count));
+  return true;
+}
+
+enum class Allowed : uint8_t { kNo, kYes, kFailed };  // kFailed: the error reply is written
+
+// NX and XX of MSETEX: of all names or none.
+Allowed ConditionHolds(Args pairs, const StringOptions& options, CommandContext& c) {
+  if (!options.nx && !options.xx) return Allowed::kYes;
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    const Found found = FindForWrite(pairs[i], c, &c.entry);
+    if (found == Found::kFailed) return Allowed::kFailed;
+    if (found == (options.nx ? Found::kYes : Found::kNo)) return Allowed::kNo;
+  }
+  return Allowed::kYes;
 }
 }  // namespace
 
@@ -255,6 +294,41 @@ void MSetNx(Args args, CommandContext& c) {
     if (found == Found::kYes) return c.reply.Integer(0);
   }
   if (SetPairs(args, c)) c.reply.Integer(1);
+}
+
+// As Redis 8.4 and Valkey 9.1 define it: MSETEX numkeys key value [key value ...] [NX | XX]
+// [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]; 1 when all were set, 0 when none.
+void MSetEx(Args args, CommandContext& c) {
+  Args pairs;
+  StringOptions options;
+  uint64_t expire_ms = 0;
+  if (!ReadCountedPairs(args, c, &pairs) ||
+      !ReadStringOptions(args, 2 + pairs.size(), OptionSet::kMSetEx, c, &options) ||
+      (options.has_expire && !ReadExpire(options.expire, options.unit, c, &expire_ms)) || !NamesAreWritable(pairs, c)) {
+    return;
+  }
+  const Allowed allowed = ConditionHolds(pairs, options, c);
+  if (allowed == Allowed::kFailed) return;
+  if (allowed == Allowed::kNo) return c.reply.Integer(0);
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    const Found found = FindHeadForWrite(pairs[i], c, &c.entry);
+    if (found == Found::kFailed) return;
+    const uint64_t keeps_ms = options.keep_ttl && found == Found::kYes ? c.entry.expire_ms : expire_ms;
+    if (!PutString(pairs[i], found, pairs[i + 1], keeps_ms, c)) return;
+    c.Notify(kNotifyString, "set", pairs[i]);
+    if (options.has_expire) c.Notify(kNotifyGeneric, "expire", pairs[i]);
+  }
+  c.reply.Integer(1);
+}
+
+// As Valkey 9.0 defines it: deletes the string if it is `value`.
+void DelIfEq(Args args, CommandContext& c) {
+  const Found found = FindStringForWrite(args[1], c);
+  if (found == Found::kFailed) return;
+  if (found == Found::kNo || c.entry.value != args[2]) return c.reply.Integer(0);
+  c.keys.Delete(c.db(), args[1], c.entry);
+  c.Notify(kNotifyGeneric, "del", args[1]);
+  c.reply.Integer(1);
 }
 
 void Append(Args args, CommandContext& c) {

@@ -179,6 +179,10 @@ TEST_F(OutOfMemoryTest, Strings) {
   FailEverywhere({"MGET", "a", "b", "tick", "b"});
   FailEverywhere({"GETDEL", "b"});
   FailEverywhere({"GETEX", "b", "PERSIST"});
+  FailEverywhere({"SET", "b", "short", "IFEQ", large_});
+  FailEverywhere({"DELIFEQ", "b", large_});
+  FailEverywhere({"MSETEX", "3", "a", large_, name_, "2", "b", "3", "EX", "100"});
+  FailEverywhere({"LCS", "a", "number", "IDX"});
   EXPECT_GE(failures_, 20);
 }
 
