@@ -444,6 +444,17 @@ const CommandDoc kDiscard = {.summary = "Discard all commands issued after MULTI
                              .since = "2.0.0",
                              .complexity = "O(N), when N is the number of queued commands"};
 
+constexpr ArgumentDoc kDumpArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0}};
+constexpr std::string_view kDumpTips[] = {"nondeterministic_output"};
+const CommandDoc kDump = {.summary = "Returns the value of a key in bytes that RESTORE takes",
+                          .since = "2.6.0",
+                          .complexity =
+                              "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of "
+                              "Redis objects composing the value and M their average size. For small string values the "
+                              "time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
+                          .arguments = kDumpArgs,
+                          .tips = kDumpTips};
+
 constexpr ArgumentDoc kEchoArgs[] = {{.name = "message", .type = "string"}};
 const CommandDoc kEcho = {
     .summary = "Echo the given string", .since = "1.0.0", .complexity = "O(1)", .arguments = kEchoArgs};
@@ -968,6 +979,51 @@ const CommandDoc kRenamenx = {.summary = "Rename a key, only if the new key does
                               .arguments = kRenamenxArgs};
 
 const CommandDoc kReset = {.summary = "Reset the connection", .since = "6.2.0", .complexity = "O(1)"};
+
+constexpr HistoryDoc kRestoreHistory[] = {{"3.0.0", "Added the `REPLACE` modifier."},
+                                          {"5.0.0", "Added the `ABSTTL` modifier."},
+                                          {"5.0.0", "Added the `IDLETIME` and `FREQ` options."}};
+constexpr ArgumentDoc kRestoreArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "ttl", .type = "integer"},
+    {.name = "serialized-value", .type = "string"},
+    {.name = "replace", .type = "pure-token", .token = "REPLACE", .since = "3.0.0", .flags = "optional"},
+    {.name = "absttl", .type = "pure-token", .token = "ABSTTL", .since = "5.0.0", .flags = "optional"},
+    {.name = "seconds", .type = "integer", .token = "IDLETIME", .since = "5.0.0", .flags = "optional"},
+    {.name = "frequency", .type = "integer", .token = "FREQ", .since = "5.0.0", .flags = "optional"}};
+const CommandDoc kRestore = {
+    .summary = "Makes a key of the bytes that DUMP gave",
+    .since = "2.6.0",
+    .complexity =
+        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number "
+        "of Redis objects composing the value and M their average size. For small string values the time complexity is "
+        "thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is "
+        "O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+    .history = kRestoreHistory,
+    .arguments = kRestoreArgs};
+
+constexpr HistoryDoc kRestoreAskingHistory[] = {{"3.0.0", "Added the `REPLACE` modifier."},
+                                                {"5.0.0", "Added the `ABSTTL` modifier."},
+                                                {"5.0.0", "Added the `IDLETIME` and `FREQ` options."}};
+constexpr ArgumentDoc kRestoreAskingArgs[] = {
+    {.name = "key", .type = "key", .key_spec_index = 0},
+    {.name = "ttl", .type = "integer"},
+    {.name = "serialized-value", .type = "string"},
+    {.name = "replace", .type = "pure-token", .token = "REPLACE", .since = "3.0.0", .flags = "optional"},
+    {.name = "absttl", .type = "pure-token", .token = "ABSTTL", .since = "5.0.0", .flags = "optional"},
+    {.name = "seconds", .type = "integer", .token = "IDLETIME", .since = "5.0.0", .flags = "optional"},
+    {.name = "frequency", .type = "integer", .token = "FREQ", .since = "5.0.0", .flags = "optional"}};
+const CommandDoc kRestoreAsking = {
+    .summary = "RESTORE, as nodes of a cluster send it",
+    .since = "3.0.0",
+    .complexity =
+        "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number "
+        "of Redis objects composing the value and M their average size. For small string values the time complexity is "
+        "thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is "
+        "O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+    .flags = "syscmd",
+    .history = kRestoreAskingHistory,
+    .arguments = kRestoreAskingArgs};
 
 constexpr HistoryDoc kScanHistory[] = {{"6.0.0", "Added the `TYPE` subcommand."}};
 constexpr ArgumentDoc kScanArgs[] = {

@@ -1,5 +1,5 @@
 // resp/commands/handlers.h - every handler, for the rows of command_table.cc. Each lives with its family:
-// connection.cc, strings.cc, bits.cc, hyperloglog.cc, lcs.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc,
+// connection.cc, strings.cc, bits.cc, hyperloglog.cc, lcs.cc, dump.cc, keys.cc, transactions.cc, pubsub.cc, command.cc, client.cc,
 // tracking.cc, config.cc, info.cc, server.cc.
 #pragma once
 
@@ -51,6 +51,7 @@ void DecrBy(Args args, CommandContext& c);
 void Del(Args args, CommandContext& c);
 void DelIfEq(Args args, CommandContext& c);
 void Discard(Args args, CommandContext& c);
+void Dump(Args args, CommandContext& c);
 void Echo(Args args, CommandContext& c);
 void Exec(Args args, CommandContext& c);
 void Exists(Args args, CommandContext& c);
@@ -113,6 +114,7 @@ void RandomKey(Args args, CommandContext& c);
 void Rename(Args args, CommandContext& c);
 void RenameNx(Args args, CommandContext& c);
 void Reset(Args args, CommandContext& c);
+void Restore(Args args, CommandContext& c);
 void SPublish(Args args, CommandContext& c);
 void SSubscribe(Args args, CommandContext& c);
 void SUnsubscribe(Args args, CommandContext& c);
