@@ -40,6 +40,11 @@ std::string UnknownSubcommand(Args args) {
   return "ERR unknown subcommand '" + std::string(Echo(args[1], kEchoedMax)) + "'. Try " + name + " HELP.";
 }
 
+// What the request may do: EXEC does what was queued.
+uint32_t FlagsWithQueue(const Command& command, const Session& session) {
+  return command.full_name == "exec" ? command.flags | session.queue_flags : command.flags;
+}
+
 }  // namespace
 
 Dispatcher::Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* config)
@@ -135,6 +140,11 @@ const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
     Reject(session, command, "ERR Command not allowed inside a transaction", reply);
     return nullptr;
   }
+  if ((FlagsWithQueue(*command, session) & kWrite) != 0 && config_->min_replicas_to_write > 0 &&
+      config_->min_replicas_max_lag > 0) {
+    Reject(session, command, "NOREPLICAS Not enough good replicas to write.", reply);
+    return nullptr;
+  }
   if (session.monitor && (command->flags & (kWrite | kReadonly)) != 0) [[unlikely]] {
     Reject(session, command, "ERR Replica can't interact with the keyspace", reply);
     return nullptr;
@@ -178,6 +188,7 @@ void Dispatcher::Queue(Session& session, const Command& command, Args args, Repl
   }
   session.queue_bytes += queued.bytes.size() + args.size() * sizeof(uint32_t) + kQueuedOverhead;
   session.queue.push_back(std::move(queued));
+  session.queue_flags |= command.flags;
   reply.Raw("+QUEUED\r\n");
 }
 
@@ -327,6 +338,7 @@ void Dispatcher::DiscardMulti(Session& session) {
   session.in_multi = false;
   session.multi_failed = false;
   session.queue.clear();
+  session.queue_flags = 0;
   session.queue_bytes = 0;
   Unwatch(session);
 }

@@ -13,6 +13,14 @@ namespace {
 
 constexpr size_t kLongDoubleTextMax = 5 * 1024;  // LDBL_MAX has 4933 digits before the point
 
+std::string WithoutTrailingZeros(std::string_view digits) {
+  std::string text(digits);
+  if (text.find('.') == std::string::npos) return text;
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
 }  // namespace
 
 bool ParseInt64(std::string_view text, int64_t* value) {
@@ -41,13 +49,14 @@ std::string FormatLongDouble(long double value) {
   char buffer[kLongDoubleTextMax];
   int size = snprintf(buffer, sizeof(buffer), "%.17Lf", value);
   if (size < 0 || static_cast<size_t>(size) >= sizeof(buffer)) return {};
-  std::string text(buffer, static_cast<size_t>(size));
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text.pop_back();
-  }
+  std::string text = WithoutTrailingZeros({buffer, static_cast<size_t>(size)});
   if (text == "-0") text = "0";
   return text;
+}
+
+std::string FormatDecimal(double value) {
+  char buffer[400];  // DBL_MAX has 309 digits before the point
+  return WithoutTrailingZeros({buffer, static_cast<size_t>(snprintf(buffer, sizeof(buffer), "%f", value))});
 }
 
 bool ParseMemory(std::string_view text, int64_t* bytes) {

@@ -65,6 +65,7 @@ struct ServerFacts {
   int64_t last_save_duration_seconds = -1;  // -1: none yet
   int64_t current_save_seconds = -1;
   uint64_t saves = 0;
+  uint64_t changes_since_save = 0;
   bool last_write_ok = true;  // of the log
 };
 

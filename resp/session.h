@@ -95,6 +95,7 @@ struct Session {
   bool in_exec = false;       // the commands of a transaction are running
   bool multi_failed = false;  // a command could not be queued: EXEC gives EXECABORT
   std::vector<QueuedCommand> queue;
+  uint32_t queue_flags = 0;  // CommandFlag of all of them together
   size_t queue_bytes = 0;
   std::vector<WatchedKey> watched;
   std::unordered_set<std::string> watched_names;  // "<db>:<name>" of each, so that none is watched twice

@@ -12,38 +12,8 @@
 namespace varve::server {
 namespace {
 
-// Redis 7.0's settings which are not in resp/config.cc, by name or by the beginning of the name: there is nothing here
-// they could act on.
-constexpr std::string_view kIgnored[] = {"acllog-max-len",
-                                         "active-defrag-",
-                                         "always-show-logo",
-                                         "aof",
-                                         "bgsave_cpulist",
-                                         "bio_cpulist",
-                                         "cluster-",
-                                         "crash-",
-                                         "disable-thp",
-                                         "ignore-warnings",
-                                         "io-threads-do-reads",
-                                         "jemalloc-bg-thread",
-                                         "latency-tracking-info-percentiles",
-                                         "lfu-",
-                                         "maxmemory-eviction-tenacity",
-                                         "min-replicas-",
-                                         "min-slaves-",
-                                         "oom-score-adj",
-                                         "proc-title-template",
-                                         "propagation-error-behavior",
-                                         "rdb-",
-                                         "repl-",
-                                         "replica-",
-                                         "server_cpulist",
-                                         "set-proc-title",
-                                         "shutdown-on-",
-                                         "slave-",
-                                         "socket-mark-id",
-                                         "syslog-",
-                                         "tls-"};
+// Redis' settings for TLS, which there is none of (but tls-port, which decides that).
+constexpr std::string_view kIgnored = "tls-";
 
 // Facts nobody may be left wrong about: data would be open, elsewhere, or fewer than asked for.
 constexpr std::string_view kNeverIgnored[] = {"aclfile",   "cluster-enabled", "databases", "enable-module-command",
@@ -53,21 +23,7 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool IsIgnored(std::string_view name) {
-  return std::any_of(std::begin(kIgnored), std::end(kIgnored),
-                     [&](std::string_view ignored) { return name.starts_with(ignored); });
-}
-
-// maxmemory bounds what Redis keeps in memory; here that is the engine's budget.
-lsm::Status ApplyMaxMemory(const Setting& setting, resp::Config* config) {
-  if (setting.value == "0") return lsm::Status::Ok();
-  std::string problem = config->Set("memory-budget", setting.value, resp::SettingTime::kStart);
-  if (problem.empty()) return lsm::Status::Ok();
-  return lsm::Status::InvalidArgument(setting.where + ": maxmemory '" + setting.value + "': " + problem);
-}
-
 lsm::Status Apply(const Setting& setting, resp::Config* config, Arguments* arguments) {
-  if (setting.name == "maxmemory") return ApplyMaxMemory(setting, config);
   if (setting.name == "log-format") {
     if (setting.value != "text" && setting.value != "json") {
       return lsm::Status::InvalidArgument(setting.where + ": log-format '" + setting.value + "': want text or json");
@@ -76,13 +32,17 @@ lsm::Status Apply(const Setting& setting, resp::Config* config, Arguments* argum
     return lsm::Status::Ok();
   }
   if (!config->Knows(setting.name)) {
-    if (!IsIgnored(setting.name)) {
+    if (!setting.name.starts_with(kIgnored)) {
       return lsm::Status::InvalidArgument(setting.where + ": there is no setting '" + setting.name + "'");
     }
     arguments->warnings.push_back(setting.where + ": " + setting.name + " has nothing to act on here, ignored");
     return lsm::Status::Ok();
   }
+  const std::string before = config->Get(setting.name);
   std::string problem = config->Set(setting.name, setting.value, resp::SettingTime::kStart);
+  if (problem.empty() && config->IsKept(setting.name) && config->Get(setting.name) != before) {
+    arguments->warnings.push_back(setting.where + ": " + setting.name + " is kept, and has no effect here");
+  }
   if (problem.empty()) return lsm::Status::Ok();
   std::string message = setting.where + ": " + setting.name + " '" + setting.value + "': " + problem;
   if (!config->IsFact(setting.name) || Contains(kNeverIgnored, setting.name)) {

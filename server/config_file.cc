@@ -103,7 +103,8 @@ std::string Quote(std::string_view value) {
 
 std::string Line(const std::string& name, const std::string& value) {
   // A list of words stays one; anything a reader could take for more, or for less, is quoted.
-  bool plain = !value.empty() && value.find_first_of("\"'\\#\t\r\n") == std::string::npos;
+  bool plain = !value.empty() && value.find_first_of("\"'\\#\t\r\n") == std::string::npos &&
+               value.find("  ") == std::string::npos && value.front() != ' ' && value.back() != ' ';
   if (name == "requirepass") plain = plain && value.find(' ') == std::string::npos;
   return name + ' ' + (plain ? value : Quote(value));
 }
@@ -175,6 +176,7 @@ lsm::Status RewriteConfigFile(const std::string& path, const resp::Config& confi
     auto words = SplitLine(line);
     bool comment = line.find_first_not_of(" \t\r") == std::string::npos || line[line.find_first_not_of(" \t\r")] == '#';
     std::string name = !comment && words.ok() && !words->empty() ? Lower((*words)[0]) : std::string();
+    if (config.IsLive(name)) name = config.Canonical(name);
     if (!config.IsLive(name)) {
       rewritten << line << '\n';
     } else if (done.insert(name).second) {
@@ -183,7 +185,8 @@ lsm::Status RewriteConfigFile(const std::string& path, const resp::Config& confi
   }
   const resp::Config defaults;
   for (const auto& [name, value] : config.Match({"*"})) {
-    if (!config.IsLive(name) || done.contains(name) || value == defaults.Get(name)) continue;
+    if (!config.IsLive(name) || config.Canonical(name) != name || done.contains(name) || value == defaults.Get(name))
+      continue;
     if (!std::exchange(generated, true)) rewritten << kGenerated << '\n';
     rewritten << Line(name, value) << '\n';
   }

@@ -25,8 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kKnownKeysShare = 32;                       // of memory-budget, one part
+constexpr size_t kKnownKeysShare = 32;                        // of memory-budget, one part
 constexpr size_t kEngineBudgetMin = size_t{4} * 1024 * 1024;  // it takes no less
+constexpr uint64_t kSaveRetryUs = 5'000'000;  // between a failed checkpoint and the next that "save" asks for
 
 lsm::WalSync ToWalSync(resp::Config::AppendFsync policy) {
   switch (policy) {
@@ -110,22 +111,22 @@ lsm::Status Process::Open() {
   }
 
   lsm::Options options;
-  const size_t budget = static_cast<size_t>(config_->memory_budget);
-  const size_t known_key_bytes = budget / kKnownKeysShare;
-  options.memory_budget = std::max(budget - known_key_bytes, kEngineBudgetMin);
+  known_key_bytes_ = static_cast<size_t>(config_->MemoryBudget()) / kKnownKeysShare;
+  options.memory_budget = EngineBudget();
   options.max_disk_bytes = static_cast<uint64_t>(config_->max_disk_bytes);
   options.wal_sync = ToWalSync(config_->appendfsync);
   const uint64_t open_us = lsm::SystemClock()->MonotonicMicros();
   auto db = lsm::Db::Open(config_->dir + "/db", options);
   if (!db.ok()) return db.status();
   db_ = *std::move(db);
-  auto keys = keyspace::Keyspace::Open(db_.get(), {.known_key_bytes = known_key_bytes});
+  auto keys = keyspace::Keyspace::Open(db_.get(), {.known_key_bytes = known_key_bytes_});
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   dispatcher_ = std::make_unique<resp::Dispatcher>(keys_.get(), this, config_);
   net_ = std::make_unique<net::Server>(config_, dispatcher_.get(), keys_.get());
   net_->set_on_cron([this] {
     if (save_done_.load(std::memory_order_acquire)) FinishSave();
+    MaybeStartSave();
   });
   VARVE_TRY(net_->Listen());
   start_us_ = NowMicros();
@@ -140,6 +141,12 @@ lsm::Status Process::Open() {
                resp::kVarveVersion, config_->port, config_->bind, config_->dir, config_->Get("appendfsync"),
                static_cast<double>(start_us_ - open_us) / 1000, cut);
   return lsm::Status::Ok();
+}
+
+// Known keys keep the share they were given at the start.
+size_t Process::EngineBudget() const {
+  const auto budget = static_cast<size_t>(config_->MemoryBudget());
+  return std::max(budget - std::min(budget, known_key_bytes_), kEngineBudgetMin);
 }
 
 Process::~Process() {
@@ -209,6 +216,7 @@ resp::ServerFacts Process::Facts() {
           .last_save_duration_seconds = last_save_duration_seconds_,
           .current_save_seconds = saving ? static_cast<int64_t>((NowMicros() - save_start_us_) / 1'000'000) : -1,
           .saves = saves_,
+          .changes_since_save = keys_->changes() - saved_changes_,
           .last_write_ok = net.last_commit_ok};
 }
 
@@ -221,10 +229,13 @@ void Process::ResetStats() {
 
 std::string Process::ApplyConfig(const resp::Config& config, std::string_view name) {
   if (name == "appendfsync") db_->SetWalSync(ToWalSync(config.appendfsync));
+  lsm::Status set;
   if (name == "max-disk-bytes") {
-    const lsm::Status s = db_->SetOptions({.max_disk_bytes = static_cast<uint64_t>(config.max_disk_bytes)});
-    if (!s.ok()) return std::string(s.message());
+    set = db_->SetOptions({.max_disk_bytes = static_cast<uint64_t>(config.max_disk_bytes)});
+  } else if (name == "maxmemory" || name == "memory-budget") {
+    set = db_->SetOptions({.memory_budget = EngineBudget()});
   }
+  if (!set.ok()) return std::string(set.message());
   if (name == "loglevel") SetLogLevel(config.loglevel);
   if (name == "maxclients") {
     const int64_t fit = net::Server::FitClientsToDescriptors(config.maxclients);
@@ -252,6 +263,7 @@ void Process::SleepMicros(uint64_t duration_us) {
 lsm::Status Process::StartSave() {
   if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
   save_start_us_ = NowMicros();
+  save_start_changes_ = keys_->changes();
   save_done_.store(false, std::memory_order_relaxed);
   save_status_ = lsm::Status::OutOfMemory();
   try {
@@ -296,8 +308,23 @@ void Process::FinishSave() {
     return;
   }
   ++saves_;
+  saved_changes_ = save_start_changes_;
   last_save_seconds_ = keys_->clock()->WallMillis() / 1000;
   spdlog::info("checkpoint in {}/backup", config_->dir);
+}
+
+void Process::MaybeStartSave() {
+  if (saver_.joinable()) return;
+  const uint64_t now_us = NowMicros();
+  if (!last_save_ok_ && now_us < save_start_us_ + kSaveRetryUs) return;
+  const int64_t since_seconds = keys_->clock()->WallMillis() / 1000 - last_save_seconds_;
+  const auto changes = static_cast<int64_t>(keys_->changes() - saved_changes_);
+  for (const auto& point : config_->save_points) {
+    if (changes < std::max<int64_t>(point.changes, 1) || since_seconds <= point.seconds) continue;
+    spdlog::info("{} changes in {} seconds: a checkpoint", changes, since_seconds);
+    if (lsm::Status status = StartSave(); !status.ok()) spdlog::warn("no checkpoint: {}", status.ToString());
+    return;
+  }
 }
 
 // Everything is in the log: there is nothing to save and nobody to wait for.

@@ -47,8 +47,11 @@ class Process final : public resp::ServerControl {
  private:
   Process(resp::Config* config, const Arguments& arguments);
   lsm::Status Open();
+  size_t EngineBudget() const;
   lsm::Status Save();
   void FinishSave();
+  // As "save" says: enough changes, long enough ago.
+  void MaybeStartSave();
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
 
   resp::Config* const config_;
@@ -58,6 +61,7 @@ class Process final : public resp::ServerControl {
   std::unique_ptr<keyspace::Keyspace> keys_;
   std::unique_ptr<resp::Dispatcher> dispatcher_;
   std::unique_ptr<net::Server> net_;
+  size_t known_key_bytes_ = 0;
   uint64_t start_us_ = 0;
   uint64_t memory_peak_bytes_ = 0;
 
@@ -69,6 +73,8 @@ class Process final : public resp::ServerControl {
   int64_t last_save_seconds_ = 0;
   int64_t last_save_duration_seconds_ = -1;
   uint64_t saves_ = 0;
+  uint64_t save_start_changes_ = 0;  // the keyspace's count when the checkpoint was begun
+  uint64_t saved_changes_ = 0;       // and of the last good one
 };
 
 }  // namespace varve::server

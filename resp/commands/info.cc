@@ -103,10 +103,9 @@ void MemorySection(const InfoContext& info, Lines& out) {
   out.Text("used_memory_lua", "0");
   out.Text("used_memory_scripts", "0");
   out.Text("number_of_cached_scripts", "0");
-  out.Text("maxmemory", "0");
-  out.Text("maxmemory_human", "0B");
+  out.Bytes("maxmemory", static_cast<uint64_t>(info.c.config.maxmemory));
   out.Text("maxmemory_policy", "noeviction");
-  out.Field("memory_budget", info.c.config.memory_budget);
+  out.Field("memory_budget", info.c.config.MemoryBudget());
   out.Decimal("mem_fragmentation_ratio", static_cast<double>(facts.rss_bytes) / used);
   out.Text("mem_not_counted_for_evict", "0");
   out.Field("maxmemory_clients", info.c.config.maxmemory_clients == 0 ? 0 : info.c.config.ClientMemoryMax());
@@ -124,7 +123,7 @@ void PersistenceSection(const InfoContext& info, Lines& out) {
   out.Section("Persistence");
   out.Text("loading", "0");
   out.Text("async_loading", "0");
-  out.Field("rdb_changes_since_last_save", info.c.keys.changes());
+  out.Field("rdb_changes_since_last_save", facts.changes_since_save);
   out.Field("rdb_bgsave_in_progress", facts.save_in_progress ? 1 : 0);
   out.Field("rdb_last_save_time", facts.last_save_seconds);
   out.Text("rdb_last_bgsave_status", facts.last_save_ok ? "ok" : "err");

@@ -126,6 +126,25 @@ TEST_F(DispatcherTest, ConfigSetIsAllOrNothing) {
   EXPECT_EQ(config_.timeout_seconds, 7);
   EXPECT_EQ(config_.maxclients, 8);
   EXPECT_TRUE(Do("CONFIG SET save 5").starts_with("-ERR CONFIG SET failed (possibly related to argument 'save') - "));
+  EXPECT_TRUE(Do("CONFIG SET hash-max-listpack-entries 1 hash-max-ziplist-entries 2 list-compress-depth x")
+                  .starts_with("-ERR CONFIG SET failed (possibly related to argument 'list-compress-depth') - "));
+  EXPECT_EQ(config_.Get("hash-max-listpack-entries"), "512");
+}
+
+TEST_F(DispatcherTest, WritesWaitForReplicasThatNeverCome) {
+  Do("SET a 1");
+  Do("MULTI");
+  EXPECT_EQ(Do("SET a 2"), "+QUEUED\r\n");
+  EXPECT_EQ(DoOther("CONFIG SET min-replicas-to-write 1"), "+OK\r\n");
+  EXPECT_EQ(Do("EXEC"),
+            "-EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.\r\n");
+  EXPECT_EQ(Do("SET a 2"), "-NOREPLICAS Not enough good replicas to write.\r\n");
+  EXPECT_EQ(Do("GET a"), "$1\r\n1\r\n");
+  Do("MULTI");
+  EXPECT_EQ(Do("GET a"), "+QUEUED\r\n");
+  EXPECT_EQ(Do("EXEC"), "*1\r\n$1\r\n1\r\n") << "reads alone need no replica";
+  Do("CONFIG SET min-replicas-max-lag 0");
+  EXPECT_EQ(Do("SET a 2"), "+OK\r\n");
 }
 
 TEST_F(DispatcherTest, InfoHasWhatToolsLookFor) {
