@@ -250,7 +250,9 @@ bool Server::CommitPending() {
     try {
       lsm::DurableCallback on_durable;
       if (always) on_durable = [this, ticket](const lsm::Status& status) { Report(ticket, status); };
+      const uint64_t begin_us = NowMicros();
       lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(std::move(on_durable));
+      dispatcher_->NoteLatency("aof-write", NowMicros() - begin_us);
       if (committed.status().Is(lsm::StatusCode::kBusy)) {
         Pause();
         return false;
@@ -482,7 +484,13 @@ void Server::Cron() {
 
 // True: time was over before everything due was gone.
 bool Server::ExpireKeys(uint64_t budget_us) {
-  const uint64_t end_us = NowMicros() + budget_us;
+  const uint64_t begin_us = NowMicros();
+  const bool more = ExpireUntil(begin_us + budget_us);
+  dispatcher_->NoteLatency("expire-cycle", NowMicros() - begin_us);
+  return more;
+}
+
+bool Server::ExpireUntil(uint64_t end_us) {
   while (true) {
     keys_->BeginCommand();
     try {

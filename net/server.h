@@ -206,6 +206,7 @@ class Server {
   void ApplyLimits();
   void Cron();
   bool ExpireKeys(uint64_t budget_us);
+  bool ExpireUntil(uint64_t end_us);
   void StartExpiring();
   void ExpireSlice();
   void CheckClients();

@@ -670,6 +670,63 @@ const CommandDoc kLastsave = {.summary = "Get the UNIX time stamp of the last su
                               .complexity = "O(1)",
                               .tips = kLastsaveTips};
 
+const CommandDoc kLatency = {.summary = "A container for latency diagnostics commands",
+                             .since = "2.8.13",
+                             .complexity = "Depends on subcommand."};
+
+constexpr std::string_view kLatencyDoctorTips[] = {"nondeterministic_output", "request_policy:all_nodes",
+                                                   "response_policy:special"};
+const CommandDoc kLatencyDoctor = {.summary = "Return a human readable latency analysis report.",
+                                   .since = "2.8.13",
+                                   .complexity = "O(1)",
+                                   .tips = kLatencyDoctorTips};
+
+constexpr ArgumentDoc kLatencyGraphArgs[] = {{.name = "event", .type = "string"}};
+constexpr std::string_view kLatencyGraphTips[] = {"nondeterministic_output", "request_policy:all_nodes",
+                                                  "response_policy:special"};
+const CommandDoc kLatencyGraph = {.summary = "Return a latency graph for the event.",
+                                  .since = "2.8.13",
+                                  .complexity = "O(1)",
+                                  .arguments = kLatencyGraphArgs,
+                                  .tips = kLatencyGraphTips};
+
+const CommandDoc kLatencyHelp = {
+    .summary = "Show helpful text about the different subcommands.", .since = "2.8.13", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kLatencyHistogramArgs[] = {{.name = "command", .type = "string", .flags = "optional multiple"}};
+constexpr std::string_view kLatencyHistogramTips[] = {"nondeterministic_output", "request_policy:all_nodes",
+                                                      "response_policy:special"};
+const CommandDoc kLatencyHistogram = {
+    .summary = "Return the cumulative distribution of latencies of a subset of commands or all.",
+    .since = "7.0.0",
+    .complexity = "O(N) where N is the number of commands with latency information being retrieved.",
+    .arguments = kLatencyHistogramArgs,
+    .tips = kLatencyHistogramTips};
+
+constexpr ArgumentDoc kLatencyHistoryArgs[] = {{.name = "event", .type = "string"}};
+constexpr std::string_view kLatencyHistoryTips[] = {"nondeterministic_output", "request_policy:all_nodes",
+                                                    "response_policy:special"};
+const CommandDoc kLatencyHistory = {.summary = "Return timestamp-latency samples for the event.",
+                                    .since = "2.8.13",
+                                    .complexity = "O(1)",
+                                    .arguments = kLatencyHistoryArgs,
+                                    .tips = kLatencyHistoryTips};
+
+constexpr std::string_view kLatencyLatestTips[] = {"nondeterministic_output", "request_policy:all_nodes",
+                                                   "response_policy:special"};
+const CommandDoc kLatencyLatest = {.summary = "Return the latest latency samples for all events.",
+                                   .since = "2.8.13",
+                                   .complexity = "O(1)",
+                                   .tips = kLatencyLatestTips};
+
+constexpr ArgumentDoc kLatencyResetArgs[] = {{.name = "event", .type = "string", .flags = "optional multiple"}};
+constexpr std::string_view kLatencyResetTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
+const CommandDoc kLatencyReset = {.summary = "Reset latency data for one or more events.",
+                                  .since = "2.8.13",
+                                  .complexity = "O(1)",
+                                  .arguments = kLatencyResetArgs,
+                                  .tips = kLatencyResetTips};
+
 constexpr ArgumentDoc kLcsArgs[] = {
     {.name = "key1", .type = "key", .key_spec_index = 0},
     {.name = "key2", .type = "key", .key_spec_index = 0},
@@ -1152,6 +1209,32 @@ const CommandDoc kShutdown = {
     .history = kShutdownHistory,
     .arguments = kShutdownArgs};
 
+const CommandDoc kSlowlog = {
+    .summary = "A container for slow log commands", .since = "2.2.12", .complexity = "Depends on subcommand."};
+
+constexpr HistoryDoc kSlowlogGetHistory[] = {{"4.0.0", "Added client IP address, port and name to the reply."}};
+constexpr ArgumentDoc kSlowlogGetArgs[] = {{.name = "count", .type = "integer", .flags = "optional"}};
+constexpr std::string_view kSlowlogGetTips[] = {"request_policy:all_nodes", "nondeterministic_output"};
+const CommandDoc kSlowlogGet = {.summary = "Get the slow log's entries",
+                                .since = "2.2.12",
+                                .complexity = "O(N) where N is the number of entries returned",
+                                .history = kSlowlogGetHistory,
+                                .arguments = kSlowlogGetArgs,
+                                .tips = kSlowlogGetTips};
+
+const CommandDoc kSlowlogHelp = {
+    .summary = "Show helpful text about the different subcommands", .since = "6.2.0", .complexity = "O(1)"};
+
+constexpr std::string_view kSlowlogLenTips[] = {"request_policy:all_nodes", "response_policy:agg_sum",
+                                                "nondeterministic_output"};
+const CommandDoc kSlowlogLen = {
+    .summary = "Get the slow log's length", .since = "2.2.12", .complexity = "O(1)", .tips = kSlowlogLenTips};
+
+constexpr std::string_view kSlowlogResetTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
+const CommandDoc kSlowlogReset = {.summary = "Clear all entries from the slow log",
+                                  .since = "2.2.12",
+                                  .complexity = "O(N) where N is the number of entries in the slowlog",
+                                  .tips = kSlowlogResetTips};
 constexpr ArgumentDoc kSpublishArgs[] = {{.name = "shardchannel", .type = "string"},
                                          {.name = "message", .type = "string"}};
 const CommandDoc kSpublish = {

@@ -150,6 +150,16 @@ constexpr Command kFunctionSubcommands[] = {
     Row{"function|flush", -2, kWrite | kNoScript, kAclScripting, kScripting, kNoKeys, &docs::kFunctionFlush,
         &FunctionFlush},
 };
+constexpr uint32_t kDiagnostic = kAdmin | kNoScript | kLoading | kStale;
+constexpr Command kLatencySubcommands[] = {
+    Row{"latency|doctor", 2, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyDoctor, &LatencyDoctor},
+    Row{"latency|graph", 3, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyGraph, &LatencyGraph},
+    Row{"latency|help", 2, kLoading | kStale, 0, kServer, kNoKeys, &docs::kLatencyHelp, &LatencyHelp},
+    Row{"latency|histogram", -2, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyHistogram, &LatencyHistogramCommand},
+    Row{"latency|history", 3, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyHistory, &LatencyHistory},
+    Row{"latency|latest", 2, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyLatest, &LatencyLatest},
+    Row{"latency|reset", -2, kDiagnostic, 0, kServer, kNoKeys, &docs::kLatencyReset, &LatencyReset},
+};
 constexpr Command kMemorySubcommands[] = {
     Row{"memory|help", 2, kLoading | kStale, 0, kServer, kNoKeys, &docs::kMemoryHelp, &MemoryHelp},
     Row{"memory|usage", -3, kReadonly, 0, kServer, kLookSecond, &docs::kMemoryUsage, &MemoryUsage},
@@ -164,6 +174,12 @@ constexpr Command kObjectSubcommands[] = {
 constexpr Command kScriptSubcommands[] = {
     Row{"script|exists", -3, kNoScript, kAclScripting, kScripting, kNoKeys, &docs::kScriptExists, &ScriptExists},
     Row{"script|flush", -2, kNoScript, kAclScripting, kScripting, kNoKeys, &docs::kScriptFlush, &ScriptFlush},
+};
+constexpr Command kSlowlogSubcommands[] = {
+    Row{"slowlog|get", -2, kAdmin | kLoading | kStale, 0, kServer, kNoKeys, &docs::kSlowlogGet, &SlowlogGet},
+    Row{"slowlog|help", 2, kLoading | kStale, 0, kServer, kNoKeys, &docs::kSlowlogHelp, &SlowlogHelp},
+    Row{"slowlog|len", 2, kAdmin | kLoading | kStale, 0, kServer, kNoKeys, &docs::kSlowlogLen, &SlowlogLen},
+    Row{"slowlog|reset", 2, kAdmin | kLoading | kStale, 0, kServer, kNoKeys, &docs::kSlowlogReset, &SlowlogReset},
 };
 constexpr Command kCommands[] = {
     Row{"append", 3, kWrite | kDenyOom | kFast, kAclString, kString, kInsertOne, &docs::kAppend, &Append},
@@ -215,6 +231,7 @@ constexpr Command kCommands[] = {
     Row{"keys", 2, kReadonly, kAclKeyspace | kAclDangerous, kGeneric, kNoKeys, &docs::kKeys, &Keys},
     Row{"lastsave", 1, kLoading | kStale | kFast, kAclAdmin | kAclDangerous, kServer, kNoKeys, &docs::kLastsave,
         &LastSave},
+    Row{"latency", -2, 0, 0, kServer, kNoKeys, &docs::kLatency, nullptr, kLatencySubcommands},
     Row{"lcs", -3, kReadonly, kAclString, kString, kLcsKeys, &docs::kLcs, &Lcs},
     Row{"memory", -2, 0, 0, kServer, kNoKeys, &docs::kMemory, nullptr, kMemorySubcommands},
     Row{"mget", -2, kReadonly | kFast, kAclString, kString, kReadAll, &docs::kMget, &MGet},
@@ -264,6 +281,7 @@ constexpr Command kCommands[] = {
     Row{"setrange", 4, kWrite | kDenyOom, kAclString, kString, kUpdateOne, &docs::kSetrange, &SetRange},
     Row{"shutdown", -1, kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy, 0, kServer, kNoKeys,
         &docs::kShutdown, &Shutdown},
+    Row{"slowlog", -2, 0, 0, kServer, kNoKeys, &docs::kSlowlog, nullptr, kSlowlogSubcommands},
     Row{"spublish", 3, kPubsub | kLoading | kStale | kFast, 0, kPubsubGroup, kShardChannel, &docs::kSpublish,
         &SPublish},
     Row{"ssubscribe", -2, kSubscription, 0, kPubsubGroup, kShardChannels, &docs::kSsubscribe, &SSubscribe},
@@ -379,6 +397,13 @@ const Command* FindSubcommand(const Command& container, std::string_view name) {
     if (SameName(row.name, name)) return &row;
   }
   return nullptr;
+}
+
+const Command* FindByFullName(std::string_view name) {
+  const size_t bar = name.find('|');
+  const Command* command = FindCommand(name.substr(0, bar));
+  if (command == nullptr || bar == std::string_view::npos) return command;
+  return FindSubcommand(*command, name.substr(bar + 1));
 }
 
 size_t TotalCommandCount() {

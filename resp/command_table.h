@@ -155,6 +155,8 @@ std::span<const Command> AllCommands();
 // By name, any case; null when there is none.
 const Command* FindCommand(std::string_view name);
 const Command* FindSubcommand(const Command& container, std::string_view name);
+// "get", or "client|list".
+const Command* FindByFullName(std::string_view name);
 // Rows and subcommands together are numbered from 0.
 size_t TotalCommandCount();
 size_t IndexOf(const Command& command);

@@ -173,7 +173,6 @@ constexpr ConfigRow kRows[] = {
     Alias("zset-max-ziplist-value", "zset-max-listpack-value"),
     KeptNumber("stream-node-max-bytes", "4096", 0, LONG_MAX, Kind::kMemory),
     KeptNumber("stream-node-max-entries", "100", 0, LLONG_MAX),
-    KeptNumber("hll-sparse-max-bytes", "3000", 0, LONG_MAX, Kind::kMemory),
     Kept("activerehashing", Kind::kBool, "yes"),
     Kept("jemalloc-bg-thread", Kind::kBool, "yes"),
     KeptNumber("active-defrag-cycle-max", "25", 1, 99),

@@ -204,6 +204,8 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
                          .entry = entry_,
                          .other = other_entry_,
                          .scratch = scratch_};
+  const uint64_t begin_us = tick_us_;
+  redacted_.clear();
   command.handler(args, context);
   if (session.tracking.on && (command.flags & kReadonly) != 0) RememberRead(session, command, args);
   if (!monitors_.empty() && (command.flags & (kSkipMonitor | kAdmin)) == 0) {
@@ -215,6 +217,7 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   CountTime(command);
   last_ran_ = &command;
   stats_.commands_processed++;
+  NoteDuration(session, command, args, tick_us_ - begin_us);
   const std::string& out = reply.out();
   if (out.size() > mark && out[mark] == '-') {
     stats.failed++;
@@ -223,6 +226,30 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   entry_.pin.Reset();
   other_entry_.pin.Reset();
   if (scratch_.capacity() > kScratchBytesMax) std::string().swap(scratch_);
+}
+
+void Dispatcher::NoteDuration(Session& session, const Command& command, Args args, uint64_t duration_us) {
+  if (config_->latency_tracking) command_stats_[IndexOf(command)].latency.Record(duration_us * 1000);
+  NoteLatency((command.flags & kFast) != 0 ? "fast-command" : "command", duration_us);
+  const int64_t limit_us = config_->slowlog_log_slower_than_us;
+  if (limit_us < 0 || (command.flags & kSkipSlowlog) != 0) return;
+  if (duration_us >= static_cast<uint64_t>(limit_us)) {
+    slow_log_.Add(args, redacted_,
+                  {.id = 0,
+                   .unix_seconds = keys_->clock()->WallMillis() / 1000,
+                   .duration_us = duration_us,
+                   .arguments = {},
+                   .address = session.address,
+                   .client_name = session.name});
+  }
+  slow_log_.Trim(static_cast<size_t>(config_->slowlog_max_len));
+}
+
+void Dispatcher::NoteLatency(std::string_view event, uint64_t duration_us) {
+  const auto threshold_ms = static_cast<uint64_t>(config_->latency_monitor_threshold_ms);
+  if (threshold_ms == 0 || duration_us / 1000 < threshold_ms) [[likely]]
+    return;
+  latency_.Add(event, duration_us / 1000, keys_->clock()->WallMillis() / 1000);
 }
 
 // All since the last command is its.

@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "keyspace/keyspace.h"
 #include "lsm/status.h"
@@ -26,11 +27,14 @@
 #include "resp/config.h"
 #include "resp/keyspace_events.h"
 #include "resp/monitors.h"
+#include "resp/latency_histogram.h"
+#include "resp/latency_monitor.h"
 #include "resp/parser.h"
 #include "resp/pubsub.h"
 #include "resp/reply.h"
 #include "resp/server_control.h"
 #include "resp/session.h"
+#include "resp/slow_log.h"
 #include "resp/tracking.h"
 
 namespace varve::resp {
@@ -41,12 +45,13 @@ struct Execution {
   bool overflowed = false;  // the reply is longer than its client may have waiting, and was cut short: close the client
 };
 
-// One row of INFO commandstats.
+// One row of INFO commandstats and latencystats.
 struct CommandStats {
   uint64_t calls = 0;
   uint64_t duration_us = 0;
-  uint64_t rejected = 0;  // refused before it ran: arity, auth, ...
-  uint64_t failed = 0;    // ran and gave an error
+  uint64_t rejected = 0;     // refused before it ran: arity, auth, ...
+  uint64_t failed = 0;       // ran and gave an error
+  LatencyHistogram latency;  // while latency-tracking is on
 };
 
 // What CONFIG RESETSTAT sets back to zero.
@@ -101,6 +106,14 @@ class Dispatcher final : private keyspace::KeyObserver {
   // Whether a key watched by the session was changed, deleted or has expired since.
   bool WatchedKeysChanged(Session& session);
 
+  // The argument at `index` of the command running is a secret: logs show "(redacted)".
+  void Redact(size_t index) { redacted_.push_back(index); }
+
+  SlowLog& slow_log() { return slow_log_; }
+  LatencyMonitor& latency() { return latency_; }
+  // For what is no command: counts when the monitor is on and it took that long.
+  void NoteLatency(std::string_view event, uint64_t duration_us);
+
   const CommandStats& stats_of(const Command& command) const;
   ServerStats& stats() { return stats_; }
   const std::unordered_map<std::string, uint64_t>& error_counts() const { return error_counts_; }
@@ -121,6 +134,7 @@ class Dispatcher final : private keyspace::KeyObserver {
   const Command* Admit(Session& session, Args args, Reply& reply);
   void Reject(Session& session, const Command* command, std::string_view text, Reply& reply);
   void Queue(Session& session, const Command& command, Args args, Reply& reply);
+  void NoteDuration(Session& session, const Command& command, Args args, uint64_t duration_us);
   void CountError(std::string_view reply_bytes);
   void DeliverWhatThereIs(bool wrote) noexcept;
   void CountTime(const Command& command);
@@ -141,6 +155,9 @@ class Dispatcher final : private keyspace::KeyObserver {
   uint64_t client_id_ = 0;             // whose request runs; 0: none
   const Command* last_ran_ = nullptr;  // whose messages are to be delivered
   std::string channel_;                // scratch of Notify
+  SlowLog slow_log_;
+  LatencyMonitor latency_;
+  std::vector<size_t> redacted_;
   keyspace::Entry entry_;
   keyspace::Entry other_entry_;
   std::string scratch_;

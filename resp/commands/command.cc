@@ -72,14 +72,6 @@ void ReplyBits(uint32_t bits, std::span<const BitName> names, Reply& reply) {
   }
 }
 
-// "get", or "client|list".
-const Command* FindByFullName(std::string_view name) {
-  const size_t bar = name.find('|');
-  const Command* command = FindCommand(name.substr(0, bar));
-  if (command == nullptr || bar == std::string_view::npos) return command;
-  return FindSubcommand(*command, name.substr(bar + 1));
-}
-
 // --- COMMAND INFO ---
 
 void ReplyKeySpec(const KeySpec& spec, Reply& reply) {

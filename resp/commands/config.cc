@@ -29,6 +29,7 @@ bool ReadSettings(Args args, CommandContext& c, std::vector<Setting>* settings) 
       c.reply.Error("ERR Unknown option or number of arguments for CONFIG SET - '" + std::string(name) + "'");
       return false;
     }
+    if (Config::IsSecret(name)) c.dispatcher.Redact(i + 1);
     if (!why.empty()) continue;
     refused = name;
     why = c.config.Immutable(name);

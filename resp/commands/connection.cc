@@ -32,6 +32,8 @@ bool ReadHelloOptions(Args args, CommandContext& c) {
   for (size_t i = 2; i < args.size(); i++) {
     const size_t more = args.size() - 1 - i;
     if (EqualsIgnoreCase(args[i], "auth") && more >= 2) {
+      c.dispatcher.Redact(i + 1);
+      c.dispatcher.Redact(i + 2);
       if (!Authenticate(args[i + 1], args[i + 2], c)) return false;
       i += 2;
     } else if (EqualsIgnoreCase(args[i], "setname") && more >= 1) {
@@ -49,6 +51,7 @@ bool ReadHelloOptions(Args args, CommandContext& c) {
 
 void Auth(Args args, CommandContext& c) {
   if (args.size() > 3) return c.reply.Error(kSyntaxError);
+  for (size_t i = 1; i < args.size(); i++) c.dispatcher.Redact(i);
   if (args.size() == 2 && c.config.requirepass.empty()) {
     return c.reply.Error(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -50,7 +51,10 @@ class FakeServer : public ServerControl {
     return name == refuse ? "cannot be applied" : "";
   }
   std::string RewriteConfigFile() override { return "The server is running without a config file"; }
-  void SleepMicros(uint64_t duration_us) override { slept_us += duration_us; }
+  void SleepMicros(uint64_t duration_us) override {
+    slept_us += duration_us;
+    if (on_sleep) on_sleep(duration_us);
+  }
   lsm::Status StartSave() override {
     return saving ? lsm::Status::Busy("one is running") : (saving = true, lsm::Status());
   }
@@ -66,6 +70,7 @@ class FakeServer : public ServerControl {
   std::string refuse;
   std::string shutdown;
   uint64_t slept_us = 0;
+  std::function<void(uint64_t)> on_sleep;
   int stats_resets = 0;
   bool saving = false;
 };
