@@ -142,6 +142,12 @@ Result<bool> Keyspace::FindHead(int db, std::string_view name, Entry* entry) {
   return Find(db, name, entry);
 }
 
+Result<bool> Keyspace::Look(int db, std::string_view name, Entry* entry) {
+  Result<bool> found = FindRecord(db, name, entry);
+  if (found.ok() && *found && Expired(entry->expire_ms)) return false;
+  return found;
+}
+
 Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,
                      uint64_t expire_ms) {
   if (name.size() > kNameSizeMax) {

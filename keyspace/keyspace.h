@@ -112,6 +112,8 @@ class Keyspace {
   lsm::Result<bool> Find(int db, std::string_view name, Entry* entry);
   // As Find, when only the type and the time to live are wanted: entry->value may be empty, and mostly is.
   lsm::Result<bool> FindHead(int db, std::string_view name, Entry* entry);
+  // The same, and deletes nothing: for those who may only look.
+  lsm::Result<bool> Look(int db, std::string_view name, Entry* entry);
   // Writes the whole record. `prior` is what Find of the same key said since the last write to it: its entry, or null
   // for "not there". `expire_ms` 0: for ever; a time in the past is stored as any other and hides the key at once.
   lsm::Status Put(int db, std::string_view name, const Entry* prior, Type type, std::string_view value,

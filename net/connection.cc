@@ -166,7 +166,8 @@ void Connection::CountMemory() {
 }
 
 bool Connection::MayRun() const {
-  return !closing_ && !session_.close_after_reply && !server_->paused() && output_bytes() < kOutputPauseBytes;
+  return !closing_ && !session_.parked && !session_.close_after_reply && !server_->paused() &&
+         output_bytes() < kOutputPauseBytes;
 }
 
 size_t Connection::RunRequests(std::string_view data) {
@@ -186,7 +187,10 @@ size_t Connection::RunRequests(std::string_view data) {
     }
     switch (parser_.Parse(data.substr(done), server_->limits(session_.authenticated))) {
       case resp::ParseResult::kRequest:
-        RunRequest();
+        if (!RunRequest()) {
+          unfinished_ = true;
+          return done;
+        }
         done += parser_.consumed();
         break;
       case resp::ParseResult::kNeedMore: return done + parser_.consumed();
@@ -201,13 +205,24 @@ size_t Connection::RunRequests(std::string_view data) {
   return done;
 }
 
-void Connection::RunRequest() {
+bool Connection::RunRequest() {
   std::string* out = output_.tail();
-  const size_t begin = out->size();
+  size_t begin = out->size();
   const bool was_in_multi = session_.in_multi;
   resp::Execution execution;
   try {
     execution = server_->dispatcher().Execute(session_, parser_.args(), out);
+    if (execution.commit_first) [[unlikely]] {
+      if (!server_->CommitBeforeRequest()) return false;
+      out = output_.tail();  // the commit may have moved, or replaced, what was said before
+      begin = out->size();
+      execution = server_->dispatcher().Execute(session_, parser_.args(), out);
+    }
+    if (execution.parked) [[unlikely]] {
+      session_.parked = true;
+      server_->Park(this);
+      return false;
+    }
     if (execution.replied) NoteReply(begin, execution, was_in_multi);
   } catch (const std::bad_alloc&) {
     UndoRequest(begin);
@@ -219,6 +234,7 @@ void Connection::RunRequest() {
   server_->AfterRequest();
   if (execution.overflowed) [[unlikely]]
     Overflowed(output_bytes());
+  return true;
 }
 
 // The request might as well not have come, but for the reply that says so.
@@ -311,6 +327,11 @@ void Connection::Resume() {
   input_.Consume(RunRequests(input_.view()));
   if (!unfinished_ && !session_.close_after_reply && !server_->paused()) StartReading();
   CountMemory();
+}
+
+void Connection::Unpark() {
+  session_.parked = false;
+  server_->ResumeSoon(this);
 }
 
 // ---- the tick's commit ----
@@ -442,7 +463,8 @@ void Connection::CheckDeadlines(uint64_t now_us) {
   }
   uint64_t active_us = std::max(session_.last_active_us, session_.created_us);
   uint64_t timeout_us = static_cast<uint64_t>(std::max<int64_t>(config.timeout_seconds, 0)) * kUsPerSecond;
-  if (timeout_us > 0 && !session_.subscribed() && !session_.monitor && now_us > active_us + timeout_us) return Close();
+  const bool waits = session_.parked || session_.subscribed() || session_.monitor;
+  if (timeout_us > 0 && !waits && now_us > active_us + timeout_us) return Close();
 
   const uint64_t soft_us = static_cast<uint64_t>(std::max<int64_t>(output_limit().soft_seconds, 0)) * kUsPerSecond;
   if (over_soft_since_us_ != 0 && now_us > over_soft_since_us_ + soft_us) {

@@ -7,7 +7,8 @@
 // when the commit fails, FailUncertain() cuts such replies off and gives errors instead.
 //
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
-// the connection is to be closed. Requests already read then wait in the own buffer; Resume() goes on with them.
+// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT): it stays unread, and is given
+// once more when it may go on. Requests already read then wait in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
 // Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too
 // little is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no
@@ -57,6 +58,8 @@ class Connection final : private resp::MessageSink {
 
   // Runs requests that had to wait and reads on.
   void Resume();
+  // The request that had to wait may go on.
+  void Unpark();
   void StopReading();
   // Sends what may leave. To be called after the tick's commit.
   void Flush();
@@ -96,7 +99,8 @@ class Connection final : private resp::MessageSink {
   void Received(const char* bytes, size_t count);
   // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
   size_t RunRequests(std::string_view data);
-  void RunRequest();
+  // False: the request did not run, for clients are paused. It stays unread.
+  bool RunRequest();
   void UndoRequest(size_t begin);
   void Overflowed(size_t bytes);
   void Push(std::span<const std::string_view> pieces, bool about_data) noexcept override;

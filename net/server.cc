@@ -153,7 +153,7 @@ void Server::Accept(int fd, const sockaddr_storage& peer) {
 }
 
 void Server::AddClient(int fd, const sockaddr_storage& peer) {
-  for (auto* list : {&dirty_, &uncertain_, &ready_, &resuming_}) MakeRoom(list, connections_.size() + 1);
+  for (auto* list : {&dirty_, &uncertain_, &ready_, &resuming_, &parked_}) MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
   resp::Session& session = connection->session();
@@ -225,6 +225,7 @@ void Server::Run() {
 void Server::EndTick() {
   ++tick_;
   dispatcher_->EndTick();
+  if (!parked_.empty()) Unpark();
   if (!CommitPending()) return;
   tick_open_ = false;
   for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
@@ -347,6 +348,14 @@ void Server::ResumeSoon(Connection* connection) {
   StartRunningReady();
 }
 
+void Server::Unpark() {
+  std::erase_if(parked_, [&](Connection* connection) {
+    const bool may = dispatcher_->MayUnpark(connection->session());
+    if (may) connection->Unpark();
+    return may;
+  });
+}
+
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
   resuming_.swap(ready_);  // empty from the last time
@@ -421,6 +430,7 @@ void Server::Remove(Connection* connection) {
   if (connection->queued) Erase(&dirty_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
   if (connection->waiting) Erase(&ready_, connection);
+  if (connection->session().parked) Erase(&parked_, connection);
   assert(connection->counted_bytes() == 0);
   dispatcher_->Forget(connection->session());
   connections_.erase(connection->session().id);
@@ -471,9 +481,12 @@ void Server::ApplyLimits() {
 }
 
 void Server::Cron() {
+  if (config_->pause_cron) return;
   try {
     ApplyLimits();
-    if (!paused_ && config_->active_expire && ExpireKeys(kExpireBudgetUs)) StartExpiring();
+    if (!paused_ && !dispatcher_->LookWhetherPaused() && config_->active_expire && ExpireKeys(kExpireBudgetUs)) {
+      StartExpiring();
+    }
     CheckClients();
     Measure();
     if (on_cron_) on_cron_();
@@ -523,7 +536,8 @@ void Server::StartExpiring() {
 void Server::ExpireSlice() {
   const uint64_t others_us = NowMicros() - expire_slice_end_us_;
   const uint64_t slice_us = std::clamp(others_us / 2, kExpireSliceUsMin, kExpireSliceUsMax);
-  if (paused_ || !config_->active_expire || !ExpireKeys(slice_us)) uv_idle_stop(&expire_idle_);
+  const bool may = !paused_ && !dispatcher_->LookWhetherPaused() && config_->active_expire;
+  if (!may || !ExpireKeys(slice_us)) uv_idle_stop(&expire_idle_);
   expire_slice_end_us_ = NowMicros();
 }
 

@@ -95,6 +95,7 @@ class Server {
   resp::Session* FindClient(uint64_t id);
   void KillClient(uint64_t id);
   size_t client_count() const { return connections_.size(); }
+  size_t parked_count() const { return parked_.size(); }
   uint64_t clients_memory_bytes() const { return clients_memory_bytes_; }
   const NetStats& stats() const { return stats_; }
   void ResetStats();
@@ -148,9 +149,13 @@ class Server {
   }
   // One client's turn: as long as what its end costs, so that who speaks to many is not made to send each word apart.
   uint64_t turn_us() const { return kTurnUs + kFlushUs * dirty_.size(); }
+  // False: not yet, all clients are paused until it succeeds.
+  bool CommitBeforeRequest() { return CommitPending(); }
   // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
   void UndoRequest();
   void ResumeSoon(Connection* connection);
+  // Until the dispatcher says that it may go on.
+  void Park(Connection* connection) { parked_.push_back(connection); }
   void AwaitTicket(uint64_t ticket, uint64_t client_id);
   void Remove(Connection* connection);
 
@@ -199,6 +204,7 @@ class Server {
   void Pause();
   void Unpause();
   void RunReady();
+  void Unpark();
   void StartRunningReady();
   void OnDurable();
   void Release(uint64_t ticket);
@@ -243,6 +249,7 @@ class Server {
   std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
   std::vector<Connection*> ready_;      // may go on with requests already read
   std::vector<Connection*> resuming_;   // those of them whose turn it is
+  std::vector<Connection*> parked_;     // have a request that waits (CLIENT PAUSE, WAIT), the first first
 
   uint64_t tick_ = 0;
   bool tick_open_ = false;

@@ -21,6 +21,9 @@ const CommandDoc kAuth = {.summary = "Authenticate to the server",
                           .history = kAuthHistory,
                           .arguments = kAuthArgs};
 
+const CommandDoc kBgrewriteaof = {
+    .summary = "Asynchronously rewrite the append-only file", .since = "1.0.0", .complexity = "O(1)"};
+
 constexpr HistoryDoc kBgsaveHistory[] = {{"3.2.2", "Added the `SCHEDULE` option."}};
 constexpr ArgumentDoc kBgsaveArgs[] = {
     {.name = "schedule", .type = "pure-token", .token = "SCHEDULE", .since = "3.2.2", .flags = "optional"}};
@@ -238,6 +241,19 @@ const CommandDoc kClientNoEvict = {.summary = "Set client eviction mode for the 
                                    .complexity = "O(1)",
                                    .arguments = kClientNoEvictArgs};
 
+constexpr HistoryDoc kClientPauseHistory[] = {
+    {"6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option."}};
+constexpr ArgumentDoc kClientPauseArgsMode[] = {{.name = "write", .type = "pure-token", .token = "WRITE"},
+                                                {.name = "all", .type = "pure-token", .token = "ALL"}};
+constexpr ArgumentDoc kClientPauseArgs[] = {
+    {.name = "timeout", .type = "integer"},
+    {.name = "mode", .type = "oneof", .since = "6.2.0", .flags = "optional", .arguments = kClientPauseArgsMode}};
+const CommandDoc kClientPause = {.summary = "Stop processing commands from clients for some time",
+                                 .since = "2.9.50",
+                                 .complexity = "O(1)",
+                                 .history = kClientPauseHistory,
+                                 .arguments = kClientPauseArgs};
+
 constexpr ArgumentDoc kClientReplyArgsOnOffSkip[] = {{.name = "on", .type = "pure-token", .token = "ON"},
                                                      {.name = "off", .type = "pure-token", .token = "OFF"},
                                                      {.name = "skip", .type = "pure-token", .token = "SKIP"}};
@@ -291,6 +307,20 @@ const CommandDoc kClientTrackinginfo = {
     .summary = "Return information about server assisted client side caching for the current connection",
     .since = "6.2.0",
     .complexity = "O(1)"};
+constexpr ArgumentDoc kClientUnblockArgsTimeoutError[] = {{.name = "timeout", .type = "pure-token", .token = "TIMEOUT"},
+                                                          {.name = "error", .type = "pure-token", .token = "ERROR"}};
+constexpr ArgumentDoc kClientUnblockArgs[] = {
+    {.name = "client-id", .type = "integer"},
+    {.name = "timeout_error", .type = "oneof", .flags = "optional", .arguments = kClientUnblockArgsTimeoutError}};
+const CommandDoc kClientUnblock = {
+    .summary = "Unblock a client blocked in a blocking command from a different connection",
+    .since = "5.0.0",
+    .complexity = "O(log N) where N is the number of client connections",
+    .arguments = kClientUnblockArgs};
+
+const CommandDoc kClientUnpause = {.summary = "Resume processing of clients that were paused",
+                                   .since = "6.2.0",
+                                   .complexity = "O(N) Where N is the number of paused clients"};
 
 constexpr std::string_view kCommandTips[] = {"nondeterministic_output_order"};
 const CommandDoc kCommand = {.summary = "Get array of Redis command details",
@@ -739,11 +769,38 @@ const CommandDoc kLcs = {.summary = "Finds a longest common subsequence of two s
                          .complexity = "O(N*M) where N and M are the lengths of s1 and s2, respectively",
                          .arguments = kLcsArgs};
 
+constexpr ArgumentDoc kLolwutArgs[] = {{.name = "version", .type = "integer", .token = "VERSION", .flags = "optional"}};
+const CommandDoc kLolwut = {
+    .summary = "Display some computer art and the Redis version", .since = "5.0.0", .arguments = kLolwutArgs};
+
 const CommandDoc kMemory = {
     .summary = "A container for memory diagnostics commands", .since = "4.0.0", .complexity = "Depends on subcommand."};
 
+constexpr std::string_view kMemoryDoctorTips[] = {"nondeterministic_output", "request_policy:all_shards",
+                                                  "response_policy:special"};
+const CommandDoc kMemoryDoctor = {
+    .summary = "Outputs memory problems report", .since = "4.0.0", .complexity = "O(1)", .tips = kMemoryDoctorTips};
+
 const CommandDoc kMemoryHelp = {
     .summary = "Show helpful text about the different subcommands", .since = "4.0.0", .complexity = "O(1)"};
+
+constexpr std::string_view kMemoryMallocStatsTips[] = {"nondeterministic_output", "request_policy:all_shards",
+                                                       "response_policy:special"};
+const CommandDoc kMemoryMallocStats = {.summary = "Show allocator internal stats",
+                                       .since = "4.0.0",
+                                       .complexity = "Depends on how much memory is allocated, could be slow",
+                                       .tips = kMemoryMallocStatsTips};
+
+constexpr std::string_view kMemoryPurgeTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
+const CommandDoc kMemoryPurge = {.summary = "Ask the allocator to release memory",
+                                 .since = "4.0.0",
+                                 .complexity = "Depends on how much memory is allocated, could be slow",
+                                 .tips = kMemoryPurgeTips};
+
+constexpr std::string_view kMemoryStatsTips[] = {"nondeterministic_output", "request_policy:all_shards",
+                                                 "response_policy:special"};
+const CommandDoc kMemoryStats = {
+    .summary = "Show memory usage details", .since = "4.0.0", .complexity = "O(1)", .tips = kMemoryStatsTips};
 
 constexpr ArgumentDoc kMemoryUsageArgs[] = {
     {.name = "key", .type = "key", .key_spec_index = 0},
@@ -1082,6 +1139,14 @@ const CommandDoc kRestoreAsking = {
     .history = kRestoreAskingHistory,
     .arguments = kRestoreAskingArgs};
 
+const CommandDoc kRole = {.summary = "Return the role of the instance in the context of replication",
+                          .since = "2.8.12",
+                          .complexity = "O(1)"};
+
+const CommandDoc kSave = {.summary = "Synchronously save the dataset to disk",
+                          .since = "1.0.0",
+                          .complexity = "O(N) where N is the total number of keys in all databases"};
+
 constexpr HistoryDoc kScanHistory[] = {{"6.0.0", "Added the `TYPE` subcommand."}};
 constexpr ArgumentDoc kScanArgs[] = {
     {.name = "cursor", .type = "integer"},
@@ -1326,6 +1391,17 @@ const CommandDoc kUnsubscribe = {.summary = "Stop listening for messages posted 
                                  .arguments = kUnsubscribeArgs};
 
 const CommandDoc kUnwatch = {.summary = "Forget about all watched keys", .since = "2.2.0", .complexity = "O(1)"};
+
+constexpr ArgumentDoc kWaitArgs[] = {{.name = "numreplicas", .type = "integer"},
+                                     {.name = "timeout", .type = "integer"}};
+constexpr std::string_view kWaitTips[] = {"request_policy:all_shards", "response_policy:agg_min"};
+const CommandDoc kWait = {
+    .summary =
+        "Wait for the synchronous replication of all the write commands sent in the context of the current connection",
+    .since = "3.0.0",
+    .complexity = "O(1)",
+    .arguments = kWaitArgs,
+    .tips = kWaitTips};
 
 constexpr ArgumentDoc kWatchArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0, .flags = "multiple"}};
 const CommandDoc kWatch = {.summary = "Watch the given keys to determine execution of the MULTI/EXEC block",

@@ -43,6 +43,8 @@ enum CommandFlag : uint32_t {
   kProtected = 1u << 21,          // * only where enable-debug-command allows; not shown
   kWhenSubscribed = 1u << 22,     // * may be used in RESP2 by a client that subscribes to something; not shown
   kRepliesByMessages = 1u << 23,  // * what it answers are messages: CLIENT REPLY OFF does not silence it; not shown
+  // * about what is on the disk: runs when all that was written before is there (not inside MULTI); not shown
+  kAfterCommit = 1u << 24,
 };
 
 // ACL categories, in the order COMMAND INFO prints them.

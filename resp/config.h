@@ -97,7 +97,7 @@ class Config {
   OutputLimit output_pubsub = {32 * kMiB, 8 * kMiB, 60};  // of clients that subscribe to something
   int64_t tracking_table_max_keys = 1'000'000;            // 0: no limit but that of bytes (tracking.h)
   uint32_t notify_keyspace_events = 0;                    // NotifyClass (keyspace_events.h)
-  int64_t slowlog_log_slower_than_us = 10'000;  // < 0: nothing is
+  int64_t slowlog_log_slower_than_us = 10'000;            // < 0: nothing is
   int64_t slowlog_max_len = 128;
   int64_t latency_monitor_threshold_ms = 0;  // 0: off
   bool latency_tracking = true;
@@ -113,6 +113,7 @@ class Config {
   std::vector<SavePoint> save_points;
   bool protected_mode = true;
   bool active_expire = true;  // DEBUG SET-ACTIVE-EXPIRE
+  bool pause_cron = false;    // DEBUG PAUSE-CRON
   enum class DebugCommand : uint8_t { kNo, kLocal, kYes };
   DebugCommand enable_debug_command = DebugCommand::kLocal;
 

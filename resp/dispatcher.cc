@@ -73,6 +73,10 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
 
   bool by_messages = false;
   if (const Command* command = Admit(session, args, reply); command != nullptr) {
+    if (pause_end_us_ != 0 && MustWait(*command, session)) [[unlikely]]
+      return NotNow({.parked = true});
+    if ((command->flags & kAfterCommit) != 0 && !session.in_multi && pending != 0) [[unlikely]]
+      return NotNow({.commit_first = true});
     if (session.in_multi && (command->flags & kInMulti) == 0) {
       Queue(session, *command, args, reply);
     } else {
@@ -84,6 +88,8 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
         pubsub_.Drop();
         tracking_.Drop();
       }
+      if (session.wait_end_us != 0) [[unlikely]]
+        return NotNow({.parked = true});
     }
     if (session.tracking.caching && !session.in_multi && !command->full_name.starts_with("client|")) {
       session.tracking.caching = false;
@@ -95,6 +101,25 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
   return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark, .overflowed = reply.overflowed()};
+}
+
+void Dispatcher::PauseClients(uint64_t end_us, bool all) {
+  pause_all_ = all || (LookWhetherPaused() && pause_all_);
+  pause_end_us_ = std::max(pause_end_us_, end_us);
+}
+
+bool Dispatcher::LookWhetherPaused() {
+  if (pause_end_us_ != 0 && keys_->clock()->MonotonicMicros() >= pause_end_us_) UnpauseClients();
+  return clients_paused();
+}
+
+bool Dispatcher::MayUnpark(const Session& session) {
+  if (session.wait_end_us == 0) return !LookWhetherPaused();
+  return keys_->clock()->MonotonicMicros() >= session.wait_end_us;
+}
+
+bool Dispatcher::MustWait(const Command& command, const Session& session) {
+  return LookWhetherPaused() && (pause_all_ || (FlagsWithQueue(command, session) & (kWrite | kMayReplicate)) != 0);
 }
 
 // In the order of Redis' processCommand, which decides who of several complaints is heard.
@@ -207,6 +232,9 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   const uint64_t begin_us = tick_us_;
   redacted_.clear();
   command.handler(args, context);
+  if (session.wait_end_us != 0) [[unlikely]]
+    return;  // counts when it is over
+
   if (session.tracking.on && (command.flags & kReadonly) != 0) RememberRead(session, command, args);
   if (!monitors_.empty() && (command.flags & (kSkipMonitor | kAdmin)) == 0) {
     monitors_.Feed(session, args, keys_->NowMs());

@@ -26,9 +26,9 @@
 #include "resp/command_table.h"
 #include "resp/config.h"
 #include "resp/keyspace_events.h"
-#include "resp/monitors.h"
 #include "resp/latency_histogram.h"
 #include "resp/latency_monitor.h"
+#include "resp/monitors.h"
 #include "resp/parser.h"
 #include "resp/pubsub.h"
 #include "resp/reply.h"
@@ -40,8 +40,10 @@
 namespace varve::resp {
 
 struct Execution {
-  bool wrote = false;       // the pending batch grew: the reply must wait for the commit
-  bool replied = false;     // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
+  bool commit_first = false;  // it did not run, for the pending batch must be committed before: then give it once more
+  bool parked = false;        // it waits (CLIENT PAUSE, WAIT): give it once more when MayUnpark says so
+  bool wrote = false;         // the pending batch grew: the reply must wait for the commit
+  bool replied = false;       // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
   bool overflowed = false;  // the reply is longer than its client may have waiting, and was cut short: close the client
 };
 
@@ -71,6 +73,16 @@ class Dispatcher final : private keyspace::KeyObserver {
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   void BeginTick() { tick_us_ = keys_->clock()->MonotonicMicros(); }
+  // CLIENT PAUSE. Until `end_us` (monotonic) no request that may write runs, or none at all. A pause never gets shorter
+  // or narrower by another.
+  void PauseClients(uint64_t end_us, bool all);
+  void UnpauseClients() { pause_end_us_ = 0; }
+  // As of the last call of the other.
+  bool clients_paused() const { return pause_end_us_ != 0; }
+  // Ends the pause when its time has come.
+  bool LookWhetherPaused();
+  // Whether the request of a parked session may be given once more.
+  bool MayUnpark(const Session& session);
   // When the last command ended, or the tick began if there was none.
   uint64_t tick_us() const { return tick_us_; }
   // Runs one request (at least one argument) and appends its reply to *out. Afterwards look at
@@ -130,6 +142,12 @@ class Dispatcher final : private keyspace::KeyObserver {
   Config& config() { return *config_; }
 
  private:
+  // The request did nothing, and has nothing to tell.
+  Execution NotNow(Execution why) {
+    client_id_ = 0;
+    return why;
+  }
+  bool MustWait(const Command& command, const Session& session);
   // Null when the request may go on; else the reply was written.
   const Command* Admit(Session& session, Args args, Reply& reply);
   void Reject(Session& session, const Command* command, std::string_view text, Reply& reply);
@@ -145,6 +163,8 @@ class Dispatcher final : private keyspace::KeyObserver {
   keyspace::Keyspace* const keys_;
   ServerControl* const server_;
   Config* const config_;
+  uint64_t pause_end_us_ = 0;                // 0: clients are not paused
+  bool pause_all_ = false;                   // also those that only read
   uint64_t tick_us_ = 0;                     // monotonic; moved on after each command
   std::vector<CommandStats> command_stats_;  // by Command::index
   ServerStats stats_;

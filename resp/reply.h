@@ -15,6 +15,7 @@
 //   Bool       :1 or :0 CRLF               #t or #f CRLF
 //   BigNumber  bulk of the digits          (digits CRLF
 //   Verbatim   bulk of the text            =size CRLF fmt:text CRLF
+//   Attribute  none: RESP3 only            |n CRLF, then 2n values, then the reply they are about
 //
 // Simple and Error replace CR and LF by blanks, so no text can forge a second reply.
 // A reply that would make the buffer larger than its limit is cut short: overflowed() says so, and its client is
@@ -45,6 +46,7 @@ class Reply {
   void Map(size_t pairs) { protocol_ == 2 ? Header('*', 2 * pairs) : Header('%', pairs); }
   void Set(size_t count) { Header(protocol_ == 2 ? '*' : '~', count); }
   void Push(size_t count) { Header(protocol_ == 2 ? '*' : '>', count); }
+  void Attribute(size_t pairs) { Header('|', pairs); }
   void Double(double value);
   void Bool(bool value);
   void BigNumber(std::string_view digits);

@@ -35,6 +35,7 @@ struct ServerFacts {
   std::string config_file;
   uint64_t uptime_seconds = 0;
   uint64_t connected_clients = 0;
+  uint64_t blocked_clients = 0;
   uint64_t recent_max_input_bytes = 0;
   uint64_t recent_max_output_bytes = 0;
   uint64_t clients_memory_bytes = 0;
@@ -56,6 +57,9 @@ struct ServerFacts {
   uint64_t writes_processed = 0;
   uint64_t used_memory_bytes = 0;  // what the allocator handed out, or RSS where it cannot tell
   uint64_t used_memory_peak_bytes = 0;
+  uint64_t startup_memory_bytes = 0;    // used when serving began
+  uint64_t allocator_active_bytes = 0;  // in pages that hold anything; 0: the allocator cannot tell
+  uint64_t allocator_resident_bytes = 0;
   uint64_t rss_bytes = 0;
   uint64_t total_system_memory_bytes = 0;
   std::string allocator;  // "jemalloc-5.3.0", "libc"
@@ -65,6 +69,9 @@ struct ServerFacts {
   int64_t last_save_duration_seconds = -1;  // -1: none yet
   int64_t current_save_seconds = -1;
   uint64_t saves = 0;
+  bool log_rewrite_in_progress = false;
+  bool last_log_rewrite_ok = true;
+  uint64_t log_rewrites = 0;
   uint64_t changes_since_save = 0;
   bool last_write_ok = true;  // of the log
 };
@@ -94,8 +101,17 @@ class ServerControl {
   // --- the process ---
   // Blocks the executor, as Redis' DEBUG SLEEP does.
   virtual void SleepMicros(uint64_t duration_us) = 0;
+  virtual void Log(std::string_view message) = 0;
+  // Gives pages that hold nothing back to the system.
+  virtual void PurgeMemory() = 0;
+  // The allocator's own report, or that there is none.
+  virtual std::string AllocatorReport() = 0;
   // A checkpoint in the background. kBusy when one is running.
   virtual lsm::Status StartSave() = 0;
+  // A checkpoint now, while everybody waits. kBusy when one is running.
+  virtual lsm::Status SaveNow() = 0;
+  // Writes what the log holds to tables, in the background, so that the log can go. kBusy when that is under way.
+  virtual lsm::Status StartLogRewrite() = 0;
   // Ends the process once the loop is idle: no reply is sent. `now`: do not wait for anybody; `force`: also when the
   // save fails. Returns false when it cannot.
   virtual bool RequestShutdown(ShutdownSave save, bool now, bool force) = 0;

@@ -69,6 +69,8 @@ struct Session {
   bool close_after_reply = false;
   bool authenticated = true;  // net/ sets it to "no password is required" when the connection is made
 
+  bool parked = false;  // set by net/: a request of it waits (CLIENT PAUSE, WAIT)
+
   // The handlers'.
   int db = 0;
   int protocol = 2;
@@ -81,6 +83,10 @@ struct Session {
   bool no_touch = false;
   const Command* last_command = nullptr;
   uint64_t last_active_us = 0;  // monotonic
+  // A command that blocks its client has run and waits for its end at this time (monotonic; UINT64_MAX: for ever), then
+  // it is run once more. 0: none does.
+  uint64_t wait_end_us = 0;
+  enum class Unblocked : uint8_t { kNo, kAsTimeout, kAsError } unblocked = Unblocked::kNo;  // by CLIENT UNBLOCK
   uint64_t argument_bytes = 0;  // of the request being run (CLIENT LIST's argv-mem)
 
   // Subscriptions: PubSub changes them.

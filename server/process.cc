@@ -55,17 +55,26 @@ uint64_t ResidentBytes() {
   return resident_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// What the allocator handed out.
-uint64_t UsedBytes() {
+struct AllocatorBytes {
+  uint64_t allocated = 0;  // handed out
+  uint64_t active = 0;
+  uint64_t resident = 0;
+};
+
+AllocatorBytes AskAllocator() {
 #ifdef VARVE_JEMALLOC
   uint64_t epoch = 1;
   size_t size = sizeof(epoch);
   mallctl("epoch", &epoch, &size, &epoch, size);
-  size_t allocated = 0;
-  size = sizeof(allocated);
-  if (mallctl("stats.allocated", &allocated, &size, nullptr, 0) == 0) return allocated;
+  const auto read = [](const char* name) {
+    size_t bytes = 0;
+    size_t bytes_size = sizeof(bytes);
+    return mallctl(name, &bytes, &bytes_size, nullptr, 0) == 0 ? uint64_t{bytes} : 0;
+  };
+  const AllocatorBytes told{read("stats.allocated"), read("stats.active"), read("stats.resident")};
+  if (told.allocated != 0) return told;
 #endif
-  return ResidentBytes();
+  return {.allocated = ResidentBytes()};
 }
 
 std::string AllocatorName() {
@@ -126,10 +135,12 @@ lsm::Status Process::Open() {
   net_ = std::make_unique<net::Server>(config_, dispatcher_.get(), keys_.get());
   net_->set_on_cron([this] {
     if (save_done_.load(std::memory_order_acquire)) FinishSave();
+    if (log_rewrite_done_.load(std::memory_order_acquire)) FinishLogRewrite();
     MaybeStartSave();
   });
   VARVE_TRY(net_->Listen());
   start_us_ = NowMicros();
+  startup_memory_bytes_ = AskAllocator().allocated;
   last_save_seconds_ = keys_->clock()->WallMillis() / 1000;
 
   const lsm::DbStats stats = db_->Stats();
@@ -151,11 +162,13 @@ size_t Process::EngineBudget() const {
 
 Process::~Process() {
   if (saver_.joinable()) saver_.join();
+  if (log_rewriter_.joinable()) log_rewriter_.join();
 }
 
 lsm::Status Process::Run() {
   net_->Run();
   if (saver_.joinable()) saver_.join();
+  if (log_rewriter_.joinable()) log_rewriter_.join();
   lsm::Status closed = db_->Close();
   if (closed.ok()) spdlog::info("the log is synced and closed, bye");
   return closed;
@@ -177,7 +190,8 @@ void Process::KillClient(uint64_t id) {
 
 resp::ServerFacts Process::Facts() {
   const net::NetStats& net = net_->stats();
-  const uint64_t used = UsedBytes();
+  const AllocatorBytes allocator = AskAllocator();
+  const uint64_t used = allocator.allocated;
   memory_peak_bytes_ = std::max(memory_peak_bytes_, used);
   const bool saving = saver_.joinable();
   return {.run_id = run_id_,
@@ -185,6 +199,7 @@ resp::ServerFacts Process::Facts() {
           .config_file = config_file_,
           .uptime_seconds = (NowMicros() - start_us_) / 1'000'000,
           .connected_clients = net_->client_count(),
+          .blocked_clients = net_->parked_count(),
           .recent_max_input_bytes = net.recent_max_input_bytes,
           .recent_max_output_bytes = net.recent_max_output_bytes,
           .clients_memory_bytes = net_->clients_memory_bytes(),
@@ -206,6 +221,9 @@ resp::ServerFacts Process::Facts() {
           .writes_processed = net.writes,
           .used_memory_bytes = used,
           .used_memory_peak_bytes = memory_peak_bytes_,
+          .startup_memory_bytes = startup_memory_bytes_,
+          .allocator_active_bytes = allocator.active,
+          .allocator_resident_bytes = allocator.resident,
           .rss_bytes = ResidentBytes(),
           .total_system_memory_bytes =
               static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)),
@@ -216,6 +234,9 @@ resp::ServerFacts Process::Facts() {
           .last_save_duration_seconds = last_save_duration_seconds_,
           .current_save_seconds = saving ? static_cast<int64_t>((NowMicros() - save_start_us_) / 1'000'000) : -1,
           .saves = saves_,
+          .log_rewrite_in_progress = log_rewriter_.joinable(),
+          .last_log_rewrite_ok = last_log_rewrite_ok_,
+          .log_rewrites = log_rewrites_,
           .changes_since_save = keys_->changes() - saved_changes_,
           .last_write_ok = net.last_commit_ok};
 }
@@ -260,10 +281,75 @@ void Process::SleepMicros(uint64_t duration_us) {
   std::this_thread::sleep_for(std::chrono::microseconds(duration_us));
 }
 
-lsm::Status Process::StartSave() {
-  if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
+void Process::Log(std::string_view message) {
+  spdlog::warn("DEBUG LOG: {}", message);
+}
+
+void Process::PurgeMemory() {
+#ifdef VARVE_JEMALLOC
+  const std::string name = "arena." + std::to_string(MALLCTL_ARENAS_ALL) + ".purge";
+  mallctl(name.c_str(), nullptr, nullptr, nullptr, 0);
+#endif
+}
+
+std::string Process::AllocatorReport() {
+#ifdef VARVE_JEMALLOC
+  std::string report;
+  malloc_stats_print(
+      [](void* text, const char* piece) {
+        try {
+          static_cast<std::string*>(text)->append(piece);
+        } catch (const std::bad_alloc&) {  // the report stays short: no exception through C
+        }
+      },
+      &report, nullptr);
+  return report;
+#else
+  return "Stats not supported for the current allocator";
+#endif
+}
+
+void Process::BeginSave() {
   save_start_us_ = NowMicros();
   save_start_changes_ = keys_->changes();
+}
+
+lsm::Status Process::SaveNow() {
+  if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
+  BeginSave();
+  save_status_ = Save();
+  NoteSaved();
+  return save_status_;
+}
+
+lsm::Status Process::StartLogRewrite() {
+  if (log_rewriter_.joinable()) return lsm::Status::Busy("the log is being rewritten");
+  log_rewrite_status_ = lsm::Status::OutOfMemory();
+  try {
+    log_rewriter_ = std::thread([this] {
+      try {
+        log_rewrite_status_ = db_->Flush();
+      } catch (const std::exception&) {  // the status stays as it was set before
+      }
+      log_rewrite_done_.store(true, std::memory_order_release);
+    });
+  } catch (const std::system_error&) {
+    return std::exchange(log_rewrite_status_, lsm::Status::Ok());
+  }
+  return lsm::Status::Ok();
+}
+
+void Process::FinishLogRewrite() {
+  log_rewriter_.join();
+  log_rewrite_done_.store(false, std::memory_order_relaxed);
+  last_log_rewrite_ok_ = log_rewrite_status_.ok();
+  ++log_rewrites_;
+  if (!last_log_rewrite_ok_) spdlog::warn("rewriting the log failed: {}", log_rewrite_status_.ToString());
+}
+
+lsm::Status Process::StartSave() {
+  if (saver_.joinable()) return lsm::Status::Busy("a checkpoint is being made");
+  BeginSave();
   save_done_.store(false, std::memory_order_relaxed);
   save_status_ = lsm::Status::OutOfMemory();
   try {
@@ -301,6 +387,10 @@ lsm::Status Process::Save() {
 void Process::FinishSave() {
   saver_.join();
   save_done_.store(false, std::memory_order_relaxed);
+  NoteSaved();
+}
+
+void Process::NoteSaved() {
   last_save_ok_ = save_status_.ok();
   last_save_duration_seconds_ = static_cast<int64_t>((NowMicros() - save_start_us_) / 1'000'000);
   if (!last_save_ok_) {

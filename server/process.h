@@ -40,7 +40,12 @@ class Process final : public resp::ServerControl {
   std::string ApplyConfig(const resp::Config& config, std::string_view name) override;
   std::string RewriteConfigFile() override;
   void SleepMicros(uint64_t duration_us) override;
+  void Log(std::string_view message) override;
+  void PurgeMemory() override;
+  std::string AllocatorReport() override;
   lsm::Status StartSave() override;
+  lsm::Status SaveNow() override;
+  lsm::Status StartLogRewrite() override;
   bool RequestShutdown(resp::ShutdownSave save, bool now, bool force) override;
   bool AbortShutdown() override;
 
@@ -49,7 +54,10 @@ class Process final : public resp::ServerControl {
   lsm::Status Open();
   size_t EngineBudget() const;
   lsm::Status Save();
+  void BeginSave();
   void FinishSave();
+  void NoteSaved();
+  void FinishLogRewrite();
   // As "save" says: enough changes, long enough ago.
   void MaybeStartSave();
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
@@ -64,10 +72,16 @@ class Process final : public resp::ServerControl {
   size_t known_key_bytes_ = 0;
   uint64_t start_us_ = 0;
   uint64_t memory_peak_bytes_ = 0;
+  uint64_t startup_memory_bytes_ = 0;
 
   std::thread saver_;
   std::atomic<bool> save_done_{false};  // stored by saver_ (release) after save_status_
   lsm::Status save_status_;
+  std::thread log_rewriter_;
+  std::atomic<bool> log_rewrite_done_{false};  // stored by log_rewriter_ (release) after log_rewrite_status_
+  lsm::Status log_rewrite_status_;
+  bool last_log_rewrite_ok_ = true;
+  uint64_t log_rewrites_ = 0;
   bool last_save_ok_ = true;
   uint64_t save_start_us_ = 0;
   int64_t last_save_seconds_ = 0;

@@ -1,5 +1,6 @@
 #include "resp/commands/arguments.h"
 
+#include <algorithm>
 #include <climits>
 
 namespace varve::resp {
@@ -17,8 +18,23 @@ bool ReadInt32(std::string_view text, CommandContext& c, int64_t* value) {
   return false;
 }
 
+namespace {
+// "CLIENT" of client|list.
+std::string ContainerName(CommandContext& c) {
+  std::string name(c.command.full_name.substr(0, c.command.full_name.find('|')));
+  for (char& letter : name) letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter;
+  return name;
+}
+}  // namespace
+
 void ReplyArity(CommandContext& c) {
   c.reply.Error("ERR wrong number of arguments for '" + std::string(c.command.full_name) + "' command");
+}
+
+void ReplyUnknownSubcommand(Args args, CommandContext& c) {
+  const std::string_view what = args[1].substr(0, args[1].find('\0'));
+  c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(what.substr(0, 128)) +
+                "'. Try " + ContainerName(c) + " HELP.");
 }
 
 void ReplyInvalidExpire(CommandContext& c) {
@@ -27,10 +43,8 @@ void ReplyInvalidExpire(CommandContext& c) {
 
 // First the line that names the container, as Redis' addReplyHelp.
 void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines) {
-  std::string title(c.command.full_name.substr(0, c.command.full_name.find('|')));
-  for (char& letter : title) letter = letter >= 'a' && letter <= 'z' ? static_cast<char>(letter - 32) : letter;
   c.reply.Array(lines.size() + 3);
-  c.reply.Simple(title + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  c.reply.Simple(ContainerName(c) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (std::string_view line : lines) c.reply.Simple(line);
   c.reply.Simple("HELP");
   c.reply.Simple("    Prints this help.");
@@ -55,7 +69,9 @@ Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry
 }
 
 Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
-  const Found found = FindForWrite(name, c, entry);
+  // While clients are paused nothing changes, also what has expired stays where it is.
+  const bool look_only = c.dispatcher.clients_paused() && (c.command.flags & kWrite) == 0;
+  const Found found = look_only ? ToFound(c.keys.Look(c.db(), name, entry), c) : FindForWrite(name, c, entry);
   if (found == Found::kYes) c.dispatcher.stats().keyspace_hits++;
   if (found == Found::kNo) {
     c.dispatcher.stats().keyspace_misses++;
@@ -86,6 +102,26 @@ bool PutString(std::string_view name, Found found, std::string_view value, uint6
   if (status.ok()) return true;
   ReplyStatus(c.reply, status);
   return false;
+}
+
+bool ReadTimeout(std::string_view text, CommandContext& c, uint64_t* end_us) {
+  int64_t timeout_ms = 0;
+  if (!ReadInt64(text, c, &timeout_ms, "ERR timeout is not an integer or out of range")) return false;
+  if (timeout_ms < 0) {
+    c.reply.Error("ERR timeout is negative");
+    return false;
+  }
+  const uint64_t now_us = c.keys.clock()->MonotonicMicros();
+  const auto longest_ms = static_cast<int64_t>((UINT64_MAX - now_us) / 1000);
+  *end_us = timeout_ms == 0 ? 0 : now_us + static_cast<uint64_t>(std::min(timeout_ms, longest_ms)) * 1000;
+  return true;
+}
+
+std::string_view StringEncoding(std::string_view value) {
+  constexpr size_t kEmbeddedMax = 44;  // Redis keeps strings up to this in one allocation
+  int64_t number = 0;
+  if (ParseInt64(value, &number)) return "int";
+  return value.size() <= kEmbeddedMax ? "embstr" : "raw";
 }
 
 bool ReadExpire(std::string_view text, ExpireUnit unit, CommandContext& c, uint64_t* expire_ms) {

@@ -16,6 +16,8 @@ bool ReadInt64(std::string_view text, CommandContext& c, int64_t* value, std::st
 bool ReadInt32(std::string_view text, CommandContext& c, int64_t* value);
 // Of the command running, by its full name.
 void ReplyArity(CommandContext& c);
+// Of a subcommand that reads its arguments itself.
+void ReplyUnknownSubcommand(Args args, CommandContext& c);
 void ReplyInvalidExpire(CommandContext& c);
 void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines);
 
@@ -33,11 +35,16 @@ Found FindStringForWrite(std::string_view name, CommandContext& c);
 // Writes a string record over what a Find of this command said; false: the error reply is written.
 bool PutString(std::string_view name, Found found, std::string_view value, uint64_t expire_ms, CommandContext& c);
 
+// How Redis would hold the string in memory: "int", "embstr" or "raw".
+std::string_view StringEncoding(std::string_view value);
+
 // An absolute time in milliseconds from an argument, relative to now unless `absolute`.
 struct ExpireUnit {
   bool seconds = true;
   bool absolute = false;
 };
+// Milliseconds from now as a monotonic time in microseconds; 0 stays 0.
+bool ReadTimeout(std::string_view text, CommandContext& c, uint64_t* end_us);
 // As SET and GETEX read theirs: must be positive.
 bool ReadExpire(std::string_view text, ExpireUnit unit, CommandContext& c, uint64_t* expire_ms);
 

@@ -38,6 +38,7 @@ std::string FlagsOf(Session& session, const ConnectionFacts& facts, CommandConte
   if (session.monitor) flags += 'O';
   if (session.subscribed()) flags += 'P';
   if (session.in_multi) flags += 'x';
+  if (session.parked) flags += 'b';
   if (session.tracking.on) flags += 't';
   if (session.tracking.broken_redirection) flags += 'R';
   if (session.tracking.bcast) flags += 'B';
@@ -276,6 +277,42 @@ void ClientKill(Args args, CommandContext& c) {
   c.reply.Ok();
 }
 
+void ClientPause(Args args, CommandContext& c) {
+  if (args.size() > 4) return ReplyUnknownSubcommand(args, c);
+  bool all = true;
+  if (args.size() == 4) {
+    all = EqualsIgnoreCase(args[3], "all");
+    if (!all && !EqualsIgnoreCase(args[3], "write")) return c.reply.Error("ERR CLIENT PAUSE mode must be WRITE or ALL");
+  }
+  uint64_t end_us = 0;
+  if (!ReadTimeout(args[2], c, &end_us)) return;
+  if (end_us != 0) c.dispatcher.PauseClients(end_us, all);
+  c.reply.Ok();
+}
+
+void ClientUnpause(Args /*args*/, CommandContext& c) {
+  c.dispatcher.UnpauseClients();
+  c.reply.Ok();
+}
+
+void ClientUnblock(Args args, CommandContext& c) {
+  if (args.size() > 4) return ReplyUnknownSubcommand(args, c);
+  if (args.size() == 4 && !EqualsIgnoreCase(args[3], "timeout") && !EqualsIgnoreCase(args[3], "error")) {
+    return c.reply.Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  }
+  int64_t id = 0;
+  if (!ReadInt64(args[2], c, &id)) return;
+  const bool error = args.size() == 4 && EqualsIgnoreCase(args[3], "error");
+  bool found = false;
+  c.server.ForEachClient([&](Session& session, const ConnectionFacts& /*facts*/) {
+    if (session.id != static_cast<uint64_t>(id) || session.wait_end_us == 0) return;
+    session.unblocked = error ? Session::Unblocked::kAsError : Session::Unblocked::kAsTimeout;
+    session.wait_end_us = 1;  // long ago
+    found = true;
+  });
+  c.reply.Integer(found ? 1 : 0);
+}
+
 void ClientReply(Args args, CommandContext& c) {
   if (EqualsIgnoreCase(args[2], "on")) {
     c.session.reply_mode = ReplyMode::kOn;
@@ -326,6 +363,10 @@ void ClientHelp(Args /*args*/, CommandContext& c) {
                 "    Return information about client connections. Options:",
                 "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
                 "      Return clients of specified type.",
+                "UNPAUSE",
+                "    Stop the current client pause, resuming traffic.",
+                "PAUSE <timeout> [WRITE|ALL]",
+                "    Suspend all, or just write, clients for <timeout> milliseconds.",
                 "REPLY (ON|OFF|SKIP)",
                 "    Control the replies sent to the current connection.",
                 "SETINFO <option> <value>",
@@ -334,6 +375,8 @@ void ClientHelp(Args /*args*/, CommandContext& c) {
                 "    * LIB-VER: the client lib version.",
                 "SETNAME <name>",
                 "    Assign the name <name> to the current connection.",
+                "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+                "    Unblock the specified blocked client.",
                 "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
                 "         [OPTIN] [OPTOUT] [NOLOOP]",
                 "    Control server assisted client side caching.",

@@ -1,6 +1,6 @@
 // resp/commands/info.cc - INFO: sections of "field:value" lines, with the names that tools of Redis look for.
 //
-// A field that Redis has and this server has nothing for is left out, unless a known tool insists on it.
+// Every field of Redis 7.0 is there: what there is none of here (forks, replicas, scripts, defragmentation) is zero.
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -18,6 +18,11 @@
 
 namespace varve::resp {
 namespace {
+
+#define VARVE_TEXT_OF(number) VARVE_TEXT(number)
+#define VARVE_TEXT(number) #number
+constexpr std::string_view kCompilerVersion =
+    VARVE_TEXT_OF(__GNUC__) "." VARVE_TEXT_OF(__GNUC_MINOR__) "." VARVE_TEXT_OF(__GNUC_PATCHLEVEL__);
 
 class Lines {
  public:
@@ -43,6 +48,21 @@ class Lines {
     Field(name, value);
     Text(name + "_human", HumanBytes(value));
   }
+  void Percent(std::string_view name, uint64_t part, uint64_t whole) {
+    char buffer[64];
+    const double share = whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
+    snprintf(buffer, sizeof(buffer), "%.2f%%", share);
+    Text(name, buffer);
+  }
+  // How much larger `bytes` is than `base`: as a ratio and in bytes.
+  void Excess(const std::string& name, uint64_t bytes, uint64_t base) {
+    Decimal(name + "_ratio", base == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(base));
+    Field(name + "_bytes", static_cast<int64_t>(bytes) - static_cast<int64_t>(base));
+  }
+  // Fields of what there is none of here.
+  void Zeros(std::initializer_list<std::string_view> names) {
+    for (std::string_view name : names) Text(name, "0");
+  }
 
  private:
   std::string* out_;
@@ -62,11 +82,16 @@ void ServerSection(const InfoContext& info, Lines& out) {
   out.Text("varve_version", kVarveVersion);
   out.Text("redis_git_sha1", "00000000");
   out.Text("redis_git_dirty", "0");
+  out.Text("redis_build_id", "0");
   out.Text("redis_mode", "standalone");
   out.Text("os", std::string(name.sysname) + " " + name.release + " " + name.machine);
   out.Field("arch_bits", sizeof(void*) * 8);
+  out.Text("monotonic_clock", "POSIX clock_gettime");
   out.Text("multiplexing_api", "epoll");
+  out.Text("atomicvar_api", "c11-builtin");
+  out.Text("gcc_version", kCompilerVersion);
   out.Field("process_id", getpid());
+  out.Text("process_supervised", "no");
   out.Text("run_id", info.facts.run_id);
   out.Field("tcp_port", info.c.config.port);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -74,7 +99,9 @@ void ServerSection(const InfoContext& info, Lines& out) {
   out.Field("uptime_in_seconds", info.facts.uptime_seconds);
   out.Field("uptime_in_days", info.facts.uptime_seconds / 86400);
   out.Text("hz", "10");
-  out.Text("configured_hz", "10");
+  out.Text("configured_hz", info.c.config.Get("hz"));
+  constexpr int64_t kLruClockMax = (1 << 24) - 1;
+  out.Field("lru_clock", info.c.keys.NowMs() / 1000 & kLruClockMax);
   out.Text("executable", info.facts.executable);
   out.Text("config_file", info.facts.config_file);
   out.Text("io_threads_active", "0");
@@ -87,31 +114,55 @@ void ClientsSection(const InfoContext& info, Lines& out) {
   out.Field("maxclients", info.c.config.maxclients);
   out.Field("client_recent_max_input_buffer", info.facts.recent_max_input_bytes);
   out.Field("client_recent_max_output_buffer", info.facts.recent_max_output_bytes);
-  out.Text("blocked_clients", "0");
+  out.Field("blocked_clients", info.facts.blocked_clients);
   out.Field("tracking_clients", info.c.dispatcher.tracking().clients());
   out.Text("clients_in_timeout_table", "0");
 }
 
+// There are no scripts and no functions.
+void ScriptMemoryFields(Lines& out) {
+  out.Zeros({"used_memory_lua", "used_memory_vm_eval"});
+  out.Text("used_memory_lua_human", "0B");
+  out.Zeros({"used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
+             "used_memory_vm_functions"});
+  out.Bytes("used_memory_vm_total", 0);
+  out.Zeros({"used_memory_functions"});
+  out.Bytes("used_memory_scripts", 0);
+}
+
 void MemorySection(const InfoContext& info, Lines& out) {
   const ServerFacts& facts = info.facts;
-  const double used = static_cast<double>(std::max<uint64_t>(facts.used_memory_bytes, 1));
+  const uint64_t used = facts.used_memory_bytes;
+  const uint64_t peak = std::max(facts.used_memory_peak_bytes, used);
+  // What the engine holds of the data; all else is overhead.
+  const uint64_t dataset = std::min<uint64_t>(info.engine.memtable_bytes + info.engine.cache_bytes, used);
+  const uint64_t since_start = used > facts.startup_memory_bytes ? used - facts.startup_memory_bytes : 0;
   out.Section("Memory");
-  out.Bytes("used_memory", facts.used_memory_bytes);
+  out.Bytes("used_memory", used);
   out.Bytes("used_memory_rss", facts.rss_bytes);
-  out.Bytes("used_memory_peak", std::max(facts.used_memory_peak_bytes, facts.used_memory_bytes));
+  out.Bytes("used_memory_peak", peak);
+  out.Percent("used_memory_peak_perc", used, peak);
+  out.Field("used_memory_overhead", used - dataset);
+  out.Field("used_memory_startup", facts.startup_memory_bytes);
+  out.Field("used_memory_dataset", dataset);
+  out.Percent("used_memory_dataset_perc", std::min(dataset, since_start), since_start);
+  out.Field("allocator_allocated", used);
+  out.Field("allocator_active", facts.allocator_active_bytes);
+  out.Field("allocator_resident", facts.allocator_resident_bytes);
   out.Bytes("total_system_memory", facts.total_system_memory_bytes);
-  out.Text("used_memory_lua", "0");
-  out.Text("used_memory_scripts", "0");
-  out.Text("number_of_cached_scripts", "0");
+  ScriptMemoryFields(out);
   out.Bytes("maxmemory", static_cast<uint64_t>(info.c.config.maxmemory));
   out.Text("maxmemory_policy", "noeviction");
   out.Field("memory_budget", info.c.config.MemoryBudget());
-  out.Decimal("mem_fragmentation_ratio", static_cast<double>(facts.rss_bytes) / used);
-  out.Text("mem_not_counted_for_evict", "0");
+  out.Excess("allocator_frag", facts.allocator_active_bytes, used);
+  out.Excess("allocator_rss", facts.allocator_resident_bytes, facts.allocator_active_bytes);
+  out.Excess("rss_overhead", facts.rss_bytes, facts.allocator_resident_bytes);
+  out.Excess("mem_fragmentation", facts.rss_bytes, used);
+  out.Zeros({"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers"});
   out.Field("maxmemory_clients", info.c.config.maxmemory_clients == 0 ? 0 : info.c.config.ClientMemoryMax());
   out.Text("mem_clients_slaves", "0");
   out.Field("mem_clients_normal", facts.clients_memory_bytes);
-  out.Text("mem_aof_buffer", "0");
+  out.Zeros({"mem_cluster_links", "mem_aof_buffer"});
   out.Text("mem_allocator", facts.allocator);
   out.Text("active_defrag_running", "0");
   out.Text("lazyfree_pending_objects", "0");
@@ -123,6 +174,9 @@ void PersistenceSection(const InfoContext& info, Lines& out) {
   out.Section("Persistence");
   out.Text("loading", "0");
   out.Text("async_loading", "0");
+  out.Zeros({"current_cow_peak", "current_cow_size", "current_cow_size_age"});  // nothing is ever forked
+  out.Text("current_fork_perc", "0.00");
+  out.Zeros({"current_save_keys_processed", "current_save_keys_total"});
   out.Field("rdb_changes_since_last_save", facts.changes_since_save);
   out.Field("rdb_bgsave_in_progress", facts.save_in_progress ? 1 : 0);
   out.Field("rdb_last_save_time", facts.last_save_seconds);
@@ -130,14 +184,20 @@ void PersistenceSection(const InfoContext& info, Lines& out) {
   out.Field("rdb_last_bgsave_time_sec", facts.last_save_duration_seconds);
   out.Field("rdb_current_bgsave_time_sec", facts.current_save_seconds);
   out.Field("rdb_saves", facts.saves);
+  out.Zeros({"rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"});
   out.Text("aof_enabled", "1");
-  out.Text("aof_rewrite_in_progress", "0");
+  out.Field("aof_rewrite_in_progress", facts.log_rewrite_in_progress ? 1 : 0);
   out.Text("aof_rewrite_scheduled", "0");
   out.Text("aof_last_rewrite_time_sec", "-1");
   out.Text("aof_current_rewrite_time_sec", "-1");
-  out.Text("aof_last_bgrewrite_status", "ok");
+  out.Text("aof_last_bgrewrite_status", facts.last_log_rewrite_ok ? "ok" : "err");
+  out.Field("aof_rewrites", facts.log_rewrites);
+  out.Text("aof_rewrites_consecutive_failures", facts.last_log_rewrite_ok ? "0" : "1");
   out.Text("aof_last_write_status", facts.last_write_ok && !info.engine.fenced ? "ok" : "err");
+  out.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
   out.Field("aof_current_size", info.engine.wal_bytes);
+  out.Field("aof_base_size", 0);
+  out.Zeros({"aof_pending_rewrite", "aof_buffer_length", "aof_pending_bio_fsync", "aof_delayed_fsync"});
 }
 
 void StatsSection(const InfoContext& info, Lines& out) {
@@ -149,30 +209,38 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Field("instantaneous_ops_per_sec", facts.operations_per_second);
   out.Field("total_net_input_bytes", facts.input_bytes);
   out.Field("total_net_output_bytes", facts.output_bytes);
+  out.Zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
   out.Decimal("instantaneous_input_kbps", facts.input_kbps);
   out.Decimal("instantaneous_output_kbps", facts.output_kbps);
+  out.Text("instantaneous_input_repl_kbps", "0.00");
+  out.Text("instantaneous_output_repl_kbps", "0.00");
   out.Field("rejected_connections", facts.rejected_connections);
   out.Text("sync_full", "0");
   out.Text("sync_partial_ok", "0");
   out.Text("sync_partial_err", "0");
   out.Field("expired_keys", info.c.keys.expire_stats().expired_keys - stats.expired_keys_before);
-  out.Text("evicted_keys", "0");
+  out.Text("expired_stale_perc", "0.00");
+  out.Zeros({"expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys"});
   out.Field("evicted_clients", facts.evicted_clients);
+  out.Zeros({"total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   out.Field("keyspace_hits", stats.keyspace_hits);
   out.Field("keyspace_misses", stats.keyspace_misses);
   out.Field("pubsub_channels", info.c.dispatcher.pubsub().count(SubscriptionKind::kChannel));
   out.Field("pubsub_patterns", info.c.dispatcher.pubsub().count(SubscriptionKind::kPattern));
   out.Field("pubsubshard_channels", info.c.dispatcher.pubsub().count(SubscriptionKind::kShard));
-  out.Text("latest_fork_usec", "0");
-  out.Text("total_forks", "0");
-  out.Text("migrate_cached_sockets", "0");
+  out.Zeros({"latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
+             "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+             "total_active_defrag_time", "current_active_defrag_time"});
   out.Field("tracking_total_keys", info.c.dispatcher.tracking().names());
   out.Field("tracking_total_items", info.c.dispatcher.tracking().items());
   out.Field("tracking_total_prefixes", info.c.dispatcher.tracking().prefixes());
   out.Text("unexpected_error_replies", "0");
   out.Field("total_error_replies", stats.error_replies);
+  out.Zeros({"dump_payload_sanitizations"});
   out.Field("total_reads_processed", facts.reads_processed);
   out.Field("total_writes_processed", facts.writes_processed);
+  out.Zeros(
+      {"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands"});
   out.Field("client_query_buffer_limit_disconnections", facts.query_buffer_limit_disconnections);
   out.Field("client_output_buffer_limit_disconnections", facts.output_buffer_limit_disconnections);
   // Not Redis': clients closed because they never read a reply or gave no AUTH in time, or that broke the protocol.
@@ -182,15 +250,20 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Field("out_of_memory_errors", facts.out_of_memory_errors);  // allocations that failed in a request
 }
 
-void ReplicationSection(const InfoContext& /*info*/, Lines& out) {
+void ReplicationSection(const InfoContext& info, Lines& out) {
   out.Section("Replication");
   out.Text("role", "master");
   out.Text("connected_slaves", "0");
+  if (info.c.config.min_replicas_to_write > 0 && info.c.config.min_replicas_max_lag > 0) {
+    out.Text("min_slaves_good_slaves", "0");
+  }
   out.Text("master_failover_state", "no-failover");
+  out.Text("master_replid", info.facts.run_id);
+  out.Text("master_replid2", std::string(40, '0'));
   out.Text("master_repl_offset", "0");
   out.Text("second_repl_offset", "-1");
   out.Text("repl_backlog_active", "0");
-  out.Text("repl_backlog_size", "1048576");
+  out.Text("repl_backlog_size", info.c.config.Get("repl-backlog-size"));
   out.Text("repl_backlog_first_byte_offset", "0");
   out.Text("repl_backlog_histlen", "0");
 }
@@ -243,6 +316,25 @@ void ErrorStatsSection(const InfoContext& info, Lines& out) {
   std::sort(rows.begin(), rows.end());
   out.Section("Errorstats");
   for (const auto& [code, count] : rows) out.Text("errorstat_" + code, "count=" + std::to_string(count));
+}
+
+void AppendLatencyStats(const Command& command, const InfoContext& info, Lines& out) {
+  const LatencyHistogram& latency = info.c.dispatcher.stats_of(command).latency;
+  if (latency.total() > 0) {
+    std::string line;
+    for (double percentile : info.c.config.latency_tracking_percentiles) {
+      char field[64];
+      snprintf(field, sizeof(field), "=%.3f", static_cast<double>(latency.AtPercentile(percentile)) / 1000);
+      line.append(line.empty() ? "p" : ",p").append(FormatDecimal(percentile)).append(field);
+    }
+    out.Text("latency_percentiles_usec_" + std::string(command.full_name), line);
+  }
+  for (const Command& child : command.subcommands) AppendLatencyStats(child, info, out);
+}
+
+void LatencyStatsSection(const InfoContext& info, Lines& out) {
+  out.Section("Latencystats");
+  for (const Command& command : AllCommands()) AppendLatencyStats(command, info, out);
 }
 
 void ClusterSection(const InfoContext& /*info*/, Lines& out) {
@@ -309,6 +401,7 @@ constexpr SectionRow kSections[] = {
     {"modules", &ModulesSection, true, false},
     {"commandstats", &CommandStatsSection, false, true},
     {"errorstats", &ErrorStatsSection, true, true},
+    {"latencystats", &LatencyStatsSection, false, true},
     {"cluster", &ClusterSection, true, true},
     {"engine", &EngineSection, true, true},
     {"keyspace", &KeyspaceSection, true, true},

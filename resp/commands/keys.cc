@@ -337,13 +337,10 @@ void FlushAll(Args args, CommandContext& c) {
 // --- OBJECT and MEMORY ---
 
 void ObjectEncoding(Args args, CommandContext& c) {
-  constexpr size_t kEmbeddedMax = 44;  // Redis keeps strings up to this in one allocation
   const Found found = FindForRead(args[2], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kNo) return c.reply.Null();
-  int64_t number = 0;
-  if (ParseInt64(c.entry.value, &number)) return c.reply.Bulk("int");
-  c.reply.Bulk(c.entry.value.size() <= kEmbeddedMax ? "embstr" : "raw");
+  c.reply.Bulk(StringEncoding(c.entry.value));
 }
 
 void ObjectRefCount(Args args, CommandContext& c) {
@@ -394,12 +391,6 @@ void MemoryUsage(Args args, CommandContext& c) {
   size_t bytes = keyspace::kMetaKeyPrefixSize + args[2].size() + 2 + c.entry.value.size() + kPerRecord;
   if (c.entry.expire_ms != 0) bytes += 8 + keyspace::kExpiryKeyPrefixSize + args[2].size() + kPerRecord;
   c.reply.Integer(static_cast<int64_t>(bytes));
-}
-
-void MemoryHelp(Args /*args*/, CommandContext& c) {
-  ReplyHelp(
-      c, {"USAGE <key> [SAMPLES <count>]", "    Return memory in bytes used by <key> and its value. Nested values are",
-          "    sampled up to <count> times (default: 5, 0 means sample all)."});
 }
 
 }  // namespace varve::resp

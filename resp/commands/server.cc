@@ -1,66 +1,13 @@
-// resp/commands/server.cc - the process: TIME, BGSAVE, LASTSAVE, SHUTDOWN, DEBUG, and the empty shelves of scripts.
+// resp/commands/server.cc - the process: TIME, ROLE, WAIT, LOLWUT, SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN, and the empty shelves of scripts.
 #include <chrono>
-#include <cmath>
-#include <cstdlib>
+#include <utility>
 
 #include "resp/commands/arguments.h"
 #include "resp/commands/handlers.h"
+#include "resp/version.h"
 
 namespace varve::resp {
 namespace {
-
-constexpr double kSleepSecondsMax = 24 * 3600;
-
-void DebugSleep(std::string_view text, CommandContext& c) {
-  const std::string copy(text);
-  const double seconds = strtod(copy.c_str(), nullptr);  // as Redis: what is no number is 0
-  if (seconds > 0) c.server.SleepMicros(static_cast<uint64_t>(std::fmin(seconds, kSleepSecondsMax) * 1e6));
-  c.reply.Ok();
-}
-
-// One value of each kind, for the tests of client libraries.
-void DebugProtocol(std::string_view kind, CommandContext& c) {
-  Reply& reply = c.reply;
-  if (EqualsIgnoreCase(kind, "string")) return reply.Bulk("Hello World");
-  if (EqualsIgnoreCase(kind, "integer")) return reply.Integer(12345);
-  if (EqualsIgnoreCase(kind, "double")) return reply.Double(3.141);
-  if (EqualsIgnoreCase(kind, "null")) return reply.Null();
-  if (EqualsIgnoreCase(kind, "array") || EqualsIgnoreCase(kind, "set")) {
-    EqualsIgnoreCase(kind, "set") ? reply.Set(3) : reply.Array(3);
-    for (int i = 0; i < 3; i++) reply.Integer(i);
-    return;
-  }
-  if (EqualsIgnoreCase(kind, "map")) {
-    reply.Map(3);
-    for (int i = 0; i < 3; i++) {
-      reply.Integer(i);
-      reply.Bool(i == 1);
-    }
-    return;
-  }
-  if (EqualsIgnoreCase(kind, "push")) {
-    if (reply.protocol() < 3) return reply.Error("ERR RESP2 is not supported by this command");
-    reply.Push(2);
-    reply.Bulk("server-cpu-usage");
-    reply.Integer(42);
-    return reply.Bulk("Some real reply following the push reply");
-  }
-  if (EqualsIgnoreCase(kind, "verbatim")) return reply.Verbatim("txt", "This is a verbatim\nstring");
-  if (EqualsIgnoreCase(kind, "true")) return reply.Bool(true);
-  if (EqualsIgnoreCase(kind, "false")) return reply.Bool(false);
-  if (EqualsIgnoreCase(kind, "bignum")) return reply.BigNumber("1234567999999999999999999999999999999");
-  reply.Error(
-      "ERR Wrong protocol type name. Please use one of the following: "
-      "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
-}
-
-void DebugHelp(CommandContext& c) {
-  ReplyHelp(c, {"PROTOCOL <type>", "    Reply with a test value of the specified type. <type> can be: string,",
-                "    integer, double, null, array, set, map, push, verbatim, true, false, bignum.",
-                "SET-ACTIVE-EXPIRE <0|1>", "    Setting it to 0 disables expiring keys in background when they are not",
-                "    accessed (otherwise the default behavior). Setting it to 1 reenables back the", "    default.",
-                "SLEEP <seconds>", "    Stop the server for <seconds>. Decimals allowed."});
-}
 
 bool ReadSyncMode(Args args, std::string_view error, CommandContext& c) {
   if (args.size() == 2) return true;
@@ -89,8 +36,71 @@ void BgSave(Args args, CommandContext& c) {
   ReplyStatus(c.reply, status);
 }
 
+void Save(Args /*args*/, CommandContext& c) {
+  const lsm::Status status = c.server.SaveNow();
+  if (status.ok()) return c.reply.Ok();
+  if (status.Is(lsm::StatusCode::kBusy)) return c.reply.Error("ERR Background save already in progress");
+  ReplyStatus(c.reply, status);
+}
+
+// The log holds what is not in tables yet: those are written, and the log is dropped.
+void BgRewriteAof(Args /*args*/, CommandContext& c) {
+  const lsm::Status status = c.server.StartLogRewrite();
+  if (status.ok()) return c.reply.Simple("Background append only file rewriting started");
+  if (status.Is(lsm::StatusCode::kBusy)) {
+    return c.reply.Error("ERR Background append only file rewriting already in progress");
+  }
+  ReplyStatus(c.reply, status);
+}
+
 void LastSave(Args /*args*/, CommandContext& c) {
   c.reply.Integer(c.server.Facts().last_save_seconds);
+}
+
+void Role(Args /*args*/, CommandContext& c) {
+  c.reply.Array(3);
+  c.reply.Bulk("master");
+  c.reply.Integer(0);
+  c.reply.Array(0);
+}
+
+// No replica ever answers: it waits for as long as the client would.
+void Wait(Args args, CommandContext& c) {
+  int64_t replicas = 0;
+  uint64_t end_us = 0;
+  if (!ReadInt64(args[1], c, &replicas)) return;
+  if (!ReadTimeout(args[2], c, &end_us)) return;
+  Session& session = c.session;
+  const bool may_block = session.last_command == &c.command;  // a transaction never does
+  if (replicas <= 0 || !may_block) return c.reply.Integer(0);
+  if (session.wait_end_us == 0) session.wait_end_us = end_us == 0 ? UINT64_MAX : end_us;
+  if (c.keys.clock()->MonotonicMicros() < session.wait_end_us) return;
+  session.wait_end_us = 0;
+  if (std::exchange(session.unblocked, Session::Unblocked::kNo) == Session::Unblocked::kAsError) {
+    return c.reply.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  }
+  c.reply.Integer(0);
+}
+
+// A varve: the layers a lake lays down, one a year, pale in summer and dark in winter.
+void Lolwut(Args args, CommandContext& c) {
+  constexpr int kColumns = 66;
+  constexpr int kLayers = 12;
+  int64_t number = 0;
+  for (std::string_view argument : args.subspan(1)) {
+    if (!EqualsIgnoreCase(argument, "version") && !ReadInt64(argument, c, &number)) return;
+  }
+  std::string text;
+  for (int layer = 0; layer < kLayers; layer++) {
+    uint64_t wave = c.keys.random()->Next();
+    for (int column = 0; column < kColumns; column++) {
+      wave = wave * 6364136223846793005u + 1442695040888963407u;
+      text += layer % 2 == 0 ? ((wave >> 60) < 3 ? '\'' : '.') : ((wave >> 60) < 5 ? '=' : '#');
+    }
+    text += '\n';
+  }
+  text.append("\nRedis ver. ").append(kRedisVersion).append("\n");
+  c.reply.Verbatim("txt", text);
 }
 
 void Shutdown(Args args, CommandContext& c) {
@@ -126,26 +136,10 @@ void Shutdown(Args args, CommandContext& c) {
   }
 }
 
-void Debug(Args args, CommandContext& c) {
-  const std::string_view what = args[1];
-  if (args.size() == 2 && EqualsIgnoreCase(what, "help")) return DebugHelp(c);
-  if (args.size() == 3 && EqualsIgnoreCase(what, "sleep")) return DebugSleep(args[2], c);
-  if (args.size() == 3 && EqualsIgnoreCase(what, "protocol")) return DebugProtocol(args[2], c);
-  if (args.size() == 3 && EqualsIgnoreCase(what, "set-active-expire")) {
-    c.config.active_expire = args[2] != "0";
-    return c.reply.Ok();
-  }
-  c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" +
-                std::string(what.substr(0, what.find('\0')).substr(0, 128)) + "'. Try DEBUG HELP.");
-}
-
 // There are no scripts and no functions, so none is known and flushing them all is done at once.
 
 void FunctionFlush(Args args, CommandContext& c) {
-  if (args.size() > 3) {
-    return c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
-                         "'. Try FUNCTION HELP.");
-  }
+  if (args.size() > 3) return ReplyUnknownSubcommand(args, c);
   if (ReadSyncMode(args, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option", c)) c.reply.Ok();
 }
 

@@ -9,7 +9,7 @@
 namespace varve::resp {
 
 void SlowlogGet(Args args, CommandContext& c) {
-  if (args.size() > 3) return ReplyArity(c);
+  if (args.size() > 3) return ReplyUnknownSubcommand(args, c);
   const auto& entries = c.dispatcher.slow_log().entries();
   int64_t count = 10;
   if (args.size() == 3) {

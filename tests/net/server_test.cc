@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -120,6 +121,8 @@ class GatedDb final : public lsm::Db {
 class Surroundings final : public resp::ServerControl {
  public:
   Server* net = nullptr;
+  std::function<uint64_t()> commits;
+  std::vector<uint64_t> saved_commits;  // how many there were at each SAVE
   void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) override {
     net->ForEachClient(visit);
   }
@@ -134,7 +137,15 @@ class Surroundings final : public resp::ServerControl {
   std::string ApplyConfig(const resp::Config&, std::string_view) override { return {}; }
   std::string RewriteConfigFile() override { return {}; }
   void SleepMicros(uint64_t) override {}
+  void Log(std::string_view) override {}
+  void PurgeMemory() override {}
+  std::string AllocatorReport() override { return {}; }
   lsm::Status StartSave() override { return lsm::Status::Ok(); }
+  lsm::Status SaveNow() override {
+    saved_commits.push_back(commits());
+    return lsm::Status::Ok();
+  }
+  lsm::Status StartLogRewrite() override { return lsm::Status::Ok(); }
   bool RequestShutdown(resp::ShutdownSave, bool, bool) override {
     net->RequestShutdown();
     return true;
@@ -155,6 +166,7 @@ class ServerTest : public ::testing::Test {
     dispatcher_ = std::make_unique<resp::Dispatcher>(keys_.get(), &surroundings_, &config_);
     net_ = std::make_unique<Server>(&config_, dispatcher_.get(), keys_.get());
     surroundings_.net = net_.get();
+    surroundings_.commits = [this] { return db_->commits(); };
     config_.bind = "127.0.0.1";
     for (int attempt = 0; attempt < 100; ++attempt) {
       config_.port = 20000 + (getpid() * 7 + attempt * 131) % 40000;
@@ -401,6 +413,19 @@ TEST_F(ServerTest, ExpiredKeysGoByThemselves) {
   clock_.AdvanceMillis(6'000);
   while (client.Ask({"DBSIZE"}) != ":0\r\n") {  // counts records, so it shows that they were deleted, not only hidden
   }
+}
+
+// SAVE is about what is on the disk: the writes before it in the same tick are there.
+TEST_F(ServerTest, ASaveComesAfterTheWritesBeforeIt) {
+  Start("no");
+  RawClient client(port());
+  ASSERT_EQ(client.Ask({"PING"}), "+PONG\r\n");
+  const uint64_t before = db_->commits();
+  ASSERT_TRUE(client.Send(Request({"SET", "a", "1"}) + Request({"SAVE"}) + Request({"SAVE"})));
+  EXPECT_EQ(client.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(client.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(client.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(surroundings_.saved_commits, (std::vector<uint64_t>{before + 1, before + 1}));
 }
 
 }  // namespace

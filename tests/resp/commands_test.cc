@@ -163,6 +163,14 @@ TEST_F(DispatcherTest, InfoHasWhatToolsLookFor) {
   EXPECT_EQ(info.find("cmdstat_"), std::string::npos);
   EXPECT_NE(Do("INFO commandstats").find("cmdstat_set:calls=3,"), std::string::npos);
   EXPECT_EQ(Do("INFO nosuch"), "$0\r\n\r\n");
+  EXPECT_EQ(info.find("Latencystats"), std::string::npos) << "asked for by name only";
+  Do("CONFIG SET latency-tracking-info-percentiles 50.0");
+  EXPECT_NE(Do("INFO latencystats").find("latency_percentiles_usec_set:p50=10.047\r\n"), std::string::npos)
+      << Do("INFO latencystats");
+  EXPECT_EQ(info.find("min_slaves_good_slaves"), std::string::npos);
+  Do("CONFIG SET min-replicas-to-write 1 hz 50");
+  EXPECT_NE(Do("INFO replication").find("min_slaves_good_slaves:0\r\n"), std::string::npos);
+  EXPECT_NE(Do("INFO server").find("configured_hz:50\r\n"), std::string::npos);
   EXPECT_NE(Do("INFO server clients").find("# Clients"), std::string::npos);
 }
 
@@ -198,6 +206,63 @@ TEST_F(DispatcherTest, OtherTypesAreTheWrongType) {
   EXPECT_EQ(Do("TYPE h"), "+hash\r\n");
   EXPECT_EQ(Do("SET h 1"), "+OK\r\n");
   EXPECT_EQ(Do("TYPE h"), "+string\r\n");
+}
+
+// Its fields and their order are redis-server 7.0.15's, but for what is measured.
+TEST_F(DispatcherTest, MemoryAnswersForTheWholeServer) {
+  EXPECT_NE(Do("MEMORY DOCTOR").find("too little memory"), std::string::npos);
+  server_.used_memory_bytes = 100 << 20;
+  server_.rss_bytes = 110 << 20;
+  EXPECT_NE(Do("MEMORY DOCTOR").find("Nothing stands out"), std::string::npos);
+  server_.rss_bytes = 200 << 20;
+  EXPECT_NE(Do("MEMORY DOCTOR").find("fragmentation"), std::string::npos);
+  EXPECT_EQ(Do("MEMORY MALLOC-STATS"), "$8\r\na report\r\n");
+  EXPECT_EQ(Do("MEMORY PURGE"), "+OK\r\n");
+  EXPECT_EQ(server_.purges, 1);
+  Do("SET a 1");
+  Do("HELLO 3");
+  const std::string stats = Do("MEMORY STATS");
+  EXPECT_TRUE(stats.starts_with("%28\r\n$14\r\npeak.allocated\r\n:104857600\r\n")) << stats;
+  EXPECT_NE(stats.find("$4\r\ndb.0\r\n%3\r\n$23\r\noverhead.hashtable.main\r\n:0\r\n"), std::string::npos);
+  EXPECT_NE(stats.find("$10\r\nkeys.count\r\n:1\r\n"), std::string::npos);
+  EXPECT_NE(stats.find("$13\r\nfragmentation\r\n,2\r\n"), std::string::npos) << stats;
+}
+
+TEST_F(DispatcherTest, WaitEndsWithItsTimeOrByHand) {
+  EXPECT_EQ(Do("WAIT 0 0"), ":0\r\n");
+  EXPECT_EQ(Do("WAIT x 0"), "-ERR value is not an integer or out of range\r\n");
+  EXPECT_EQ(Do("WAIT 1 x"), "-ERR timeout is not an integer or out of range\r\n");
+  EXPECT_EQ(Do("WAIT 1 -1"), "-ERR timeout is negative\r\n");
+  EXPECT_EQ(Do("WAIT 1 1000"), "");
+  EXPECT_TRUE(last_.parked);
+  EXPECT_FALSE(dispatcher_->MayUnpark(session_));
+  EXPECT_EQ(dispatcher_->stats_of(*FindCommand("wait")).calls, 4u);
+  clock_.monotonic_us += 1'000'000;
+  EXPECT_TRUE(dispatcher_->MayUnpark(session_));
+  EXPECT_EQ(Do("WAIT 1 1000"), ":0\r\n");
+  EXPECT_FALSE(last_.parked);
+
+  EXPECT_EQ(Do("WAIT 1 0"), "") << "for ever";
+  clock_.monotonic_us += uint64_t{1} << 50;
+  EXPECT_FALSE(dispatcher_->MayUnpark(session_));
+  EXPECT_EQ(DoOther("CLIENT UNBLOCK 1"), ":1\r\n");
+  EXPECT_TRUE(dispatcher_->MayUnpark(session_));
+  EXPECT_EQ(Do("WAIT 1 0"), ":0\r\n");
+  EXPECT_EQ(DoOther("CLIENT UNBLOCK 1"), ":0\r\n");
+  EXPECT_EQ(Do("WAIT 1 0"), "");
+  EXPECT_EQ(DoOther("CLIENT UNBLOCK 1 ERROR"), ":1\r\n");
+  EXPECT_EQ(Do("WAIT 1 0"), "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+
+  Do("MULTI");
+  Do("WAIT 1 0");
+  EXPECT_EQ(Do("EXEC"), "*1\r\n:0\r\n") << "a transaction waits for nobody";
+}
+
+TEST_F(DispatcherTest, RoleAndArt) {
+  EXPECT_EQ(Do("ROLE"), "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+  EXPECT_NE(Do("LOLWUT").find("\nRedis ver. 7.0.15\n"), std::string::npos);
+  EXPECT_NE(Do("LOLWUT VERSION 5 10").find("Redis ver."), std::string::npos);
+  EXPECT_EQ(Do("LOLWUT VERSION x"), "-ERR value is not an integer or out of range\r\n");
 }
 
 }  // namespace

@@ -186,6 +186,72 @@ TEST_F(DispatcherTest, HttpIsShownTheDoor) {
   EXPECT_TRUE(other_.close_after_reply);
 }
 
+TEST_F(DispatcherTest, APauseOfWritesLetsReadsThrough) {
+  Do("SET a 1 PX 1000");
+  EXPECT_EQ(Do("CLIENT PAUSE 60000 WRITE"), "+OK\r\n");
+  EXPECT_EQ(DoOther("SET a 2"), "");
+  EXPECT_TRUE(last_.parked);
+  EXPECT_FALSE(last_.wrote);
+  EXPECT_EQ(DoOther("SET a"), "-ERR wrong number of arguments for 'set' command\r\n") << "nothing to wait for";
+  EXPECT_EQ(DoOther("GET a"), "$1\r\n1\r\n");
+  clock_.now_ms += 2000;
+  const uint64_t pending = keys_->pending_count();
+  EXPECT_EQ(DoOther("GET a"), "$-1\r\n");
+  EXPECT_EQ(keys_->pending_count(), pending) << "what has expired stays until writes may run";
+  EXPECT_EQ(Do("CLIENT UNPAUSE"), "+OK\r\n");
+  EXPECT_EQ(DoOther("SET a 2"), "+OK\r\n");
+  EXPECT_FALSE(last_.parked);
+  EXPECT_EQ(dispatcher_->stats_of(*FindCommand("set")).calls, 2u) << "waiting is no call";
+}
+
+TEST_F(DispatcherTest, APauseLooksIntoTransactions) {
+  DoOther("MULTI");
+  DoOther("GET a");
+  Do("CLIENT PAUSE 60000 WRITE");
+  EXPECT_EQ(DoOther("EXEC"), "*1\r\n$-1\r\n");
+  Do("CLIENT UNPAUSE");
+  DoOther("MULTI");
+  DoOther("SET a 1");
+  Do("CLIENT PAUSE 60000 WRITE");
+  EXPECT_EQ(DoOther("EXEC"), "");
+  EXPECT_TRUE(last_.parked);
+  Do("CLIENT UNPAUSE");
+  EXPECT_EQ(DoOther("EXEC"), "*1\r\n+OK\r\n");
+  Do("MULTI");
+  Do("CLIENT PAUSE 60000 WRITE");
+  Do("SET b 1");
+  EXPECT_EQ(Do("EXEC"), "*2\r\n+OK\r\n+OK\r\n") << "it begins after the transaction";
+  EXPECT_EQ(Do("SET b 2"), "");
+}
+
+TEST_F(DispatcherTest, APauseEndsByItselfAndNeverShrinks) {
+  Do("CLIENT PAUSE 1000 ALL");
+  EXPECT_EQ(DoOther("PING"), "");
+  EXPECT_TRUE(last_.parked);
+  clock_.monotonic_us += 1'000'000;
+  EXPECT_EQ(DoOther("PING"), "+PONG\r\n");
+  Do("CLIENT PAUSE 1000 WRITE");
+  Do("CLIENT PAUSE 10 WRITE");
+  clock_.monotonic_us += 500'000;
+  EXPECT_EQ(DoOther("SET a 1"), "");
+  EXPECT_EQ(Do("CLIENT PAUSE 0"), "+OK\r\n");
+  EXPECT_EQ(DoOther("PING"), "+PONG\r\n");
+  for (const auto& [request, reply] :
+       {std::pair{"CLIENT PAUSE x", "-ERR timeout is not an integer or out of range\r\n"},
+        {"CLIENT PAUSE -1", "-ERR timeout is negative\r\n"},
+        {"CLIENT PAUSE 1 READ", "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n"},
+        {"CLIENT PAUSE 9223372036854775807", "+OK\r\n"}}) {
+    EXPECT_EQ(Do(request), reply);
+  }
+}
+
+TEST_F(DispatcherTest, NobodyIsBlockedToBeUnblocked) {
+  EXPECT_EQ(Do("CLIENT UNBLOCK 2"), ":0\r\n");
+  EXPECT_EQ(Do("CLIENT UNBLOCK 2 ERROR"), ":0\r\n");
+  EXPECT_EQ(Do("CLIENT UNBLOCK x"), "-ERR value is not an integer or out of range\r\n");
+  EXPECT_EQ(Do("CLIENT UNBLOCK 2 NOW"), "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
+}
+
 TEST_F(DispatcherTest, DebugIsForLocalClients) {
   EXPECT_EQ(Do("DEBUG SLEEP 0.5"), "+OK\r\n");
   EXPECT_EQ(server_.slept_us, 500'000u);

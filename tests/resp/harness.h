@@ -43,6 +43,8 @@ class FakeServer : public ServerControl {
   ServerFacts Facts() override {
     ServerFacts facts;
     facts.connected_clients = sessions.size();
+    facts.used_memory_bytes = used_memory_bytes;
+    facts.rss_bytes = rss_bytes;
     return facts;
   }
   void ResetStats() override { stats_resets++; }
@@ -58,6 +60,13 @@ class FakeServer : public ServerControl {
   lsm::Status StartSave() override {
     return saving ? lsm::Status::Busy("one is running") : (saving = true, lsm::Status());
   }
+  void Log(std::string_view message) override { logged.emplace_back(message); }
+  void PurgeMemory() override { purges++; }
+  std::string AllocatorReport() override { return "a report"; }
+  lsm::Status SaveNow() override { return saving ? lsm::Status::Busy("one is running") : (saves++, lsm::Status()); }
+  lsm::Status StartLogRewrite() override {
+    return rewriting ? lsm::Status::Busy("one is running") : (rewriting = true, lsm::Status());
+  }
   bool RequestShutdown(ShutdownSave save, bool now, bool force) override {
     shutdown = std::to_string(static_cast<int>(save)) + (now ? "n" : "") + (force ? "f" : "");
     return true;
@@ -69,10 +78,16 @@ class FakeServer : public ServerControl {
   std::vector<std::string> applied;
   std::string refuse;
   std::string shutdown;
+  uint64_t used_memory_bytes = 1 << 20;
+  uint64_t rss_bytes = 2 << 20;
   uint64_t slept_us = 0;
   std::function<void(uint64_t)> on_sleep;
   int stats_resets = 0;
   bool saving = false;
+  bool rewriting = false;
+  int saves = 0;
+  int purges = 0;
+  std::vector<std::string> logged;
 };
 
 // What a client was sent unasked.
@@ -124,6 +139,11 @@ class DispatcherTest : public ::testing::Test {
     std::vector<std::string_view> args(words.begin(), words.end());
     std::string out;
     last_ = dispatcher_->Execute(session, args, &out);
+    if (last_.commit_first) {
+      committed_first_++;
+      Commit();
+      last_ = dispatcher_->Execute(session, args, &out);
+    }
     dispatcher_->DeliverMessages(last_.wrote);
     return out;
   }
@@ -161,6 +181,7 @@ class DispatcherTest : public ::testing::Test {
   Session session_;
   Session other_;
   Execution last_;
+  int committed_first_ = 0;
 };
 
 }  // namespace varve::resp

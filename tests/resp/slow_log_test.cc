@@ -72,7 +72,8 @@ TEST_F(DispatcherTest, TheSlowLogHasALengthAndNoSecrets) {
   EXPECT_EQ(Do("SLOWLOG GET 0"), "*0\r\n");
   EXPECT_EQ(Do("SLOWLOG GET -2"), "-ERR count should be greater than or equal to -1\r\n");
   EXPECT_EQ(Do("SLOWLOG GET x"), "-ERR count should be greater than or equal to -1\r\n");
-  EXPECT_EQ(Do("SLOWLOG GET 1 2"), "-ERR wrong number of arguments for 'slowlog|get' command\r\n");
+  EXPECT_EQ(Do("SLOWLOG GET 1 2"),
+            "-ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.\r\n");
   config_.slowlog_log_slower_than_us = -1;
   Do("SLOWLOG RESET");
   Do("PING");
