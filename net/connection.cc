@@ -211,6 +211,7 @@ bool Connection::RunRequest() {
   const bool was_in_multi = session_.in_multi;
   resp::Execution execution;
   try {
+    session_.request_bytes = parser_.consumed();
     execution = server_->dispatcher().Execute(session_, parser_.args(), out);
     if (execution.commit_first) [[unlikely]] {
       if (!server_->CommitBeforeRequest()) return false;

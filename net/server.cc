@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <climits>
 #include <new>
+#include <set>
 #include <utility>
 
 #include "lsm/db.h"
@@ -63,7 +64,7 @@ Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Key
 }
 
 Server::~Server() {
-  for (auto& listener : listeners_) listener->Close();
+  CloseListeners();
   uv_close(reinterpret_cast<uv_handle_t*>(&durable_async_), nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   int error = uv_loop_close(&loop_);
@@ -88,9 +89,9 @@ int64_t Server::FitClientsToDescriptors(int64_t wanted) {
 
 lsm::Status Server::Listen() {
   MakeRoomForDescriptors();
-  if (config_->port != 0) VARVE_TRY(ListenTcp());
+  VARVE_TRY(ListenTcp());
   if (!config_->unixsocket.empty()) VARVE_TRY(ListenUnix());
-  if (listeners_.empty())
+  if (tcp_listeners_.empty() && unix_listener_ == nullptr)
     return lsm::Status::InvalidArgument("port is 0 and there is no unixsocket: nowhere to listen");
   return lsm::Status::Ok();
 }
@@ -117,27 +118,65 @@ void Server::MakeRoomForDescriptors() {
 }
 
 lsm::Status Server::ListenTcp() {
+  std::map<std::string, std::unique_ptr<Listener>> fresh;
+  std::set<std::string> wanted;
+  lsm::Status status = OpenTcp(&fresh, &wanted);
+  if (!status.ok()) {
+    for (auto& [address, listener] : fresh) Retire(std::move(listener));
+    return status;
+  }
+  for (auto it = tcp_listeners_.begin(); it != tcp_listeners_.end();) {
+    if (wanted.contains(it->first)) {
+      ++it;
+    } else {
+      Retire(std::move(it->second));
+      it = tcp_listeners_.erase(it);
+    }
+  }
+  tcp_listeners_.merge(fresh);
+  return lsm::Status::Ok();
+}
+
+// Opens what is not open yet, and names all.
+lsm::Status Server::OpenTcp(std::map<std::string, std::unique_ptr<Listener>>* fresh, std::set<std::string>* wanted) {
+  if (config_->port == 0) return lsm::Status::Ok();
   auto addresses = ParseBindList(config_->bind, static_cast<int>(config_->port));
   if (!addresses.ok()) return addresses.status();
   for (const BindAddress& address : *addresses) {
+    const std::string name = ToString(address.storage);
+    if (tcp_listeners_.contains(name)) {
+      wanted->insert(name);
+      continue;
+    }
     auto listener =
         std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
     lsm::Status status = listener->ListenTcp(address, static_cast<int>(config_->tcp_backlog));
     if (status.Is(lsm::StatusCode::kNotFound)) continue;
     VARVE_TRY(std::move(status));
-    listeners_.push_back(std::move(listener));
+    fresh->emplace(name, std::move(listener));
+    wanted->insert(name);
   }
-  if (!listeners_.empty()) return lsm::Status::Ok();
+  if (!wanted->empty()) return lsm::Status::Ok();
   return lsm::Status::IoError("bind: none of '" + config_->bind + "' is an address of this machine");
 }
 
+void Server::Retire(std::unique_ptr<Listener> listener) {
+  closed_listeners_.push_back(std::move(listener));
+  closed_listeners_.back()->Close();
+}
+
 lsm::Status Server::ListenUnix() {
-  auto listener =
+  unix_listener_ =
       std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
-  VARVE_TRY(listener->ListenUnix(config_->unixsocket, static_cast<int>(config_->tcp_backlog),
-                                 static_cast<unsigned>(config_->unixsocketperm)));
-  listeners_.push_back(std::move(listener));
-  return lsm::Status::Ok();
+  lsm::Status status = unix_listener_->ListenUnix(config_->unixsocket, static_cast<int>(config_->tcp_backlog),
+                                                  static_cast<unsigned>(config_->unixsocketperm));
+  if (!status.ok()) unix_listener_.reset();
+  return status;
+}
+
+void Server::CloseListeners() {
+  for (auto& [address, listener] : tcp_listeners_) listener->Close();
+  if (unix_listener_ != nullptr) unix_listener_->Close();
 }
 
 void Server::Accept(int fd, const sockaddr_storage& peer) {
@@ -602,7 +641,7 @@ void Server::Shutdown() {
       connection->Starve();
     }
   }
-  for (auto& listener : listeners_) listener->Close();
+  CloseListeners();
   for (auto& [id, connection] : connections_) connection->Close();
   for (void* handle : {static_cast<void*>(&check_), static_cast<void*>(&ready_idle_), static_cast<void*>(&expire_idle_),
                        static_cast<void*>(&cron_), static_cast<void*>(&retry_), static_cast<void*>(&sigterm_),

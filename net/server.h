@@ -33,6 +33,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -84,6 +85,9 @@ class Server {
 
   // Opens every address of the configuration; the first that fails is the error.
   lsm::Status Listen();
+  // After `bind` or `port` changed: opens the addresses that are new, then closes those no longer named. Clients stay.
+  // On an error nothing has changed.
+  lsm::Status ListenTcp();
   // Serves until a signal or RequestShutdown(). Afterwards all sockets are closed and everything run is committed.
   void Run();
   // Soon, at the end of the tick. False: it is under way already.
@@ -183,8 +187,10 @@ class Server {
     uint64_t operations = 0, input_bytes = 0, output_bytes = 0, at_us = 0;
   };
 
-  lsm::Status ListenTcp();
+  lsm::Status OpenTcp(std::map<std::string, std::unique_ptr<Listener>>* fresh, std::set<std::string>* wanted);
+  void Retire(std::unique_ptr<Listener> listener);
   lsm::Status ListenUnix();
+  void CloseListeners();
   void Accept(int fd, const sockaddr_storage& peer);
   bool Refuse(int fd, const sockaddr_storage& peer);
   void EndTick();
@@ -235,7 +241,9 @@ class Server {
   uv_timer_t retry_{};
   uv_async_t durable_async_{};
   uv_signal_t sigterm_{}, sigint_{};
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::map<std::string, std::unique_ptr<Listener>> tcp_listeners_;  // by address
+  std::unique_ptr<Listener> unix_listener_;
+  std::vector<std::unique_ptr<Listener>> closed_listeners_;  // libuv lets go of them in its own time
   std::vector<char> shared_buffer_ = std::vector<char>(kSharedBufferBytes);
 
   // Ordered by id, that is by age.

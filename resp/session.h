@@ -69,6 +69,7 @@ struct Session {
   bool close_after_reply = false;
   bool authenticated = true;  // net/ sets it to "no password is required" when the connection is made
 
+  uint64_t request_bytes = 0;  // as sent, of the request being run
   bool parked = false;  // set by net/: a request of it waits (CLIENT PAUSE, WAIT)
 
   // The handlers'.

@@ -257,6 +257,13 @@ std::string Process::ApplyConfig(const resp::Config& config, std::string_view na
     set = db_->SetOptions({.memory_budget = EngineBudget()});
   }
   if (!set.ok()) return std::string(set.message());
+  if (name == "bind" || name == "port") {
+    set = net_->ListenTcp();
+    if (set.ok()) return {};
+    spdlog::warn("CONFIG SET {}: {}", name, set.message());
+    return name == "port" ? "Unable to listen on this port. Check server logs."
+                          : "Failed to bind to specified addresses.";
+  }
   if (name == "loglevel") SetLogLevel(config.loglevel);
   if (name == "maxclients") {
     const int64_t fit = net::Server::FitClientsToDescriptors(config.maxclients);

@@ -1,4 +1,5 @@
 // resp/commands/client.cc - CLIENT and its subcommands.
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <unordered_map>
@@ -81,7 +82,9 @@ void AppendClientLine(Session& session, const ConnectionFacts& facts, CommandCon
   AppendField(" psub=", session.subscription_count(SubscriptionKind::kPattern), out);
   AppendField(" ssub=", session.subscription_count(SubscriptionKind::kShard), out);
   AppendField(" multi=", session.in_multi ? std::to_string(session.queue.size()) : "-1", out);
-  AppendField(" qbuf=", facts.query_buffer_bytes, out);
+  // The request that asks was read, and may stand in a buffer that clients share.
+  AppendField(" qbuf=", self ? std::max(facts.query_buffer_bytes, session.request_bytes) : facts.query_buffer_bytes,
+              out);
   AppendField(" qbuf-free=", facts.query_buffer_free_bytes, out);
   AppendField(" argv-mem=", argument_bytes, out);
   AppendField(" multi-mem=", multi_bytes, out);

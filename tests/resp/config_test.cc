@@ -60,7 +60,7 @@ TEST(Config, StartSettingsAreFixedLater) {
   Config config;
   EXPECT_EQ(config.Set("port", "7000", SettingTime::kStart), "");
   EXPECT_EQ(config.port, 7000);
-  EXPECT_EQ(config.Set("port", "7001", SettingTime::kRunning), "can't set immutable config");
+  EXPECT_EQ(config.Set("tcp-backlog", "5", SettingTime::kRunning), "can't set immutable config");
   EXPECT_EQ(config.Set("dir", "/", SettingTime::kRunning), "can't set protected config");
   EXPECT_EQ(config.Set("unixsocketperm", "755", SettingTime::kStart), "");
   EXPECT_EQ(config.unixsocketperm, 0755);
