@@ -70,7 +70,7 @@ struct Session {
   bool authenticated = true;  // net/ sets it to "no password is required" when the connection is made
 
   uint64_t request_bytes = 0;  // as sent, of the request being run
-  bool parked = false;  // set by net/: a request of it waits (CLIENT PAUSE, WAIT)
+  bool parked = false;         // set by net/: a request of it waits (CLIENT PAUSE, WAIT)
 
   // The handlers'.
   int db = 0;

@@ -1,4 +1,5 @@
-// resp/commands/server.cc - the process: TIME, ROLE, WAIT, LOLWUT, SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN, and the empty shelves of scripts.
+// resp/commands/server.cc - the process: TIME, ROLE, WAIT, LOLWUT, SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN, and
+// the empty shelves of scripts.
 #include <chrono>
 #include <utility>
 
