@@ -33,7 +33,7 @@ from server import Server  # noqa: E402
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "varve")
 TABLE = ROOT / "docs" / "compat.md"
-TIME_LIMIT_S = 600  # for one file; the real server's slowest takes a sixth
+TIME_LIMIT_S = 600  # for one file; the real server's slowest takes far less
 SILENCE_S = 120     # without the end of a test; then the suite gives the file up
 KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
