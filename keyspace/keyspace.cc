@@ -31,8 +31,16 @@ std::string FormatKey() {
   return std::string(1, kFormatTag);
 }
 
-std::string FormatValue() {
-  return std::string(reinterpret_cast<const char*>(&kFormatVersion), sizeof(kFormatVersion));
+std::string FormatValue(uint32_t version) {
+  return std::string(reinterpret_cast<const char*>(&version), sizeof(version));
+}
+
+std::string OrderKey() {
+  return std::string(1, kOrderTag);
+}
+
+uint32_t VersionFor(const DatabaseOrder& order) {
+  return order == kPlainOrder ? kFormatVersion : kFormatVersionOrdered;
 }
 
 // Of the key that the iterator is at.
@@ -74,21 +82,36 @@ Status Keyspace::Load() {
   Result<bool> found = db_->Get({}, FormatKey(), &value);
   if (!found.ok()) return found.status();
   if (*found) {
-    if (value.view() != FormatValue()) {
+    const bool ordered = value.view() == FormatValue(kFormatVersionOrdered);
+    if (!ordered && value.view() != FormatValue(kFormatVersion)) {
       return Status::Unsupported(db_->dir() + ": the Redis data has a format this build does not know, want version " +
-                                 std::to_string(kFormatVersion));
+                                 std::to_string(kFormatVersion) + " or " + std::to_string(kFormatVersionOrdered));
     }
     format_written_ = true;
+    if (ordered) VARVE_TRY(LoadOrder());
   }
   for (int db = 0; db < kDatabaseCount; db++) {
-    EncodeCounterKey(db, &key_);
+    EncodeCounterKey(order_[db], &key_);
     found = db_->Get({}, key_, &value);
     if (!found.ok()) return found.status();
     if (*found) VARVE_TRY(DecodeCounters(value.view(), &counters_[db]));
   }
-  committed_ = counters_;
-  RememberCommand();
+  RememberCommitted();
   return {};
+}
+
+Status Keyspace::LoadOrder() {
+  lsm::PinnedValue value;
+  Result<bool> found = db_->Get({}, OrderKey(), &value);
+  if (!found.ok()) return found.status();
+  if (!*found) return Status::Corruption(db_->dir() + ": the order record of the Redis databases is missing");
+  return DecodeOrder(value.view(), &order_);
+}
+
+void Keyspace::RememberCommitted() {
+  for (int db = 0; db < kDatabaseCount; db++) committed_[order_[db]] = counters_[db];
+  committed_order_ = order_;
+  RememberCommand();
 }
 
 lsm::ReadOptions Keyspace::Reads() const {
@@ -101,7 +124,7 @@ lsm::ReadOptions Keyspace::Reads() const {
 
 Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
   if (name.size() > kNameSizeMax) return false;
-  EncodeMetaKey(db, name, &key_);
+  EncodeMetaKey(order_[db], name, &key_);
   lsm::ReadOptions options;
   if (!batch_.empty()) {
     std::string_view bytes;
@@ -132,7 +155,7 @@ Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
 }
 
 Result<bool> Keyspace::FindHead(int db, std::string_view name, Entry* entry) {
-  EncodeMetaKey(db, name, &key_);
+  EncodeMetaKey(order_[db], name, &key_);
   if (known_.Has(key_)) {
     entry->type = Type::kString;
     entry->expire_ms = 0;
@@ -160,7 +183,7 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
     if (expire_ms != 0) AddExpiry(db, name, expire_ms);
   }
   EncodeMetaRecord(type, expire_ms, value, &record_);
-  EncodeMetaKey(db, name, &key_);
+  EncodeMetaKey(order_[db], name, &key_);
   batch_.Put(key_, record_);
   if (type == Type::kString && expire_ms == 0) {
     known_.Add(key_);
@@ -190,7 +213,7 @@ Result<bool> Keyspace::Remove(int db, std::string_view name) {
 }
 
 void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change) {
-  EncodeMetaKey(db, name, &key_);
+  EncodeMetaKey(order_[db], name, &key_);
   batch_.Delete(key_);
   known_.Remove(key_);
   counters_of(db).keys--;
@@ -199,14 +222,14 @@ void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, K
 }
 
 void Keyspace::AddExpiry(int db, std::string_view name, uint64_t expire_ms) {
-  EncodeExpiryKey(db, expire_ms, name, &index_key_);
+  EncodeExpiryKey(order_[db], expire_ms, name, &index_key_);
   batch_.Put(index_key_, {});
   counters_of(db).expires++;
   expiry_low_ms_[db] = std::min(expiry_low_ms_[db], expire_ms);
 }
 
 void Keyspace::RemoveExpiry(int db, std::string_view name, uint64_t expire_ms) {
-  EncodeExpiryKey(db, expire_ms, name, &index_key_);
+  EncodeExpiryKey(order_[db], expire_ms, name, &index_key_);
   batch_.Delete(index_key_);
   counters_of(db).expires--;
 }
@@ -226,12 +249,12 @@ Status Keyspace::FlushDb(int db) {
   }
   if (counters_[db] == Counters{}) return {};
   std::string end;
-  EncodeMetaKey(db, {}, &key_);
-  EncodeMetaKeyEnd(db, &end);
+  EncodeMetaKey(order_[db], {}, &key_);
+  EncodeMetaKeyEnd(order_[db], &end);
   batch_.DeleteRange(key_, end);
   if (counters_[db].expires != 0) {
-    EncodeExpiryKey(db, 0, {}, &key_);
-    EncodeExpiryKeyEnd(db, &end);
+    EncodeExpiryKey(order_[db], 0, {}, &key_);
+    EncodeExpiryKeyEnd(order_[db], &end);
     batch_.DeleteRange(key_, end);
   }
   changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
@@ -239,6 +262,34 @@ Status Keyspace::FlushDb(int db) {
   expiry_low_ms_[db] = kNever;
   known_.Clear();
   if (observer_ != nullptr) observer_->OnFlush(db);
+  return {};
+}
+
+// The records stay where they are. A watched key changes when there is one of its name on either side.
+Status Keyspace::SwapDatabases(int a, int b) {
+  changes_++;
+  if (a == b) return {};
+  std::vector<std::pair<int, std::string>> changed;
+  for (const auto& [meta_key, watched] : watched_) {
+    const int db = MetaKeyDb(meta_key);
+    if (db == a || db == b) changed.emplace_back(db, NameOfMetaKey(meta_key));
+  }
+  for (const auto& [db, name] : changed) {
+    Result<bool> found = Find(a, name, &scratch_);
+    if (found.ok() && !*found) found = Find(b, name, &scratch_);
+    if (!found.ok()) return found.status();
+    if (*found) TouchWatched(db, name);
+  }
+  if (counters_[a] == Counters{} && counters_[b] == Counters{}) return {};
+  for (const int db : {a, b}) {
+    if (observer_ != nullptr && counters_[db].keys != 0) observer_->OnFlush(db);
+  }
+  std::swap(order_[a], order_[b]);
+  std::swap(counters_of(a), counters_of(b));
+  std::swap(expiry_low_ms_[a], expiry_low_ms_[b]);
+  const std::string order = EncodeOrder(order_);
+  order_ == kPlainOrder ? batch_.Delete(OrderKey()) : batch_.Put(OrderKey(), order);
+  batch_.Put(FormatKey(), FormatValue(VersionFor(order_)));
   return {};
 }
 
@@ -255,7 +306,7 @@ Status Keyspace::ForEachName(int db, std::string_view pattern, const std::functi
   }
   const bool match_all = IsPrefixStar(pattern, prefix);
   std::string lower;
-  EncodeMetaKey(db, prefix, &lower);
+  EncodeMetaKey(order_[db], prefix, &lower);
   const std::string upper = PrefixEnd(lower);
   lsm::ReadOptions options = Reads();
   options.lower_bound = lower;
@@ -276,14 +327,14 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
   bool whole = false;
   const std::string prefix = GlobLiteralPrefix(options.pattern, &whole);
   std::string lower;
-  EncodeMetaKey(db, prefix, &lower);
+  EncodeMetaKey(order_[db], prefix, &lower);
   std::string upper = PrefixEnd(lower);
   if (whole) upper = lower + '\0';
   std::string from = lower;
   if (cursor != 0) {
     const std::string* behind = cursors_.Find(cursor);
     if (behind == nullptr) return Status::NotFound("no such cursor");
-    EncodeMetaKey(db, *behind, &from);
+    EncodeMetaKey(order_[db], *behind, &from);
     from.push_back('\0');
     from = std::max(from, lower);
   }
@@ -331,7 +382,7 @@ Result<bool> Keyspace::RandomExact(int db, std::string* name) {
 // that no name has are repeated.
 Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
   std::string lower;
-  EncodeMetaKey(db, {}, &lower);
+  EncodeMetaKey(order_[db], {}, &lower);
   const std::string upper = PrefixEnd(lower);
   lsm::ReadOptions reads = Reads();
   reads.lower_bound = lower;
@@ -394,8 +445,8 @@ Result<size_t> Keyspace::ActiveExpire(size_t limit) {
 Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   std::string lower;
   std::string upper;
-  EncodeExpiryKey(db, expiry_low_ms_[db], {}, &lower);
-  EncodeExpiryKeyEnd(db, &upper);
+  EncodeExpiryKey(order_[db], expiry_low_ms_[db], {}, &lower);
+  EncodeExpiryKeyEnd(order_[db], &upper);
   lsm::ReadOptions reads = Reads();
   reads.lower_bound = lower;
   reads.upper_bound = upper;
@@ -464,12 +515,12 @@ void Keyspace::TouchWatched(int db, std::string_view name) {
 // Straight into the batch, past its index: nobody reads them before the batch is gone.
 void Keyspace::AppendCounters() {
   for (int db = 0; db < kDatabaseCount; db++) {
-    if (counters_[db] == committed_[db]) continue;
-    EncodeCounterKey(db, &key_);
+    if (counters_[db] == committed_[order_[db]]) continue;
+    EncodeCounterKey(order_[db], &key_);
     EncodeCounters(counters_[db], &record_);
     batch_.batch().Put(key_, record_);
   }
-  if (!format_written_) batch_.batch().Put(FormatKey(), FormatValue());
+  if (!format_written_) batch_.batch().Put(FormatKey(), FormatValue(VersionFor(order_)));
 }
 
 Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
@@ -491,23 +542,24 @@ Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
     Abandon();
     return sequence;
   }
-  committed_ = counters_;
   format_written_ = true;
   batch_.Clear();
-  RememberCommand();
+  RememberCommitted();
   return sequence;
 }
 
 void Keyspace::Abandon() {
   batch_.Clear();
   known_.Clear();
-  counters_ = committed_;
+  order_ = committed_order_;
+  for (int db = 0; db < kDatabaseCount; db++) counters_[db] = committed_[order_[db]];
   expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
   rollback_failed_ = false;
   RememberCommand();
 }
 
 void Keyspace::RollbackCommand() {
+  order_ = command_.order;
   for (int db = 0; db < kDatabaseCount; db++) {
     if ((counters_remembered_ >> db & 1) != 0) counters_[db] = counters_before_[db];
   }

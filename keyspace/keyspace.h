@@ -127,6 +127,8 @@ class Keyspace {
 
   // --- whole databases ---
   lsm::Status FlushDb(int db);
+  // What was in one database is in the other, whatever the size.
+  lsm::Status SwapDatabases(int a, int b);
   // Records, also those expired but not yet deleted: what Redis' DBSIZE counts.
   const Counters& counters(int db) const { return counters_[db]; }
 
@@ -179,10 +181,13 @@ class Keyspace {
     lsm::IndexedBatch::Mark batch;
     uint64_t changes;
     uint64_t expired_keys;
+    DatabaseOrder order;
   };
 
   Keyspace(lsm::Db* db, const Options& options);
   lsm::Status Load();
+  lsm::Status LoadOrder();
+  void RememberCommitted();
   lsm::ReadOptions Reads() const;
   // The record as stored, expired or not.
   lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
@@ -197,7 +202,7 @@ class Keyspace {
   void Touch(int db, std::string_view name, KeyChange change);
   void TouchWatched(int db, std::string_view name);
   void RememberCommand() {
-    command_ = {batch_.GetMark(), changes_, expire_stats_.expired_keys};
+    command_ = {batch_.GetMark(), changes_, expire_stats_.expired_keys, order_};
     counters_remembered_ = 0;
   }
   // To change them.
@@ -217,7 +222,9 @@ class Keyspace {
 
   lsm::IndexedBatch batch_;
   DbCounters counters_{};
-  DbCounters committed_{};  // as of the last good Commit
+  DbCounters committed_{};  // as of the last good Commit; by number of storage, all else by database
+  DatabaseOrder order_ = kPlainOrder;
+  DatabaseOrder committed_order_ = kPlainOrder;
   CommandStart command_{};
   DbCounters counters_before_{};      // as of command_, of the databases in counters_remembered_
   uint32_t counters_remembered_ = 0;  // bit by database

@@ -159,4 +159,25 @@ lsm::Status DecodeCounters(std::string_view bytes, Counters* out) {
   return {};
 }
 
+std::string EncodeOrder(const DatabaseOrder& order) {
+  return {order.begin(), order.end()};
+}
+
+lsm::Status DecodeOrder(std::string_view bytes, DatabaseOrder* out) {
+  if (bytes.size() != out->size()) {
+    return lsm::Status::Corruption("order record is " + std::to_string(bytes.size()) + " bytes, want 16");
+  }
+  uint32_t seen = 0;
+  for (size_t i = 0; i < bytes.size(); i++) {
+    const uint8_t number = static_cast<uint8_t>(bytes[i]);
+    if (number >= kDatabaseCount || (seen >> number & 1) != 0) {
+      return lsm::Status::Corruption("order record has the number " + std::to_string(number) +
+                                     ", want each below 16 once");
+    }
+    seen |= 1u << number;
+    (*out)[i] = number;
+  }
+  return {};
+}
+
 }  // namespace varve::keyspace

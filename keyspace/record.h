@@ -7,6 +7,11 @@
 //   meta      'm' | db : u16 | name                   -> meta record               one per key, ordered by name
 //   expiry    'x' | db : u16 | when_ms : u64 | name   -> (empty)                   one per key with a time to live
 //   counter   'c' | db : u16                          -> keys : i64 | expires : i64
+//   order     'o'                                     -> number : u8 x 16          only where it is not 0, 1 ... 15
+//
+// `db` is a number of storage. The order says which number each database has: SWAPDB exchanges two and moves no record.
+// Without an order record each has its own, and the format is 1; with one it is 2, so that who does not know of orders
+// stays away.
 //
 //   meta record | type : u8 | flags : u8 | [expire_ms : u64] | [origin and clock : 12 bytes] | inline value |
 //     flags bit 0: expire_ms is there (Unix milliseconds); bit 1: origin and clock are there (reserved for replication,
@@ -21,6 +26,7 @@
 // Threads: pure functions.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,11 +40,13 @@ inline constexpr int kDatabaseCount = 16;
 inline constexpr size_t kNameSizeMax = size_t{64} * 1024;  // a user's key; the engine leaves room for our tags
 inline constexpr size_t kStringSizeMax = size_t{512} * 1024 * 1024;
 inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersionOrdered = 2;  // with an order record
 
 inline constexpr char kFormatTag = 'v';
 inline constexpr char kMetaTag = 'm';
 inline constexpr char kExpiryTag = 'x';
 inline constexpr char kCounterTag = 'c';
+inline constexpr char kOrderTag = 'o';
 
 inline constexpr size_t kMetaKeyPrefixSize = 3;     // tag, db
 inline constexpr size_t kExpiryKeyPrefixSize = 11;  // tag, db, when
@@ -88,5 +96,12 @@ struct Counters {
 };
 void EncodeCounters(const Counters& counters, std::string* out);
 lsm::Status DecodeCounters(std::string_view bytes, Counters* out);
+
+// The number of storage of each database.
+using DatabaseOrder = std::array<uint8_t, kDatabaseCount>;
+inline constexpr DatabaseOrder kPlainOrder = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+std::string EncodeOrder(const DatabaseOrder& order);
+// kCorruption unless each number is there once.
+lsm::Status DecodeOrder(std::string_view bytes, DatabaseOrder* out);
 
 }  // namespace varve::keyspace

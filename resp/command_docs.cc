@@ -821,6 +821,11 @@ const CommandDoc kMget = {.summary = "Get the values of all the given keys",
 const CommandDoc kMonitor = {.summary = "Listen for all requests received by the server in real time",
                              .since = "1.0.0"};
 
+constexpr ArgumentDoc kMoveArgs[] = {{.name = "key", .type = "key", .key_spec_index = 0},
+                                     {.name = "db", .type = "integer"}};
+const CommandDoc kMove = {
+    .summary = "Moves a key to another database", .since = "1.0.0", .complexity = "O(1)", .arguments = kMoveArgs};
+
 constexpr ArgumentDoc kMsetArgsKeyValue[] = {{.name = "key", .type = "key", .key_spec_index = 0},
                                              {.name = "value", .type = "string"}};
 constexpr ArgumentDoc kMsetArgs[] = {
@@ -1345,6 +1350,13 @@ const CommandDoc kSunsubscribe = {
     .since = "7.0.0",
     .complexity = "O(N) where N is the number of clients already subscribed to a shard channel.",
     .arguments = kSunsubscribeArgs};
+
+constexpr ArgumentDoc kSwapdbArgs[] = {{.name = "index1", .type = "integer"}, {.name = "index2", .type = "integer"}};
+const CommandDoc kSwapdb = {
+    .summary = "Exchanges two databases",
+    .since = "4.0.0",
+    .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+    .arguments = kSwapdbArgs};
 
 constexpr std::string_view kTimeTips[] = {"nondeterministic_output"};
 const CommandDoc kTime = {

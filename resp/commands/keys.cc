@@ -278,6 +278,39 @@ void Copy(Args args, CommandContext& c) {
   c.reply.Integer(1);
 }
 
+void Move(Args args, CommandContext& c) {
+  int64_t to_db = 0;
+  if (!ReadInt32(args[2], c, &to_db)) return;
+  if (to_db < 0 || to_db >= keyspace::kDatabaseCount) return c.reply.Error(kDbOutOfRange);
+  if (to_db == c.db()) return c.reply.Error(kSameObject);
+  const int target_db = static_cast<int>(to_db);
+  const Found found = FindForWrite(args[1], c, &c.entry);
+  if (found == Found::kFailed) return;
+  if (found == Found::kNo) return c.reply.Integer(0);
+  lsm::Result<bool> target = c.keys.Find(target_db, args[1], &c.other);
+  if (!target.ok()) return ReplyStatus(c.reply, target.status());
+  if (*target) return c.reply.Integer(0);
+  if (!PutEntry(target_db, args[1], nullptr, c.entry, c)) return;
+  c.keys.Delete(c.db(), args[1], c.entry);
+  c.Notify(kNotifyGeneric, "move_from", args[1]);
+  c.dispatcher.Notify(kNotifyGeneric, "move_to", target_db, args[1]);
+  c.reply.Integer(1);
+}
+
+void SwapDb(Args args, CommandContext& c) {
+  int64_t first = 0;
+  int64_t second = 0;
+  constexpr auto is_int = [](int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; };
+  if (!ParseInt64(args[1], &first) || !is_int(first)) return c.reply.Error("ERR invalid first DB index");
+  if (!ParseInt64(args[2], &second) || !is_int(second)) return c.reply.Error("ERR invalid second DB index");
+  for (const int64_t db : {first, second}) {
+    if (db < 0 || db >= keyspace::kDatabaseCount) return c.reply.Error(kDbOutOfRange);
+  }
+  const lsm::Status status = c.keys.SwapDatabases(static_cast<int>(first), static_cast<int>(second));
+  if (!status.ok()) return ReplyStatus(c.reply, status);
+  c.reply.Ok();
+}
+
 void Keys(Args args, CommandContext& c) {
   const size_t mark = c.reply.out().size();
   size_t count = 0;

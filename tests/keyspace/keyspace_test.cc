@@ -346,8 +346,111 @@ TEST_F(KeyspaceTest, CommitOfNothingWritesNothing) {
 TEST_F(KeyspaceTest, RefusesANewerFormat) {
   Set("a", "1");
   Commit();
-  ASSERT_TRUE(db_->Put({}, "v", std::string("\x02\0\0\0", 4)).ok());
+  ASSERT_TRUE(db_->Put({}, "v", std::string("\x03\0\0\0", 4)).ok());
   EXPECT_TRUE(Keyspace::Open(db_.get(), {}).status().Is(lsm::StatusCode::kUnsupported));
+}
+
+// --- SwapDatabases ---
+
+TEST_F(KeyspaceTest, SwappedDatabasesKeepWhatIsInThem) {
+  const auto later = static_cast<uint64_t>(clock_.now_ms) + 1000;
+  Set("a", "zero");
+  Set("b", "zero", later);
+  Set("a", "three", 0, 3);
+  Commit();
+  ASSERT_TRUE(keys_->SwapDatabases(0, 3).ok());
+  for (int round = 0; round < 3; round++) {
+    EXPECT_EQ(Get("a"), "three");
+    EXPECT_EQ(Get("a", 3), "zero");
+    EXPECT_EQ(Get("b"), "(none)");
+    EXPECT_EQ(Names("*"), std::vector<std::string>{"a"});
+    EXPECT_EQ(Names("*", 3), (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(keys_->counters(0), (Counters{.keys = 1, .expires = 0}));
+    EXPECT_EQ(keys_->counters(3), (Counters{.keys = 2, .expires = 1}));
+    if (round == 0) Commit();
+    if (round == 1) Open();
+  }
+  clock_.now_ms += 1000;
+  EXPECT_EQ(Expire(), 1u);
+  EXPECT_EQ(keys_->counters(3), (Counters{.keys = 1, .expires = 0}));
+  ASSERT_TRUE(keys_->FlushDb(3).ok());
+  EXPECT_EQ(Get("a", 3), "(none)");
+  EXPECT_EQ(Get("a"), "three");
+  Commit();
+  Open();
+  EXPECT_EQ(Get("a", 3), "(none)");
+  EXPECT_EQ(Get("a"), "three");
+}
+
+// Format 2 is for those who know of orders; undoing the swap gives back what the older ones read.
+TEST_F(KeyspaceTest, TheFormatSaysWhetherThereIsAnOrder) {
+  const auto stored = [this](std::string_view key) {
+    lsm::PinnedValue value;
+    auto found = db_->Get({}, key, &value);
+    return found.ok() && *found ? std::string(value.view()) : "(none)";
+  };
+  Set("a", "1");
+  Commit();
+  EXPECT_EQ(stored("v"), std::string("\x01\0\0\0", 4));
+  EXPECT_EQ(stored("o"), "(none)");
+  ASSERT_TRUE(keys_->SwapDatabases(0, 15).ok());
+  Commit();
+  EXPECT_EQ(stored("v"), std::string("\x02\0\0\0", 4));
+  EXPECT_EQ(stored("o"), std::string("\x0f\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\0", 16));
+  ASSERT_TRUE(keys_->SwapDatabases(15, 0).ok());
+  Commit();
+  EXPECT_EQ(stored("v"), std::string("\x01\0\0\0", 4));
+  EXPECT_EQ(stored("o"), "(none)");
+  EXPECT_EQ(Get("a"), "1");
+}
+
+TEST_F(KeyspaceTest, AnOrderThatIsNoneIsRefused) {
+  Set("a", "1");
+  ASSERT_TRUE(keys_->SwapDatabases(0, 1).ok());
+  Commit();
+  ASSERT_TRUE(db_->Put({}, "o", std::string(16, '\x01')).ok());
+  EXPECT_TRUE(Keyspace::Open(db_.get(), {}).status().Is(lsm::StatusCode::kCorruption));
+  ASSERT_TRUE(db_->Delete({}, "o").ok());
+  EXPECT_TRUE(Keyspace::Open(db_.get(), {}).status().Is(lsm::StatusCode::kCorruption));
+}
+
+TEST_F(KeyspaceTest, ASwapIsTakenBackWithItsCommand) {
+  Set("a", "0");
+  Set("a", "1", 0, 1);
+  Commit();
+  keys_->BeginCommand();
+  Set("a", "0 again");
+  ASSERT_TRUE(keys_->SwapDatabases(0, 1).ok());
+  Set("b", "2");
+  keys_->RollbackCommand();
+  EXPECT_EQ(Get("a"), "0");
+  EXPECT_EQ(Get("a", 1), "1");
+  EXPECT_EQ(keys_->counters(0).keys, 1);
+  ASSERT_TRUE(keys_->SwapDatabases(0, 1).ok());
+  Set("b", "2");
+  keys_->Abandon();
+  EXPECT_EQ(Get("a"), "0");
+  EXPECT_EQ(Get("a", 1), "1");
+  EXPECT_EQ(keys_->counters(0).keys, 1);
+  EXPECT_EQ(keys_->counters(1).keys, 1);
+  CheckInvariants();
+}
+
+TEST_F(KeyspaceTest, ASwapIsAChangeToWatchedKeysOnEitherSide) {
+  Set("here", "1");
+  Set("there", "1", 0, 1);
+  Set("gone", "1", static_cast<uint64_t>(clock_.now_ms) + 5);
+  const uint64_t here = keys_->Watch(0, "here");
+  const uint64_t there = keys_->Watch(0, "there");
+  const uint64_t nowhere = keys_->Watch(0, "nowhere");
+  const uint64_t elsewhere = keys_->Watch(2, "here");
+  ASSERT_TRUE(keys_->SwapDatabases(1, 0).ok());
+  EXPECT_NE(keys_->WatchedVersion(0, "here"), here);
+  EXPECT_NE(keys_->WatchedVersion(0, "there"), there);
+  EXPECT_EQ(keys_->WatchedVersion(0, "nowhere"), nowhere);
+  EXPECT_EQ(keys_->WatchedVersion(2, "here"), elsewhere);
+  for (std::string_view name : {"here", "there", "nowhere"}) keys_->Unwatch(0, name);
+  keys_->Unwatch(2, "here");
 }
 
 // Random operations against a map, with commits, restarts and a moving clock.

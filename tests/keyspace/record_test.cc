@@ -138,5 +138,19 @@ TEST(TypeNames, GoBothWays) {
   EXPECT_EQ(TypeFromName("nosuch"), std::nullopt);
 }
 
+TEST(Order, NamesEachNumberOnce) {
+  DatabaseOrder order = kPlainOrder;
+  std::swap(order[0], order[15]);
+  const std::string bytes = EncodeOrder(order);
+  EXPECT_EQ(bytes, std::string("\x0f\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\0", 16));
+  DatabaseOrder again{};
+  EXPECT_TRUE(DecodeOrder(bytes, &again).ok());
+  EXPECT_EQ(again, order);
+  EXPECT_TRUE(DecodeOrder(bytes.substr(1), &again).Is(lsm::StatusCode::kCorruption));
+  EXPECT_TRUE(DecodeOrder(bytes + '\0', &again).Is(lsm::StatusCode::kCorruption));
+  EXPECT_TRUE(DecodeOrder(std::string(16, '\0'), &again).Is(lsm::StatusCode::kCorruption));
+  EXPECT_TRUE(DecodeOrder("\x10" + bytes.substr(1), &again).Is(lsm::StatusCode::kCorruption));
+}
+
 }  // namespace
 }  // namespace varve::keyspace

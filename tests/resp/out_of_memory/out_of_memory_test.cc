@@ -208,6 +208,8 @@ TEST_F(OutOfMemoryTest, Keys) {
   FailEverywhere({"PEXPIRE", "a", "100000"});
   FailEverywhere({"RENAME", "b", name_});
   FailEverywhere({"COPY", "b", name_});
+  FailEverywhere({"MOVE", "b", "1"});
+  FailEverywhere({"SWAPDB", "0", "1"}, {{"WATCH", name_, "a", "b"}});
   FailEverywhere({"DUMP", "b"});
   FailEverywhere(
       {"RESTORE", "b", "1000", std::string_view("\0\xc2\xff\xff\xff\x7f\n\0,t\xe5\x9e\xe0.\xad\xa1", 16), "REPLACE"});
