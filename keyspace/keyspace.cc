@@ -225,7 +225,7 @@ void Keyspace::AddExpiry(int db, std::string_view name, uint64_t expire_ms) {
   EncodeExpiryKey(order_[db], expire_ms, name, &index_key_);
   batch_.Put(index_key_, {});
   counters_of(db).expires++;
-  expiry_low_ms_[db] = std::min(expiry_low_ms_[db], expire_ms);
+  if (expire_ms <= expiry_low_[db].ms) expiry_low_[db] = {expire_ms};
 }
 
 void Keyspace::RemoveExpiry(int db, std::string_view name, uint64_t expire_ms) {
@@ -259,7 +259,7 @@ Status Keyspace::FlushDb(int db) {
   }
   changes_ += static_cast<uint64_t>(std::max<int64_t>(counters_[db].keys, 1));
   counters_of(db) = {};
-  expiry_low_ms_[db] = kNever;
+  expiry_low_[db] = {kNever};
   known_.Clear();
   if (observer_ != nullptr) observer_->OnFlush(db);
   return {};
@@ -286,7 +286,7 @@ Status Keyspace::SwapDatabases(int a, int b) {
   }
   std::swap(order_[a], order_[b]);
   std::swap(counters_of(a), counters_of(b));
-  std::swap(expiry_low_ms_[a], expiry_low_ms_[b]);
+  std::swap(expiry_low_[a], expiry_low_[b]);
   const std::string order = EncodeOrder(order_);
   order_ == kPlainOrder ? batch_.Delete(OrderKey()) : batch_.Put(OrderKey(), order);
   batch_.Put(FormatKey(), FormatValue(VersionFor(order_)));
@@ -433,7 +433,7 @@ Result<size_t> Keyspace::ActiveExpire(size_t limit) {
   size_t expired = 0;
   for (int i = 0; i < kDatabaseCount && expired < limit; i++) {
     const int db = (next_expire_db_ + i) % kDatabaseCount;
-    if (counters_[db].expires <= 0 || expiry_low_ms_[db] > static_cast<uint64_t>(NowMs())) continue;
+    if (counters_[db].expires <= 0 || expiry_low_[db].ms > static_cast<uint64_t>(NowMs())) continue;
     Result<size_t> count = ExpireDue(db, limit - expired);
     if (!count.ok()) return count;
     expired += *count;
@@ -445,19 +445,21 @@ Result<size_t> Keyspace::ActiveExpire(size_t limit) {
 Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   std::string lower;
   std::string upper;
-  EncodeExpiryKey(order_[db], expiry_low_ms_[db], {}, &lower);
+  EncodeExpiryKey(order_[db], expiry_low_[db].ms, expiry_low_[db].name, &lower);
   EncodeExpiryKeyEnd(order_[db], &upper);
   lsm::ReadOptions reads = Reads();
   reads.lower_bound = lower;
   reads.upper_bound = upper;
   lsm::Iterator it = db_->NewIterator(reads);
   size_t expired = 0;
-  uint64_t low = kNever;
+  ExpiryPlace low = {kNever};
   for (it.SeekToFirst(); it.Valid(); it.Next()) {
     ExpiryKey entry;
     if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
-    low = entry.when_ms;
-    if (expired == limit || static_cast<int64_t>(entry.when_ms) > NowMs()) break;
+    if (expired == limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
+      low = {entry.when_ms, std::string(entry.name)};
+      break;
+    }
     Result<bool> found = FindRecord(db, entry.name, &scratch_);
     if (!found.ok()) return found.status();
     if (*found && scratch_.expire_ms == entry.when_ms) {
@@ -471,7 +473,7 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
     }
   }
   if (!it.status().ok()) return it.status();
-  expiry_low_ms_[db] = it.Valid() ? low : kNever;
+  expiry_low_[db] = std::move(low);
   return expired;
 }
 
@@ -553,7 +555,7 @@ void Keyspace::Abandon() {
   known_.Clear();
   order_ = committed_order_;
   for (int db = 0; db < kDatabaseCount; db++) counters_[db] = committed_[order_[db]];
-  expiry_low_ms_.fill(0);  // what ActiveExpire believed deleted is back
+  expiry_low_.fill({});  // what ActiveExpire believed deleted is back
   rollback_failed_ = false;
   RememberCommand();
 }
@@ -567,7 +569,7 @@ void Keyspace::RollbackCommand() {
   known_.Clear();
   changes_ = command_.changes;
   expire_stats_.expired_keys = command_.expired_keys;
-  expiry_low_ms_.fill(0);
+  expiry_low_.fill({});
   std::string().swap(record_);  // it may be what took the memory
   scratch_.pin.Reset();
   if (std::exchange(rollback_failed_, true)) throw std::bad_alloc();  // the batch's index is not whole

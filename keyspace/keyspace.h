@@ -232,8 +232,13 @@ class Keyspace {
   bool format_written_ = false;
   uint64_t changes_ = 0;
 
-  // No expiry entry of the database lies below; UINT64_MAX: there is none. Saves the walk over entries deleted before.
-  std::array<uint64_t, kDatabaseCount> expiry_low_ms_{};
+  // A place in the expiry index: what is left there begins with it, or later.
+  struct ExpiryPlace {
+    uint64_t ms = 0;  // UINT64_MAX: nothing is left
+    std::string name = {};
+  };
+  // Saves the walk over entries deleted before, of which there may be many with the same time.
+  std::array<ExpiryPlace, kDatabaseCount> expiry_low_;
   int next_expire_db_ = 0;  // where ActiveExpire goes on, so that no database starves
   ExpireStats expire_stats_;
 

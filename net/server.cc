@@ -232,14 +232,18 @@ bool Server::Refuse(int fd, const sockaddr_storage& peer) {
 // ---- the loop ----
 
 void Server::StartHandles() {
+  uv_prepare_init(&loop_, &prepare_);
   uv_check_init(&loop_, &check_);
+  uv_idle_init(&loop_, &work_idle_);
   uv_idle_init(&loop_, &ready_idle_);
   uv_idle_init(&loop_, &expire_idle_);
   uv_timer_init(&loop_, &cron_);
   uv_timer_init(&loop_, &retry_);
   uv_signal_init(&loop_, &sigterm_);
   uv_signal_init(&loop_, &sigint_);
-  check_.data = ready_idle_.data = expire_idle_.data = cron_.data = retry_.data = sigterm_.data = sigint_.data = this;
+  prepare_.data = check_.data = work_idle_.data = ready_idle_.data = expire_idle_.data = cron_.data = retry_.data =
+      sigterm_.data = sigint_.data = this;
+  uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { Of(prepare)->BeforePoll(); });
   uv_check_start(&check_, [](uv_check_t* check) { Of(check)->EndTick(); });
   uv_timer_start(
       &cron_, [](uv_timer_t* timer) { Of(timer)->Cron(); }, kCronMs, kCronMs);
@@ -259,6 +263,12 @@ void Server::StartHandles() {
 void Server::Run() {
   StartHandles();
   uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+// The poll's timeout is reckoned behind this: with an idle handle it is none.
+void Server::BeforePoll() {
+  if (paused_ || (dirty_.empty() && !keys_->has_pending())) return;
+  uv_idle_start(&work_idle_, [](uv_idle_t* idle) { uv_idle_stop(idle); });
 }
 
 void Server::EndTick() {
@@ -643,9 +653,9 @@ void Server::Shutdown() {
   }
   CloseListeners();
   for (auto& [id, connection] : connections_) connection->Close();
-  for (void* handle : {static_cast<void*>(&check_), static_cast<void*>(&ready_idle_), static_cast<void*>(&expire_idle_),
-                       static_cast<void*>(&cron_), static_cast<void*>(&retry_), static_cast<void*>(&sigterm_),
-                       static_cast<void*>(&sigint_)}) {
+  for (void* handle : {static_cast<void*>(&prepare_), static_cast<void*>(&check_), static_cast<void*>(&work_idle_),
+                       static_cast<void*>(&ready_idle_), static_cast<void*>(&expire_idle_), static_cast<void*>(&cron_),
+                       static_cast<void*>(&retry_), static_cast<void*>(&sigterm_), static_cast<void*>(&sigint_)}) {
     uv_close(static_cast<uv_handle_t*>(handle), nullptr);
   }
 }

@@ -3,6 +3,7 @@
 //   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues
 //   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady); so do keys
 //           whose time came, when there are more than the cron has time for (ExpireSlice)
+//   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
 //
 // Durability. `appendfsync always`: each commit has a ticket, and its replies, and those of any client that could have
@@ -193,6 +194,7 @@ class Server {
   void CloseListeners();
   void Accept(int fd, const sockaddr_storage& peer);
   bool Refuse(int fd, const sockaddr_storage& peer);
+  void BeforePoll();
   void EndTick();
   // True: nothing is pending any more (committed, or failed and answered so).
   bool CommitPending();
@@ -234,7 +236,9 @@ class Server {
   resp::ParserLimits limits_before_auth_ = resp::ParserLimits::BeforeAuth();
 
   uv_loop_t loop_{};
+  uv_prepare_t prepare_{};
   uv_check_t check_{};
+  uv_idle_t work_idle_{};    // active for one turn, so that the poll does not wait: see BeforePoll
   uv_idle_t ready_idle_{};   // active while ready_ is not empty, so that the poll does not wait
   uv_idle_t expire_idle_{};  // active while more keys are due than a cron has time for
   uv_timer_t cron_{};

@@ -177,6 +177,25 @@ TEST_F(KeyspaceTest, ActiveExpireDeletesWhatIsDueInOrderOfTime) {
   CheckInvariants();
 }
 
+// The walk goes on where it stopped, within one millisecond, too; what is put before that place is still found.
+TEST_F(KeyspaceTest, ManyKeysOfOneMomentExpireInSteps) {
+  const uint64_t due_ms = static_cast<uint64_t>(clock_.now_ms) + 1000;
+  for (int i = 100; i < 200; i++) Set("k" + std::to_string(i), "v", due_ms);
+  Commit();
+  clock_.now_ms += 1000;
+  EXPECT_EQ(Expire(30), 30u);
+  EXPECT_EQ(Expire(30), 30u);
+  Set("a", "v", due_ms);
+  Set("b", "v", due_ms - 1);
+  EXPECT_EQ(Expire(1), 1u);
+  EXPECT_EQ(Expire(1), 1u);
+  Commit();
+  EXPECT_EQ(Expire(1000), 40u);
+  EXPECT_EQ(keys_->counters(0), Counters{});
+  EXPECT_EQ(keys_->expire_stats().stale_entries, 0u);
+  CheckInvariants();
+}
+
 TEST_F(KeyspaceTest, ChangingATimeToLiveMovesItsIndexEntry) {
   Set("a", "1", 2'000'000);
   Set("a", "2", 3'000'000);
