@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "resp/name_hash.h"
 #include "resp/session.h"
 
 namespace varve::resp {
@@ -52,10 +53,6 @@ class PubSub {
  private:
   // Every listener, and the number of the message published last before it came.
   using Listeners = std::unordered_map<Session*, uint64_t>;
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
   using ByName = std::unordered_map<std::string, Listeners, NameHash, std::equal_to<>>;
   struct Pending {
     Kind kind;

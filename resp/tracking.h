@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "lsm/clock.h"
+#include "resp/name_hash.h"
 #include "resp/server_control.h"
 #include "resp/session.h"
 
@@ -59,10 +60,6 @@ class Tracking {
   size_t prefixes() const { return prefixes_.size(); }
 
  private:
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
   using Readers = std::vector<uint64_t>;  // ids, ascending
   using Table = std::unordered_map<std::string, Readers, NameHash, std::equal_to<>>;
   struct Prefix {

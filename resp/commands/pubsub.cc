@@ -55,10 +55,7 @@ void PublishTo(Kind kind, Args args, CommandContext& c) {
 }
 
 void ReplyChannels(Kind kind, Args args, CommandContext& c) {
-  if (args.size() > 3) {
-    return c.reply.Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(args[1]) +
-                         "'. Try PUBSUB HELP.");
-  }
+  if (args.size() > 3) return ReplyUnknownSubcommand(args, c);
   const std::vector<std::string_view> names = c.dispatcher.pubsub().Names(kind, args.size() == 3 ? args[2] : "*");
   c.reply.Array(names.size());
   for (std::string_view name : names) c.reply.Bulk(name);

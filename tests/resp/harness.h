@@ -90,6 +90,10 @@ class FakeServer : public ServerControl {
   std::vector<std::string> logged;
 };
 
+inline std::string Bulk(std::string_view bytes) {
+  return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
+}
+
 // What a client was sent unasked.
 class TestSink : public MessageSink {
  public:

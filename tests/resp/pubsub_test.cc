@@ -9,10 +9,6 @@
 namespace varve::resp {
 namespace {
 
-std::string Bulk(std::string_view bytes) {
-  return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
-}
-
 // A message as RESP2 or RESP3 has it.
 std::string Message(std::initializer_list<std::string_view> values, char mark = '*') {
   std::string bytes = mark + std::to_string(values.size()) + "\r\n";

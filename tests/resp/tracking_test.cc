@@ -6,10 +6,6 @@
 namespace varve::resp {
 namespace {
 
-std::string Bulk(std::string_view bytes) {
-  return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
-}
-
 std::string Invalidation(std::initializer_list<std::string_view> names) {
   std::string bytes = ">2\r\n$10\r\ninvalidate\r\n*" + std::to_string(names.size()) + "\r\n";
   for (std::string_view name : names) bytes += Bulk(name);
