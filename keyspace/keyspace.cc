@@ -139,11 +139,26 @@ Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
       case lsm::IndexedBatch::Lookup::kAbsent: break;
     }
   }
-  Result<bool> found = db_->Get(options, key_, &entry->pin);
-  if (!found.ok() || !*found) return found;
+  Result<bool> found = memory_only_ ? db_->TryGet(options, key_, &entry->pin) : db_->Get(options, key_, &entry->pin);
+  if (!found.ok()) {
+    if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.push_back(key_);
+    return found;
+  }
+  if (!*found) return found;
   Status status = DecodeInto(entry->pin.view(), entry);
   if (!status.ok()) return status;
   return true;
+}
+
+void Keyspace::Want(int db, std::string_view name, bool head_only) {
+  if (name.size() > kNameSizeMax) return;
+  EncodeMetaKey(order_[db], name, &key_);
+  if (wants_records() && wanted_.front() == key_) return;
+  std::string_view pending;
+  if ((head_only && known_.Has(key_)) || batch_.Get(key_, &pending) != lsm::IndexedBatch::Lookup::kAbsent) return;
+  Result<bool> found = db_->TryGet({}, key_, &scratch_.pin);
+  scratch_.pin.Reset();
+  if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.push_back(key_);
 }
 
 Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
@@ -431,7 +446,7 @@ Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
 
 Result<size_t> Keyspace::ActiveExpire(size_t limit) {
   size_t expired = 0;
-  for (int i = 0; i < kDatabaseCount && expired < limit; i++) {
+  for (int i = 0; i < kDatabaseCount && expired + wanted_.size() < limit; i++) {
     const int db = (next_expire_db_ + i) % kDatabaseCount;
     if (counters_[db].expires <= 0 || expiry_low_[db].ms > static_cast<uint64_t>(NowMs())) continue;
     Result<size_t> count = ExpireDue(db, limit - expired);
@@ -456,11 +471,18 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   for (it.SeekToFirst(); it.Valid(); it.Next()) {
     ExpiryKey entry;
     if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
-    if (expired == limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
-      low = {entry.when_ms, std::string(entry.name)};
+    const auto leave = [&] {
+      if (low.ms == kNever) low = {entry.when_ms, std::string(entry.name)};
+    };
+    if (expired + wanted_.size() >= limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
+      leave();
       break;
     }
     Result<bool> found = FindRecord(db, entry.name, &scratch_);
+    if (found.status().Is(lsm::StatusCode::kWouldBlock)) {
+      leave();
+      continue;
+    }
     if (!found.ok()) return found.status();
     if (*found && scratch_.expire_ms == entry.when_ms) {
       DeleteRecord(db, entry.name, entry.when_ms, KeyChange::kExpired);
@@ -560,13 +582,22 @@ void Keyspace::Abandon() {
   RememberCommand();
 }
 
+// What the command wrote is no more known of: that it be forgotten costs a search, and all the others are still true.
+void Keyspace::ForgetWritten() {
+  lsm::WriteBatch::Reader reader(batch_.batch().bytes());
+  lsm::WriteBatch::Operation operation;
+  for (uint32_t i = 0; reader.Next(&operation); ++i) {
+    if (i >= command_.batch.count) known_.Remove(operation.key);
+  }
+}
+
 void Keyspace::RollbackCommand() {
   order_ = command_.order;
   for (int db = 0; db < kDatabaseCount; db++) {
     if ((counters_remembered_ >> db & 1) != 0) counters_[db] = counters_before_[db];
   }
   counters_remembered_ = 0;
-  known_.Clear();
+  ForgetWritten();
   changes_ = command_.changes;
   expire_stats_.expired_keys = command_.expired_keys;
   expiry_low_.fill({});

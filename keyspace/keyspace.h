@@ -26,6 +26,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "keyspace/cursor_table.h"
@@ -94,12 +95,26 @@ class Keyspace {
   // --- commands ---
   void BeginCommand() {
     now_ms_ = 0;
+    memory_only_ = false;
+    wanted_.clear();
     RememberCommand();
   }
   // Takes back every write since BeginCommand, or since the last Commit. May throw itself; then only Abandon() is left.
   void RollbackCommand();
   // Drops everything pending, as Commit does when it fails.
   void Abandon();
+
+  // --- the disk. For loops that must not wait for it: ---
+  //   keys->BeginCommand(); keys->StayInMemory();  ...the command...
+  //   if (keys->wants_records()): take it back, have the engine read what TakeWanted() names, and run it again. Then it
+  //   may wait: what was read can have left memory since.
+  // Until the next command a Find that would wait for the disk gives kWouldBlock. Walks over many keys wait all the same.
+  void StayInMemory() { memory_only_ = true; }
+  // Asks for the record of a key beforehand, unless it is in memory, or FindHead, if that is enough, needs none.
+  void Want(int db, std::string_view name, bool head_only);
+  bool wants_records() const { return !wanted_.empty(); }
+  // As the engine's keys.
+  std::vector<std::string> TakeWanted() { return std::exchange(wanted_, {}); }
 
   // --- time ---
   int64_t NowMs() {
@@ -143,7 +158,8 @@ class Keyspace {
   static constexpr int64_t kRandomExactMax = 512;
 
   // --- expiry ---
-  // Deletes up to `limit` keys whose time has come; returns how many. Fewer than `limit`: none is left that is due.
+  // Deletes up to `limit` keys whose time has come; returns how many. Fewer than `limit`: none is left that is due, but
+  // for those whose records are wanted: they are the first, and as many fewer of the others are deleted.
   lsm::Result<size_t> ActiveExpire(size_t limit);
   const ExpireStats& expire_stats() const { return expire_stats_; }
 
@@ -199,6 +215,7 @@ class Keyspace {
   lsm::Result<bool> RandomExact(int db, std::string* name);
   lsm::Result<bool> RandomSeek(int db, std::string* name);
   void AppendCounters();
+  void ForgetWritten();
   void Touch(int db, std::string_view name, KeyChange change);
   void TouchWatched(int db, std::string_view name);
   void RememberCommand() {
@@ -219,6 +236,8 @@ class Keyspace {
   lsm::RandomSource* const random_;
   KeyObserver* observer_ = nullptr;
   int64_t now_ms_ = 0;  // 0: not read since BeginCommand
+  bool memory_only_ = false;
+  std::vector<std::string> wanted_;
 
   lsm::IndexedBatch batch_;
   DbCounters counters_{};

@@ -166,7 +166,7 @@ void Connection::CountMemory() {
 }
 
 bool Connection::MayRun() const {
-  return !closing_ && !session_.parked && !session_.close_after_reply && !server_->paused() &&
+  return !closing_ && !session_.parked && !fetching_ && !session_.close_after_reply && !server_->paused() &&
          output_bytes() < kOutputPauseBytes;
 }
 
@@ -222,6 +222,11 @@ bool Connection::RunRequest() {
     if (execution.parked) [[unlikely]] {
       session_.parked = true;
       server_->Park(this);
+      return false;
+    }
+    if (execution.fetching) [[unlikely]] {
+      server_->Fetch(this);
+      fetching_ = true;
       return false;
     }
     if (execution.replied) NoteReply(begin, execution, was_in_multi);
@@ -332,6 +337,12 @@ void Connection::Resume() {
 
 void Connection::Unpark() {
   session_.parked = false;
+  server_->ResumeSoon(this);
+}
+
+void Connection::Fetched() {
+  fetching_ = false;
+  session_.fetched = true;
   server_->ResumeSoon(this);
 }
 

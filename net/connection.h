@@ -7,8 +7,8 @@
 // when the commit fails, FailUncertain() cuts such replies off and gives errors instead.
 //
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
-// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT): it stays unread, and is given
-// once more when it may go on. Requests already read then wait in the own buffer; Resume() goes on with them.
+// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read from
+// the disk (DiskReads): it stays unread, and is given once more when it may go on. Requests already read then wait in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
 // Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too
 // little is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no
@@ -60,6 +60,7 @@ class Connection final : private resp::MessageSink {
   void Resume();
   // The request that had to wait may go on.
   void Unpark();
+  void Fetched();
   void StopReading();
   // Sends what may leave. To be called after the tick's commit.
   void Flush();
@@ -99,7 +100,7 @@ class Connection final : private resp::MessageSink {
   void Received(const char* bytes, size_t count);
   // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
   size_t RunRequests(std::string_view data);
-  // False: the request did not run, for clients are paused. It stays unread.
+  // False: the request did not run, it has to wait. It stays unread.
   bool RunRequest();
   void UndoRequest(size_t begin);
   void Overflowed(size_t bytes);
@@ -141,6 +142,7 @@ class Connection final : private resp::MessageSink {
   bool unix_socket_ = false;
   bool reading_ = false;
   bool writing_ = false;     // a uv_write is under way
+  bool fetching_ = false;    // a request waits for the disk
   bool unfinished_ = false;  // input_ may hold whole requests
   bool broken_ = false;      // the protocol was violated
   bool closing_ = false;

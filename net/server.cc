@@ -55,8 +55,10 @@ void MakeRoom(std::vector<Connection*>* list, size_t size) {
 }  // namespace
 
 Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Keyspace* keys)
-    : config_(config), dispatcher_(dispatcher), keys_(keys) {
-  uv_loop_init(&loop_);
+    : config_(config),
+      dispatcher_(dispatcher),
+      keys_(keys),
+      disk_reads_(&loop_, keys->db(), [this](uint64_t client_id) { OnFetched(client_id); }) {
   uv_async_init(&loop_, &durable_async_, [](uv_async_t* async) { Of(async)->OnDurable(); });
   durable_async_.data = this;
   uv_unref(reinterpret_cast<uv_handle_t*>(&durable_async_));  // does not keep Run() going
@@ -65,6 +67,7 @@ Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Key
 
 Server::~Server() {
   CloseListeners();
+  disk_reads_.Close();
   uv_close(reinterpret_cast<uv_handle_t*>(&durable_async_), nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   int error = uv_loop_close(&loop_);
@@ -405,6 +408,14 @@ void Server::Unpark() {
   });
 }
 
+void Server::OnFetched(uint64_t client_id) {
+  if (client_id == kExpirer) {
+    expire_fetched_ = std::exchange(expire_fetching_, 0);
+    return StartExpiring();
+  }
+  if (auto client = connections_.find(client_id); client != connections_.end()) client->second->Fetched();
+}
+
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
   resuming_.swap(ready_);  // empty from the last time
@@ -533,7 +544,7 @@ void Server::Cron() {
   if (config_->pause_cron) return;
   try {
     ApplyLimits();
-    if (!paused_ && !dispatcher_->LookWhetherPaused() && config_->active_expire && ExpireKeys(kExpireBudgetUs)) {
+    if (!paused_ && !dispatcher_->LookWhetherPaused() && config_->active_expire && ExpireKeys(kExpireSliceUsMin)) {
       StartExpiring();
     }
     CheckClients();
@@ -554,9 +565,10 @@ bool Server::ExpireKeys(uint64_t budget_us) {
 
 bool Server::ExpireUntil(uint64_t end_us) {
   while (true) {
-    keys_->BeginCommand();
+    if (expire_fetching_ > 0) return false;
     try {
-      lsm::Result<size_t> expired = keys_->ActiveExpire(kExpireBatch);
+      size_t limit = kExpireBatch;
+      lsm::Result<size_t> expired = ExpireBatch(&limit);
       if (!expired.ok()) {
         keys_->RollbackCommand();
         dispatcher_->DropMessages();
@@ -565,7 +577,7 @@ bool Server::ExpireUntil(uint64_t end_us) {
       }
       NoteWrote(keys_->has_pending());
       dispatcher_->DeliverMessages(/*wrote=*/true);
-      if (*expired < kExpireBatch) return false;
+      if (*expired < limit) return false;
       if (NowMicros() >= end_us) return true;
     } catch (const std::bad_alloc&) {
       dispatcher_->DropMessages();
@@ -573,6 +585,23 @@ bool Server::ExpireUntil(uint64_t end_us) {
       return false;
     }
   }
+}
+
+// As many keys whose time has come. Those that the disk is needed for are read first, and are the next batch.
+lsm::Result<size_t> Server::ExpireBatch(size_t* limit) {
+  keys_->BeginCommand();
+  if (expire_fetched_ > 0) {
+    *limit = std::exchange(expire_fetched_, 0);
+  } else {
+    keys_->StayInMemory();
+  }
+  lsm::Result<size_t> expired = keys_->ActiveExpire(*limit);
+  if (!keys_->wants_records()) return expired;
+  std::vector<std::string> wanted = keys_->TakeWanted();
+  const size_t count = wanted.size();
+  disk_reads_.Start(kExpirer, std::move(wanted));
+  expire_fetching_ = count;
+  return expired;
 }
 
 // Many keys whose time came at once: they go in every turn of the loop, for half as long as everything else took since.

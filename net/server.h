@@ -45,6 +45,7 @@
 #include "lsm/status.h"
 #include "lsm/sync/mutex.h"
 #include "net/connection.h"
+#include "net/disk_reads.h"
 #include "net/listener.h"
 #include "resp/config.h"
 #include "resp/dispatcher.h"
@@ -161,6 +162,8 @@ class Server {
   void ResumeSoon(Connection* connection);
   // Until the dispatcher says that it may go on.
   void Park(Connection* connection) { parked_.push_back(connection); }
+  // Until the records that the dispatcher wants for its request have been read.
+  void Fetch(Connection* connection) { disk_reads_.Start(connection->session().id, keys_->TakeWanted()); }
   void AwaitTicket(uint64_t ticket, uint64_t client_id);
   void Remove(Connection* connection);
 
@@ -174,10 +177,10 @@ class Server {
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
   static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
-  static constexpr uint64_t kExpireBudgetUs = 2000;  // of each cron; what is still due then goes on in slices
-  static constexpr uint64_t kExpireSliceUsMin = 50;
+  static constexpr uint64_t kExpireSliceUsMin = 50;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 1000;
-  static constexpr size_t kExpireBatch = 64;
+  static constexpr size_t kExpireBatch = 16;
+  static constexpr uint64_t kExpirer = 0;  // no client's id: whom records of keys to expire are read for
   static constexpr size_t kSamples = 16;
 
   struct Held {
@@ -214,6 +217,7 @@ class Server {
   void RunReady();
   void Unpark();
   void StartRunningReady();
+  void OnFetched(uint64_t client_id);
   void OnDurable();
   void Release(uint64_t ticket);
   void CutHeld(const lsm::Status& why);
@@ -221,6 +225,7 @@ class Server {
   void Cron();
   bool ExpireKeys(uint64_t budget_us);
   bool ExpireUntil(uint64_t end_us);
+  lsm::Result<size_t> ExpireBatch(size_t* limit);
   void StartExpiring();
   void ExpireSlice();
   void CheckClients();
@@ -235,7 +240,11 @@ class Server {
   resp::ParserLimits limits_;
   resp::ParserLimits limits_before_auth_ = resp::ParserLimits::BeforeAuth();
 
-  uv_loop_t loop_{};
+  struct Loop : uv_loop_t {
+    Loop() : uv_loop_t{} { uv_loop_init(this); }
+  };
+
+  Loop loop_;
   uv_prepare_t prepare_{};
   uv_check_t check_{};
   uv_idle_t work_idle_{};    // active for one turn, so that the poll does not wait: see BeforePoll
@@ -255,6 +264,8 @@ class Server {
   uint64_t next_client_id_ = 1;
   uint64_t last_checked_id_ = 0;  // where CheckClients goes on
   uint64_t expire_slice_end_us_ = 0;
+  size_t expire_fetching_ = 0;  // records of keys to expire that are being read
+  size_t expire_fetched_ = 0;   // that were
   uint64_t clients_memory_bytes_ = 0;
   // Each has room for all clients, and so never allocates while requests run.
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
@@ -278,6 +289,7 @@ class Server {
   bool sync_failed_ VARVE_GUARDED_BY(durable_mu_) = false;
   lsm::Status sync_error_ VARVE_GUARDED_BY(durable_mu_);  // OK also when there was no memory to keep it
 
+  DiskReads disk_reads_;
   const lsm::Status out_of_memory_ = lsm::Status::OutOfMemory();
   NetStats stats_;
   std::array<Sample, kSamples> samples_{};

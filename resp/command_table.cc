@@ -220,8 +220,8 @@ constexpr Command kCommands[] = {
         kNoKeys, &docs::kDiscard, &Discard},
     Row{"dump", 2, kReadonly, kAclKeyspace, kGeneric, kReadOne, &docs::kDump, &Dump},
     Row{"echo", 2, kLoading | kStale | kFast, kAclConnection, kConnection, kNoKeys, &docs::kEcho, &Echo},
-    Row{"exec", 1, kNoScript | kLoading | kStale | kSkipSlowlog | kInMulti, kAclTransaction, kTransactions, kNoKeys,
-        &docs::kExec, &Exec},
+    Row{"exec", 1, kNoScript | kLoading | kStale | kSkipSlowlog | kInMulti | kFetchesFirst, kAclTransaction,
+        kTransactions, kNoKeys, &docs::kExec, &Exec},
     Row{"exists", -2, kReadonly | kFast, kAclKeyspace, kGeneric, kLookAll, &docs::kExists, &Exists},
     Row{"expire", -3, kWrite | kFast, kAclKeyspace, kGeneric, kUpdateOne, &docs::kExpire, &Expire},
     Row{"expireat", -3, kWrite | kFast, kAclKeyspace, kGeneric, kUpdateOne, &docs::kExpireat, &ExpireAt},
@@ -319,8 +319,8 @@ constexpr Command kCommands[] = {
     Row{"unwatch", 1, kNoScript | kLoading | kStale | kFast | kAllowBusy, kAclTransaction, kTransactions, kNoKeys,
         &docs::kUnwatch, &Unwatch},
     Row{"wait", 3, kNoScript, kAclConnection, kGeneric, kNoKeys, &docs::kWait, &Wait},
-    Row{"watch", -2, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti, kAclTransaction, kTransactions,
-        kLookAll, &docs::kWatch, &Watch},
+    Row{"watch", -2, kNoScript | kLoading | kStale | kFast | kAllowBusy | kInMulti | kFetchesFirst, kAclTransaction,
+        kTransactions, kLookAll, &docs::kWatch, &Watch},
 };
 
 [[maybe_unused]] constexpr bool IsWellFormed(std::span<const Command> rows) {

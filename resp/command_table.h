@@ -45,6 +45,8 @@ enum CommandFlag : uint32_t {
   kRepliesByMessages = 1u << 23,  // * what it answers are messages: CLIENT REPLY OFF does not silence it; not shown
   // * about what is on the disk: runs when all that was written before is there (not inside MULTI); not shown
   kAfterCommit = 1u << 24,
+  // * cannot be taken back when it is half done: the records of its keys are brought into memory before; not shown
+  kFetchesFirst = 1u << 25,
 };
 
 // ACL categories, in the order COMMAND INFO prints them.

@@ -80,7 +80,14 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
     if (session.in_multi && (command->flags & kInMulti) == 0) {
       Queue(session, *command, args, reply);
     } else {
-      Run(session, *command, args, reply);
+      const ServerStats stats = stats_;
+      if (!std::exchange(session.fetched, false)) StayInMemory(*command, args, session);
+      if (!keys_->wants_records()) Run(session, *command, args, reply);
+      if (keys_->wants_records()) [[unlikely]] {
+        stats_ = stats;
+        reply.Rewind(mark);
+        return FetchFirst(*command, args, session, pending);
+      }
       by_messages = (command->flags & kRepliesByMessages) != 0;
       // An error means that nothing was done. (Those inside an EXEC's array stand beside what was.)
       if (keys_->pending_count() != pending && out->size() > mark && (*out)[mark] == '-') {
@@ -120,6 +127,43 @@ bool Dispatcher::MayUnpark(const Session& session) {
 
 bool Dispatcher::MustWait(const Command& command, const Session& session) {
   return LookWhetherPaused() && (pause_all_ || (FlagsWithQueue(command, session) & (kWrite | kMayReplicate)) != 0);
+}
+
+// --- the disk ---
+
+void Dispatcher::StayInMemory(const Command& command, Args args, const Session& session) {
+  if ((command.flags & kFetchesFirst) != 0) {
+    WantKeys(command, args, session.db);
+    WantQueuedKeys(session);
+  } else if ((command.flags & (kWrite | kReadonly)) != 0) {
+    keys_->StayInMemory();
+  }
+}
+
+// Some record it needs is not in memory: the others it may need are asked for with it.
+Execution Dispatcher::FetchFirst(const Command& command, Args args, Session& session, uint64_t pending) {
+  if (keys_->pending_count() != pending) keys_->RollbackCommand();
+  DropMessages();
+  entry_.pin.Reset();
+  other_entry_.pin.Reset();
+  if ((command.flags & kFetchesFirst) == 0) WantKeys(command, args, session.db);
+  tick_us_ = keys_->clock()->MonotonicMicros();
+  return {.fetching = true};
+}
+
+void Dispatcher::WantKeys(const Command& command, Args args, int db) {
+  for (const KeyArgument& key : KeysOf(command, args)) keys_->Want(db, args[key.index], (key.flags & kKeyOW) != 0);
+}
+
+// Of an EXEC. Keys of other databases, but for those after a SELECT, are none of these: they are waited for.
+void Dispatcher::WantQueuedKeys(const Session& session) {
+  int64_t db = session.db;
+  std::vector<std::string_view> args;
+  for (const QueuedCommand& queued : session.queue) {
+    queued.GetArguments(&args);
+    if (queued.command->full_name == "select") (void)ParseInt64(args[1], &db);
+    if (db >= 0 && db < keyspace::kDatabaseCount) WantKeys(*queued.command, args, static_cast<int>(db));
+  }
 }
 
 // In the order of Redis' processCommand, which decides who of several complaints is heard.
@@ -232,7 +276,7 @@ void Dispatcher::Run(Session& session, const Command& command, Args args, Reply&
   const uint64_t begin_us = tick_us_;
   redacted_.clear();
   command.handler(args, context);
-  if (session.wait_end_us != 0) [[unlikely]]
+  if (session.wait_end_us != 0 || keys_->wants_records()) [[unlikely]]
     return;  // counts when it is over
 
   if (session.tracking.on && (command.flags & kReadonly) != 0) RememberRead(session, command, args);

@@ -42,8 +42,11 @@ namespace varve::resp {
 struct Execution {
   bool commit_first = false;  // it did not run, for the pending batch must be committed before: then give it once more
   bool parked = false;        // it waits (CLIENT PAUSE, WAIT): give it once more when MayUnpark says so
-  bool wrote = false;         // the pending batch grew: the reply must wait for the commit
-  bool replied = false;       // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
+  // It waits for the disk, and nothing is left of what it did: have keys().TakeWanted() read, set session.fetched and
+  // give it once more.
+  bool fetching = false;
+  bool wrote = false;       // the pending batch grew: the reply must wait for the commit
+  bool replied = false;     // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
   bool overflowed = false;  // the reply is longer than its client may have waiting, and was cut short: close the client
 };
 
@@ -148,6 +151,10 @@ class Dispatcher final : private keyspace::KeyObserver {
     return why;
   }
   bool MustWait(const Command& command, const Session& session);
+  void StayInMemory(const Command& command, Args args, const Session& session);
+  void WantKeys(const Command& command, Args args, int db);
+  void WantQueuedKeys(const Session& session);
+  Execution FetchFirst(const Command& command, Args args, Session& session, uint64_t pending);
   // Null when the request may go on; else the reply was written.
   const Command* Admit(Session& session, Args args, Reply& reply);
   void Reject(Session& session, const Command* command, std::string_view text, Reply& reply);

@@ -25,6 +25,15 @@ struct QueuedCommand {
   const Command* command;
   std::string bytes;
   std::vector<uint32_t> sizes;
+
+  void GetArguments(std::vector<std::string_view>* args) const {
+    args->clear();
+    size_t at = 0;
+    for (uint32_t size : sizes) {
+      args->push_back(std::string_view(bytes).substr(at, size));
+      at += size;
+    }
+  }
 };
 
 struct WatchedKey {
@@ -71,6 +80,7 @@ struct Session {
 
   uint64_t request_bytes = 0;  // as sent, of the request being run
   bool parked = false;         // set by net/: a request of it waits (CLIENT PAUSE, WAIT)
+  bool fetched = false;        // set by net/: the records that the next request waits for have been read
 
   // The handlers'.
   int db = 0;

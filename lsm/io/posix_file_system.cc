@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -106,6 +107,13 @@ class PosixReadableFile final : public ReadableFile {
       done += static_cast<size_t>(count);
     }
     return done;
+  }
+  Status TryReadAt(uint64_t offset, size_t size, char* buffer) const override {
+    if (offset > INT64_MAX) return Status::WouldBlock();  // -1 would mean the descriptor's own place
+    iovec whole{.iov_base = buffer, .iov_len = size};
+    const ssize_t count =
+        Retry([&] { return ::preadv2(fd_.get(), &whole, 1, static_cast<off_t>(offset), RWF_NOWAIT); });
+    return count == static_cast<ssize_t>(size) ? Status::Ok() : Status::WouldBlock();
   }
   void WillRead(uint64_t offset, size_t size) const override {
     (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lsm/format/coding.h"
+#include "lsm/io/file_in_memory.h"
 #include "lsm/table/filter.h"
 
 namespace varve::lsm {
@@ -222,11 +223,13 @@ struct Table::Rep {
   }
   Result<BlockRef> Adopt(size_t index, Result<BlockBytes> bytes, const ReadTier& tier) const;
   Result<BlockRef> ReadDataBlock(size_t index, const ReadTier& tier) const {
-    if (tier.memory_only) {
+    if (tier.memory_only && !tier.try_files) {
       if (tier.announce) WillRead(index);
       return Status::WouldBlock();
     }
-    return Adopt(index, ReadBlock(*file, tail.Block(index), tail.properties.table_id, tail.dictionary.view()), tier);
+    const FileInMemory in_memory(*file);
+    const ReadableFile& from = tier.memory_only ? static_cast<const ReadableFile&>(in_memory) : *file;
+    return Adopt(index, ReadBlock(from, tail.Block(index), tail.properties.table_id, tail.dictionary.view()), tier);
   }
   bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const;
 };

@@ -32,6 +32,7 @@ struct ReadTier {
   bool memory_only = false;  // kWouldBlock instead of a disk read
   bool fill_cache = true;
   bool announce = false;  // with memory_only: kWouldBlock has the file system begin the read, for whoever comes to wait
+  bool try_files = false;  // with memory_only: reads what the operating system has in memory of the files
 };
 
 class Table;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lsm/format/coding.h"
+#include "lsm/io/file_in_memory.h"
 #include "lsm/out_of_memory.h"
 
 namespace varve::lsm {
@@ -76,8 +77,8 @@ Status ValueLogFile::CheckBounds(const ValuePointer& pointer) const {
                             std::to_string(pointer.size) + ", which is no record of the file");
 }
 
-Result<BlockRef> ValueLogFile::Read(const ValuePointer& pointer) const {
-  auto bytes = ReadBlock(*file_, {.offset = pointer.offset, .size = pointer.size}, facts_.file_id);
+Result<BlockRef> ValueLogFile::Read(const ReadableFile& file, const ValuePointer& pointer) const {
+  auto bytes = ReadBlock(file, {.offset = pointer.offset, .size = pointer.size}, facts_.file_id);
   if (!bytes.ok()) return bytes.status();
   BlockRef block(new CachedBlock);
   block->size = bytes->size;
@@ -93,11 +94,13 @@ Status ValueLogFile::Get(const ValuePointer& pointer, ReadTier tier, PinnedValue
   BlockCache::Slot* slot = &slots_[pointer.ordinal];
   BlockRef block = cache->Lookup(slot);
   if (!block) {
-    if (tier.memory_only) {
+    if (tier.memory_only && !tier.try_files) {
       if (tier.announce) file_->WillRead(pointer.offset, size_t{pointer.size} + kBlockTrailerSize);
       return Status::WouldBlock();
     }
-    Result<BlockRef> read = Read(pointer);
+    const FileInMemory in_memory(*file_);
+    const ReadableFile& from = tier.memory_only ? static_cast<const ReadableFile&>(in_memory) : *file_;
+    Result<BlockRef> read = Read(from, pointer);
     if (!read.ok()) return read.status();
     block = std::move(read).value();
     if (tier.fill_cache && block->size <= cache->capacity() / kCachedPart)
@@ -135,7 +138,7 @@ Status ValueLogFile::Verify(const ValuePointer& pointer) const {
         path(), pointer.offset,
         "the size before it is " + std::to_string(*size) + ", the table says " + std::to_string(pointer.size));
   }
-  return Read(pointer).status();
+  return Read(*file_, pointer).status();
 }
 
 Status VerifyValueLog(const ReadableFile& file) {

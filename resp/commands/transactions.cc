@@ -34,12 +34,7 @@ void Exec(Args /*args*/, CommandContext& c) {
   std::vector<std::string_view> args;
   c.session.in_exec = true;  // a client whose EXEC finds no memory is closed
   for (const QueuedCommand& queued : queue) {
-    args.clear();
-    size_t at = 0;
-    for (uint32_t size : queued.sizes) {
-      args.push_back(std::string_view(queued.bytes).substr(at, size));
-      at += size;
-    }
+    queued.GetArguments(&args);
     c.dispatcher.Run(c.session, *queued.command, args, c.reply);
   }
   c.session.in_exec = false;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "lsm/io/fault_file_system.h"
+#include "lsm/io/memory_file_system.h"
 
 namespace varve::keyspace {
 namespace {
@@ -559,6 +560,65 @@ TEST_F(KeyspaceTest, ARecordThatCannotBeReadIsNotCalledDamaged) {
   EXPECT_EQ(Names("*"), std::vector<std::string>{"large"});
   keys_.reset();
   db_.reset();
+}
+
+// FindHead gives no value for a key it knows of: it was not looked for.
+TEST_F(KeyspaceTest, ARollbackForgetsWhatItsCommandWroteAndNoMore) {
+  Set("kept", "1");
+  Set("deleted", "2");
+  Commit();
+  Set("in the batch", "3");
+  keys_->BeginCommand();
+  Set("added", "4");
+  ASSERT_TRUE(*keys_->Remove(0, "deleted"));
+  keys_->RollbackCommand();
+  Entry entry;
+  for (const char* name : {"kept", "in the batch"}) {
+    ASSERT_TRUE(*keys_->FindHead(0, name, &entry)) << name;
+    EXPECT_EQ(entry.value, "") << name << " is still known";
+  }
+  ASSERT_TRUE(*keys_->FindHead(0, "deleted", &entry));
+  EXPECT_EQ(entry.value, "2") << "looked for";
+  EXPECT_FALSE(*keys_->FindHead(0, "added", &entry)) << "it is not there";
+}
+
+TEST(KeyspaceDiskTest, WhatIsNotInMemoryIsWantedAndNotWaitedFor) {
+  lsm::MemoryFileSystem disk;
+  lsm::Options options;
+  options.memory_budget = 16 << 20;
+  options.file_system = &disk;
+  // Their values lie in a value log, so not in a block that opening has read.
+  std::unique_ptr<lsm::Db> db = lsm::Db::Open("/db", options).value();
+  std::unique_ptr<Keyspace> keys = Keyspace::Open(db.get(), {}).value();
+  ASSERT_TRUE(keys->Set(0, "stored", std::string(5'000, 'a')).ok());
+  ASSERT_TRUE(keys->Set(0, "stored too", std::string(5'000, 'b'), 4'000'000'000'000).ok());
+  ASSERT_TRUE(keys->Commit(nullptr).ok());
+  ASSERT_TRUE(db->Flush().ok());
+  keys.reset();
+  db.reset();
+  db = lsm::Db::Open("/db", options).value();
+  keys = Keyspace::Open(db.get(), {}).value();
+  ASSERT_TRUE(keys->Set(0, "pending", "3").ok());
+  Entry entry;
+  keys->BeginCommand();
+  keys->StayInMemory();
+  EXPECT_TRUE(*keys->Find(0, "pending", &entry));
+  EXPECT_FALSE(keys->wants_records());
+  EXPECT_TRUE(keys->Find(0, "stored", &entry).status().Is(lsm::StatusCode::kWouldBlock));
+  keys->Want(0, "stored", false);
+  keys->Want(0, "stored too", true);
+  keys->Want(0, "pending", false);
+  const std::vector<std::string> wanted = keys->TakeWanted();
+  ASSERT_EQ(wanted.size(), 2u) << "each once, and none that is there";
+  EXPECT_EQ(NameOfMetaKey(wanted[0]), "stored");
+  EXPECT_EQ(NameOfMetaKey(wanted[1]), "stored too");
+  EXPECT_FALSE(keys->wants_records());
+  keys->Find(0, "stored", &entry).status();
+  EXPECT_TRUE(keys->wants_records());
+  keys->BeginCommand();
+  EXPECT_FALSE(keys->wants_records()) << "by the next command";
+  EXPECT_TRUE(*keys->Find(0, "stored", &entry)) << "which may wait";
+  EXPECT_EQ(entry.value.size(), 5'000u);
 }
 
 }  // namespace

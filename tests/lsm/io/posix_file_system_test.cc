@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +126,37 @@ TEST_F(PosixFileSystemTest, WhatIsAnnouncedReadsAsEver) {
   ASSERT_TRUE(device.ok());
   (*device)->WillRead(0, 4096);
   EXPECT_EQ(*(*device)->ReadAt(0, 1, found.data()), 1u);
+}
+
+// Where the kernel cannot say what it has in memory, everything would block.
+TEST_F(PosixFileSystemTest, ReadsWithoutTheDiskWhatTheKernelHasInMemory) {
+  std::string bytes(50'000, 'b');
+  for (size_t i = 0; i < bytes.size(); i += 7) bytes[i] = static_cast<char>(i);
+  {
+    auto file = fs_->Create(dir_ + "/table");
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(0, bytes).ok());
+  }
+  auto file = fs_->OpenForRead(dir_ + "/table");
+  ASSERT_TRUE(file.ok());
+  std::string found(60'000, 'x');
+  const Status read = (*file)->TryReadAt(4'000, 20'000, found.data());
+  const int fd = ::open((dir_ + "/table").c_str(), O_RDONLY | O_CLOEXEC);
+  iovec one{.iov_base = found.data() + 59'999, .iov_len = 1};
+  const bool told = ::preadv2(fd, &one, 1, 0, RWF_NOWAIT) == 1;
+  EXPECT_EQ(read.ok(), told) << "what was just written is in memory";
+  if (told) {
+    EXPECT_EQ(found.substr(0, 20'000), bytes.substr(4'000, 20'000));
+  }
+  EXPECT_TRUE((*file)->TryReadAt(40'000, 10'001, found.data()).Is(StatusCode::kWouldBlock)) << "beyond the end";
+  EXPECT_TRUE((*file)->TryReadAt(~uint64_t{0}, 1, found.data()).Is(StatusCode::kWouldBlock));
+  ASSERT_EQ(::fdatasync(fd), 0);
+  ASSERT_EQ(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  // The kernel may keep it all the same: then it is as before.
+  if ((*file)->TryReadAt(0, 8'192, found.data()).ok()) {
+    EXPECT_EQ(found.substr(0, 8'192), bytes.substr(0, 8'192));
+  }
+  ::close(fd);
 }
 
 TEST_F(PosixFileSystemTest, PreparedWritesSurviveTheProcess) {
