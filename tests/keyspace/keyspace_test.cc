@@ -1,121 +1,15 @@
 #include "keyspace/keyspace.h"
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <filesystem>
 #include <map>
 #include <random>
 #include <set>
 
 #include "lsm/io/fault_file_system.h"
 #include "lsm/io/memory_file_system.h"
+#include "tests/keyspace/fixture.h"
 
 namespace varve::keyspace {
 namespace {
-
-class TestClock : public lsm::Clock {
- public:
-  uint64_t MonotonicMicros() override { return static_cast<uint64_t>(now_ms) * 1000; }
-  int64_t WallMillis() override { return now_ms; }
-  int64_t now_ms = 1'000'000;
-};
-
-class KeyspaceTest : public ::testing::Test {
- protected:
-  KeyspaceTest() {
-    char name[] = "/tmp/varve_keyspace_XXXXXX";
-    dir_ = mkdtemp(name);
-    Open();
-  }
-  ~KeyspaceTest() override {
-    keys_.reset();
-    db_.reset();
-    std::filesystem::remove_all(dir_);
-  }
-
-  void Open() {
-    keys_.reset();
-    db_.reset();
-    auto db = lsm::Db::Open(dir_ + "/db", {.memory_budget = 16 << 20, .wal_sync = lsm::WalSync::kNever});
-    ASSERT_TRUE(db.ok()) << db.status().ToString();
-    db_ = std::move(*db);
-    auto keys = Keyspace::Open(db_.get(), {.clock = &clock_});
-    ASSERT_TRUE(keys.ok()) << keys.status().ToString();
-    keys_ = std::move(*keys);
-  }
-  // Whatever the write controller puts off is tried again when the flushes have caught up.
-  void Commit() {
-    auto sequence = keys_->Commit(nullptr);
-    while (sequence.status().Is(lsm::StatusCode::kBusy)) {
-      ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
-      sequence = keys_->Commit(nullptr);
-    }
-    ASSERT_TRUE(sequence.ok()) << sequence.status().ToString();
-    keys_->BeginCommand();
-  }
-  void Set(std::string_view name, std::string_view value, uint64_t expire_ms = 0, int db = 0) {
-    lsm::Status status = keys_->Set(db, name, value, expire_ms);
-    ASSERT_TRUE(status.ok()) << status.ToString();
-  }
-  // The value, or "(none)".
-  std::string Get(std::string_view name, int db = 0) {
-    keys_->BeginCommand();
-    auto found = keys_->Find(db, name, &entry_);
-    EXPECT_TRUE(found.ok()) << found.status().ToString();
-    return found.ok() && *found ? std::string(entry_.value) : "(none)";
-  }
-  std::vector<std::string> Names(std::string_view pattern, int db = 0) {
-    std::vector<std::string> names;
-    EXPECT_TRUE(keys_
-                    ->ForEachName(db, pattern,
-                                  [&](std::string_view name) {
-                                    names.emplace_back(name);
-                                    return true;
-                                  })
-                    .ok());
-    return names;
-  }
-  size_t Expire(size_t limit = 1000) {
-    keys_->BeginCommand();
-    auto count = keys_->ActiveExpire(limit);
-    EXPECT_TRUE(count.ok());
-    return count.ok() ? *count : 0;
-  }
-  // K1 and K2, straight from the engine.
-  void CheckInvariants() {
-    Commit();
-    std::map<int, Counters> counted;
-    std::set<std::string> expected_index;
-    std::set<std::string> index;
-    lsm::Iterator it = db_->NewIterator({});
-    for (it.SeekToFirst(); it.Valid(); it.Next()) {
-      const std::string key(it.key());
-      const int db = key.size() >= 3 ? static_cast<uint8_t>(key[2]) : 0;
-      if (key[0] == kMetaTag) {
-        MetaRecord record;
-        ASSERT_TRUE(DecodeMetaRecord(it.value(), &record).ok());
-        counted[db].keys++;
-        if (record.expire_ms == 0) continue;
-        counted[db].expires++;
-        std::string index_key;
-        EncodeExpiryKey(db, record.expire_ms, NameOfMetaKey(key), &index_key);
-        expected_index.insert(index_key);
-      } else if (key[0] == kExpiryTag) {
-        index.insert(key);
-      }
-    }
-    ASSERT_TRUE(it.status().ok());
-    EXPECT_EQ(index, expected_index);
-    for (int db = 0; db < kDatabaseCount; db++) EXPECT_EQ(keys_->counters(db), counted[db]) << "db " << db;
-  }
-
-  TestClock clock_;
-  std::string dir_;
-  std::unique_ptr<lsm::Db> db_;
-  std::unique_ptr<Keyspace> keys_;
-  Entry entry_;
-};
 
 TEST_F(KeyspaceTest, WritesAreSeenBeforeAndAfterTheCommit) {
   Set("a", "1");
@@ -471,68 +365,6 @@ TEST_F(KeyspaceTest, ASwapIsAChangeToWatchedKeysOnEitherSide) {
   EXPECT_EQ(keys_->WatchedVersion(2, "here"), elsewhere);
   for (std::string_view name : {"here", "there", "nowhere"}) keys_->Unwatch(0, name);
   keys_->Unwatch(2, "here");
-}
-
-// Random operations against a map, with commits, restarts and a moving clock.
-TEST_F(KeyspaceTest, AgreesWithAModel) {
-  struct Model {
-    std::string value;
-    int64_t expire_ms;
-  };
-  const uint64_t seed = 20261;
-  SCOPED_TRACE(seed);
-  std::mt19937_64 random(seed);
-  std::map<std::string, Model> model[2];
-  auto live = [&](int db, const std::string& name) {
-    auto it = model[db].find(name);
-    return it != model[db].end() && (it->second.expire_ms == 0 || it->second.expire_ms > clock_.now_ms);
-  };
-  for (int step = 0; step < 20'000; step++) {
-    const int db = static_cast<int>(random() % 2);
-    const std::string name = "k" + std::to_string(random() % 60);
-    keys_->BeginCommand();
-    switch (random() % 12) {
-      case 0:
-      case 1:
-      case 2: {
-        const int64_t expire_ms = random() % 2 == 0 ? 0 : clock_.now_ms + static_cast<int64_t>(random() % 500) - 20;
-        Set(name, std::to_string(step), static_cast<uint64_t>(expire_ms), db);
-        model[db][name] = {std::to_string(step), expire_ms};
-        break;
-      }
-      case 3: {
-        auto removed = keys_->Remove(db, name);
-        ASSERT_TRUE(removed.ok());
-        EXPECT_EQ(*removed, live(db, name));
-        model[db].erase(name);
-        break;
-      }
-      case 4: clock_.now_ms += static_cast<int64_t>(random() % 20); break;
-      case 5: Expire(random() % 10); break;
-      case 6: Commit(); break;
-      case 7:
-        if (random() % 50 == 0) {
-          ASSERT_TRUE(keys_->FlushDb(db).ok());
-          model[db].clear();
-        } else if (random() % 100 == 0) {
-          Commit();
-          Open();
-        }
-        break;
-      case 8: {
-        std::vector<std::string> expected;
-        for (const auto& [key, unused] : model[db]) {
-          if (live(db, key)) expected.push_back(key);
-        }
-        if (random() % 10 == 0) {
-          EXPECT_EQ(Names("*", db), expected);
-        }
-        break;
-      }
-      default: EXPECT_EQ(Get(name, db), live(db, name) ? model[db][name].value : "(none)"); break;
-    }
-  }
-  CheckInvariants();
 }
 
 // A walk over names reads each record; where the disk refuses, that is what it says, not that the record is damaged.
