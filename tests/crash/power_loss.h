@@ -43,6 +43,57 @@ struct Part {
 };
 inline constexpr Part kNone = {.first = SIZE_MAX};
 
+// One way of dying just before a call of the file system.
+struct Crash {
+  CrashPlan plan;
+  Part done = kNone;  // what of the write that is about to be made is on the disk, too
+
+  // The death of the process alone: nothing acknowledged may be missing. A power loss may follow soon after.
+  bool LosesPower() const { return plan.kind != CrashPlan::Kind::kKeepCache; }
+};
+
+// Those to try; `unsynced`: there is something that a power loss takes.
+inline std::vector<Crash> CrashesBefore(const FileCall& call, bool unsynced, uint64_t seed) {
+  static constexpr size_t kStoredLast = 16;  // file_system.h: WritableFile::Prepare
+  std::vector<Crash> crashes = {{CrashPlan::DropUnsynced()}, {CrashPlan::KeepCache()}};
+  if (call.op == FileOp::kWriteAt) {
+    crashes.push_back({CrashPlan::KeepCache(), {.limit = call.data.size() / 2}});
+    crashes.push_back({CrashPlan::KeepCache(), {.first = std::min(call.data.size(), kStoredLast)}});
+  }
+  if (!unsynced) return crashes;
+  crashes.push_back({call.number % 2 == 0 ? CrashPlan::NamesOnly() : CrashPlan::BytesOnly()});
+  if (call.op == FileOp::kSyncDir) crashes.push_back({CrashPlan::LastNames()});
+  seed = seed * 1'000'003 + call.number;
+  static constexpr double kKeep[] = {0.5, 0.1, 0.9};
+  crashes.push_back({CrashPlan::Random(seed, kKeep[call.number % 3])});
+  crashes.push_back({CrashPlan::Torn(seed + 1, kKeep[(call.number + 1) % 3])});
+  return crashes;
+}
+
+// The disk as it is found afterwards.
+inline std::unique_ptr<MemoryFileSystem> DiskAfter(MemoryFileSystem* disk, const FileCall& call, const Crash& crash) {
+  std::unique_ptr<MemoryFileSystem> after = disk->CrashClone(crash.plan);
+  const Part& done = crash.done;
+  if (done.first >= std::min(done.limit, call.data.size())) return after;
+  auto file = after->OpenForWrite(std::string(call.path));
+  EXPECT_TRUE(file.ok()) << file.status().ToString();
+  if (!file.ok()) return after;
+  const std::string_view written = call.data.substr(done.first, done.limit - done.first);
+  EXPECT_TRUE((*file)->WriteAt(call.offset + done.first, written).ok());
+  return after;
+}
+
+// For a failure's story.
+inline std::string Describe(const FileCall& call, const Crash& crash) {
+  const CrashPlan& plan = crash.plan;
+  return "before call " + std::to_string(call.number) + " (" + std::string(FileOpName(call.op)) + " " +
+         std::string(call.path) + "), plan " + std::to_string(static_cast<int>(plan.kind)) + " keep " +
+         std::to_string(plan.keep) + (plan.torn_sectors ? " torn" : "") + " seed " + std::to_string(plan.seed) +
+         (crash.done.first == SIZE_MAX ? std::string()
+                                       : ", its bytes " + std::to_string(crash.done.first) + " to " +
+                                             std::to_string(std::min(crash.done.limit, call.data.size())));
+}
+
 // One workload, what it wrote, and what a crash may leave of it.
 class PowerLoss {
  public:
@@ -165,7 +216,6 @@ class PowerLoss {
 
  private:
   static constexpr char kBackups[] = "/backups";
-  static constexpr size_t kStoredLast = 16;  // file_system.h: WritableFile::Prepare
   static BackupOptions BackupSetup(Machine* machine) {
     BackupOptions options;
     options.file_system = &machine->fs;
@@ -207,42 +257,17 @@ class PowerLoss {
   void BeforeCall(const FileCall& call) {
     if (!examining_ || ::testing::Test::HasFailure()) return;  // one story is enough
     if (++totals_.calls % calls_each_ != 0) return;
-    Examine(call, CrashPlan::DropUnsynced(), durable_);
-    // The death of the process alone: nothing acknowledged may be missing. A power loss may follow soon after.
-    Examine(call, CrashPlan::KeepCache(), acknowledged_);
-    if (call.op == FileOp::kWriteAt) {
-      Examine(call, CrashPlan::KeepCache(), acknowledged_, {.limit = call.data.size() / 2});
-      Examine(call, CrashPlan::KeepCache(), acknowledged_, {.first = std::min(call.data.size(), kStoredLast)});
+    for (const Crash& crash : CrashesBefore(call, machine_.disk->UnsyncedCount() != 0, seed_)) {
+      Examine(call, crash, crash.LosesPower() ? durable_ : acknowledged_);
     }
-    if (machine_.disk->UnsyncedCount() == 0) return;
-    Examine(call, call.number % 2 == 0 ? CrashPlan::NamesOnly() : CrashPlan::BytesOnly(), durable_);
-    if (call.op == FileOp::kSyncDir) Examine(call, CrashPlan::LastNames(), durable_);
-    const uint64_t seed = seed_ * 1'000'003 + call.number;
-    static constexpr double kKeep[] = {0.5, 0.1, 0.9};
-    Examine(call, CrashPlan::Random(seed, kKeep[call.number % 3]), durable_);
-    Examine(call, CrashPlan::Torn(seed + 1, kKeep[(call.number + 1) % 3]), durable_);
   }
 
-  // `done`: what of the write that is about to be made is on the disk, too.
-  void Examine(const FileCall& call, const CrashPlan& plan, size_t at_least, Part done = kNone) {
+  void Examine(const FileCall& call, const Crash& crash, size_t at_least) {
     ++totals_.clones;
-    std::unique_ptr<MemoryFileSystem> disk = machine_.disk->CrashClone(plan);
-    if (done.first < std::min(done.limit, call.data.size())) {
-      auto file = disk->OpenForWrite(std::string(call.path));
-      ASSERT_TRUE(file.ok()) << file.status().ToString();
-      const std::string_view written = call.data.substr(done.first, done.limit - done.first);
-      ASSERT_TRUE((*file)->WriteAt(call.offset + done.first, written).ok());
-    }
-    const std::string where = name_ + ", VARVE_SEED=" + std::to_string(seed_) + ", before call " +
-                              std::to_string(call.number) + " (" + std::string(FileOpName(call.op)) + " " +
-                              std::string(call.path) + "), plan " + std::to_string(static_cast<int>(plan.kind)) +
-                              " keep " + std::to_string(plan.keep) + (plan.torn_sectors ? " torn" : "") + " seed " +
-                              std::to_string(plan.seed) +
-                              (done.first == SIZE_MAX ? std::string()
-                                                      : ", its bytes " + std::to_string(done.first) + " to " +
-                                                            std::to_string(std::min(done.limit, call.data.size())));
+    const CrashPlan& plan = crash.plan;
+    const std::string where = name_ + ", VARVE_SEED=" + std::to_string(seed_) + ", " + Describe(call, crash);
     const bool deep = totals_.clones % deep_each_ == 0;
-    Machine after(call.number, std::move(disk));
+    Machine after(call.number, DiskAfter(machine_.disk.get(), call, crash));
     after.clock.AdvanceMicros(machine_.clock.MonotonicMicros());  // power returns later, not earlier
     if (deep) {
       after.fs.SetHook([&](const FileCall& inner) {
