@@ -22,14 +22,16 @@ constexpr size_t kChangesKept = 1024;
 
 void Tracking::Enable(Session& session, const TrackingMode& mode, const std::vector<std::string_view>& prefixes) {
   std::vector<std::string_view> wanted = prefixes;
-  if (mode.bcast && wanted.empty() && session.tracking_prefixes.empty()) wanted.emplace_back();  // all names
+  if (mode.bcast && wanted.empty()) wanted.emplace_back();  // all names
   for (std::string_view prefix : wanted) {
     if (!session.tracking_prefixes.emplace(prefix).second) continue;
     session.subscription_bytes += 2 * prefix.size() + kPrefixOverhead;
     prefixes_.try_emplace(std::string(prefix)).first->second.clients[session.id] = &session;
   }
   if (!session.tracking.on) clients_++;
+  const bool caching = session.tracking.caching;  // holds until the next command that is none of CLIENT's
   session.tracking = mode;
+  session.tracking.caching = caching;
 }
 
 // Its id stays with the names it has read until they change: found to be gone, or not tracking, it is passed over.

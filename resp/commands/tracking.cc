@@ -81,11 +81,13 @@ bool FailOverlap(std::string_view a, std::string_view b, std::string_view kind, 
 }
 
 // One name must lead to one message. In order, a prefix of another stands right before it, or before one that overlaps
-// with both: so neighbours tell.
+// with both: so neighbours tell. Only the empty one may have come to others (BCAST once more, without PREFIX): it is asked
+// about first.
 bool CheckPrefixes(const Prefixes& prefixes, CommandContext& c) {
   const auto& known = c.session.tracking_prefixes;
   for (std::string_view prefix : prefixes) {
     if (prefix.size() > keyspace::kNameSizeMax) return Fail(c, "ERR Prefix is longer than any key can be");
+    if (known.contains(std::string_view())) return FailOverlap(prefix, {}, "an existing", c);
     auto next = known.lower_bound(prefix);
     if (next != known.end() && Overlap(*next, prefix)) return FailOverlap(prefix, *next, "an existing", c);
     if (next != known.begin() && Overlap(*std::prev(next), prefix)) {

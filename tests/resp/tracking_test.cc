@@ -94,6 +94,17 @@ TEST_F(TrackingTest, OptInAndOptOut) {
   EXPECT_EQ(ToldOf("set a 5"), Invalidation({"a"}));
 }
 
+// CLIENT CACHING is about the next command on data, whatever CLIENT is told in between.
+TEST_F(TrackingTest, CachingOutlivesAnotherTrackingOn) {
+  Do("client tracking on optin");
+  Do("client caching yes");
+  EXPECT_EQ(Do("client tracking on optin noloop"), "+OK\r\n");
+  Do("get a");
+  EXPECT_EQ(ToldOf("set a 1"), Invalidation({"a"}));
+  Do("get a");
+  EXPECT_EQ(ToldOf("set a 2"), "") << "it held for one command";
+}
+
 TEST_F(TrackingTest, BroadcastTellsOncePerTickAndPrefix) {
   EXPECT_EQ(Do("client tracking on bcast prefix a: prefix b:"), "+OK\r\n");
   DoOther("set a:2 1");
@@ -105,6 +116,21 @@ TEST_F(TrackingTest, BroadcastTellsOncePerTickAndPrefix) {
   EXPECT_EQ(ToldOf("get a:1"), "");
   Do("client tracking on bcast prefix c:");
   EXPECT_EQ(ToldOf("set c:1 2"), Invalidation({"c:1"})) << "prefixes add up";
+}
+
+// BCAST once more, without a prefix: all names, beside those asked for before.
+TEST_F(TrackingTest, BroadcastOfEverythingComesToThePrefixes) {
+  Do("client tracking on bcast prefix a:");
+  EXPECT_EQ(Do("client tracking on bcast"), "+OK\r\n");
+  EXPECT_EQ(ToldOf("set b:1 1"), Invalidation({"b:1"}));
+  EXPECT_EQ(ToldOf("set a:1 1"), Invalidation({"a:1"}) + Invalidation({"a:1"})) << "one message for each prefix";
+  EXPECT_EQ(Do("client tracking on bcast prefix b:"),
+            "-ERR Prefix 'b:' overlaps with an existing prefix ''. Prefixes for a single client must not overlap.\r\n");
+  EXPECT_EQ(Do("client tracking on bcast"), "+OK\r\n");
+  EXPECT_EQ(dispatcher_->tracking().prefixes(), 2u);
+  EXPECT_EQ(Do("client tracking off"), "+OK\r\n");
+  EXPECT_EQ(dispatcher_->tracking().prefixes(), 0u);
+  EXPECT_EQ(session_.subscription_bytes, 0u);
 }
 
 TEST_F(TrackingTest, BroadcastOfEverythingAndNoLoop) {
