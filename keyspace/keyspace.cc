@@ -164,8 +164,7 @@ void Keyspace::Want(int db, std::string_view name, bool head_only) {
 Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
   Result<bool> found = FindRecord(db, name, entry);
   if (!found.ok() || !*found || !Expired(entry->expire_ms)) return found;
-  DeleteRecord(db, name, entry->expire_ms, KeyChange::kExpired);
-  expire_stats_.expired_keys++;
+  DeleteExpired(db, name, entry->expire_ms);
   return false;
 }
 
@@ -361,6 +360,7 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
   reads.upper_bound = upper;
   lsm::Iterator it = db_->NewIterator(reads);
   std::string last;
+  std::vector<std::pair<std::string, uint64_t>> expired;  // to be deleted, and when they were due
   uint64_t examined = 0;
   for (it.Seek(from); it.Valid() && examined < options.count; it.Next(), examined++) {
     const std::string_view name = NameOfMetaKey(it.key());
@@ -368,11 +368,15 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
     MetaRecord record;
     Status status = ReadMetaRecord(it, &record);
     if (!status.ok()) return status;
-    if (Expired(record.expire_ms)) continue;
-    if (!options.any_type && (!type.has_value() || *type != record.type)) continue;
-    if (match_all || GlobMatch(options.pattern, name)) names->emplace_back(name);
+    if (!match_all && !GlobMatch(options.pattern, name)) continue;
+    if (Expired(record.expire_ms)) {
+      if (options.delete_expired) expired.emplace_back(name, record.expire_ms);
+    } else if (options.any_type || type == record.type) {
+      names->emplace_back(name);
+    }
   }
   if (!it.status().ok()) return it.status();
+  for (const auto& [gone, due_ms] : expired) DeleteExpired(db, gone, due_ms);
   return it.Valid() ? cursors_.Add(last) : 0;
 }
 
@@ -485,8 +489,7 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
     }
     if (!found.ok()) return found.status();
     if (*found && scratch_.expire_ms == entry.when_ms) {
-      DeleteRecord(db, entry.name, entry.when_ms, KeyChange::kExpired);
-      expire_stats_.expired_keys++;
+      DeleteExpired(db, entry.name, entry.when_ms);
       expired++;
     } else {
       index_key_.assign(it.key());

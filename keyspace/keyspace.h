@@ -51,6 +51,7 @@ struct ScanOptions {
   uint64_t count = 10;  // names examined, at least 1
   bool any_type = true;
   std::string_view type_name = {};  // when !any_type; a name that is no type matches nothing
+  bool delete_expired = false;      // of the names that match the pattern
 };
 
 enum class KeyChange : uint8_t {
@@ -209,6 +210,10 @@ class Keyspace {
   lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
   bool Expired(uint64_t expire_ms) { return expire_ms != 0 && static_cast<int64_t>(expire_ms) <= NowMs(); }
   void DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change);
+  void DeleteExpired(int db, std::string_view name, uint64_t expire_ms) {
+    DeleteRecord(db, name, expire_ms, KeyChange::kExpired);
+    expire_stats_.expired_keys++;
+  }
   void AddExpiry(int db, std::string_view name, uint64_t expire_ms);
   void RemoveExpiry(int db, std::string_view name, uint64_t expire_ms);
   lsm::Result<size_t> ExpireDue(int db, size_t limit);

@@ -68,15 +68,20 @@ Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry
   return ToFound(c.keys.FindHead(c.db(), name, entry), c);
 }
 
-Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
-  // While clients are paused nothing changes, also what has expired stays where it is.
-  const bool look_only = c.dispatcher.clients_paused() && (c.command.flags & kWrite) == 0;
-  const Found found = look_only ? ToFound(c.keys.Look(c.db(), name, entry), c) : FindForWrite(name, c, entry);
+bool MayOnlyLook(const CommandContext& c) {
+  return c.dispatcher.clients_paused() && (c.command.flags & kWrite) == 0;
+}
+
+Found FindUnheard(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  const Found found = MayOnlyLook(c) ? ToFound(c.keys.Look(c.db(), name, entry), c) : FindForWrite(name, c, entry);
   if (found == Found::kYes) c.dispatcher.stats().keyspace_hits++;
-  if (found == Found::kNo) {
-    c.dispatcher.stats().keyspace_misses++;
-    c.Notify(kNotifyKeyMiss, "keymiss", name);
-  }
+  if (found == Found::kNo) c.dispatcher.stats().keyspace_misses++;
+  return found;
+}
+
+Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry) {
+  const Found found = FindUnheard(name, c, entry);
+  if (found == Found::kNo) c.Notify(kNotifyKeyMiss, "keymiss", name);
   return found;
 }
 

@@ -21,10 +21,15 @@ void ReplyUnknownSubcommand(Args args, CommandContext& c);
 void ReplyInvalidExpire(CommandContext& c);
 void ReplyHelp(CommandContext& c, std::initializer_list<std::string_view> lines);
 
+// While clients are paused nothing changes, also what has expired stays where it is.
+bool MayOnlyLook(const CommandContext& c);
+
 enum class Found : uint8_t { kNo, kYes, kFailed };  // kFailed: the error reply is written
 
 // The key of any type into *entry. Reading counts as a keyspace hit or miss.
 Found FindForRead(std::string_view name, CommandContext& c, keyspace::Entry* entry);
+// The same without a keymiss event.
+Found FindUnheard(std::string_view name, CommandContext& c, keyspace::Entry* entry);
 Found FindForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry);
 // The same without its value, which mostly costs no search. For commands that overwrite or delete it, or only count it.
 Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry* entry);

@@ -329,6 +329,7 @@ void Scan(Args args, CommandContext& c) {
   keyspace::ScanOptions options;
   if (!ReadCursor(args[1], c, &cursor) || !ReadScanOptions(args, c, &options)) return;
   std::vector<std::string> names;
+  options.delete_expired = !MayOnlyLook(c);
   lsm::Result<uint64_t> next = c.keys.Scan(c.db(), cursor, options, &names);
   if (!next.ok()) {
     if (next.status().Is(lsm::StatusCode::kNotFound)) return c.reply.Error("ERR invalid cursor");
@@ -370,28 +371,28 @@ void FlushAll(Args args, CommandContext& c) {
 // --- OBJECT and MEMORY ---
 
 void ObjectEncoding(Args args, CommandContext& c) {
-  const Found found = FindForRead(args[2], c, &c.entry);
+  const Found found = FindUnheard(args[2], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kNo) return c.reply.Null();
   c.reply.Bulk(StringEncoding(c.entry.value));
 }
 
 void ObjectRefCount(Args args, CommandContext& c) {
-  const Found found = FindForRead(args[2], c, &c.entry);
+  const Found found = FindUnheard(args[2], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kNo) return c.reply.Null();
   c.reply.Integer(1);
 }
 
 void ObjectIdleTime(Args args, CommandContext& c) {
-  const Found found = FindForRead(args[2], c, &c.entry);
+  const Found found = FindUnheard(args[2], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kNo) return c.reply.Null();
   c.reply.Error("ERR idle time is not tracked: keys live on disk and none is ever evicted");
 }
 
 void ObjectFreq(Args args, CommandContext& c) {
-  const Found found = FindForRead(args[2], c, &c.entry);
+  const Found found = FindUnheard(args[2], c, &c.entry);
   if (found == Found::kFailed) return;
   if (found == Found::kNo) return c.reply.Null();
   c.reply.Error(
@@ -418,9 +419,9 @@ void MemoryUsage(Args args, CommandContext& c) {
     if (!ReadInt64(args[i + 1], c, &samples)) return;
     if (samples < 0) return c.reply.Error(kSyntaxError);
   }
-  const Found found = FindForRead(args[2], c, &c.entry);
-  if (found == Found::kFailed) return;
-  if (found == Found::kNo) return c.reply.Null();
+  const lsm::Result<bool> found = c.keys.Look(c.db(), args[2], &c.entry);  // no hit, no miss
+  if (!found.ok()) return ReplyStatus(c.reply, found.status());
+  if (!*found) return c.reply.Null();
   size_t bytes = keyspace::kMetaKeyPrefixSize + args[2].size() + 2 + c.entry.value.size() + kPerRecord;
   if (c.entry.expire_ms != 0) bytes += 8 + keyspace::kExpiryKeyPrefixSize + args[2].size() + kPerRecord;
   c.reply.Integer(static_cast<int64_t>(bytes));

@@ -3,7 +3,9 @@
 
     tests/clients/compare.py [path of varve-server] [request file] [--redis PATH]
 
-The request file says how its lines are read (tests/resp/testdata/compare.txt). Differences we stand by are listed in
+The request file says how its lines are read (tests/resp/testdata/compare.txt). Of a file whose name begins with "events"
+what a client hears that listens to keyspace events is compared, too, after each request. Without a file: both files.
+Differences we stand by are listed in
 compare_allowed.txt beside this script, `request # reason` a line; an entry that no longer differs is a failure too, so that
 the list stays true. Exit code 0: no other difference.
 """
@@ -84,6 +86,32 @@ class Client:
         raise ValueError(f"no reply starts like {line!r}")
 
 
+class Listener:
+    """Hears of every keyspace event. A publisher of its own says when all that a request caused has been heard."""
+    END = b"compare:end"
+    COUNTED = re.compile(rb"^(keyspace_hits|keyspace_misses|expired_keys):(\d+)", re.M)
+
+    def __init__(self, server):
+        self.client, self.publisher = Client(server), Client(server)
+        self.client.ask([b"PSUBSCRIBE", b"__key*__:*"])
+        self.client.ask([b"SUBSCRIBE", self.END])
+        self.counts = self.count()
+
+    def count(self):
+        return {name: int(n) for name, n in self.COUNTED.findall(self.publisher.ask([b"INFO", b"stats"])[1])}
+
+    def events(self):
+        """'channel message' of each since the last call, as raw bytes, and how much INFO has counted since."""
+        self.publisher.ask([b"PUBLISH", self.END, b""])
+        before, self.counts = self.counts, self.count()
+        heard = b"".join(b"%s +%d\n" % (name, n - before[name]) for name, n in sorted(self.counts.items()) if n != before[name])
+        while True:
+            _, _, children = self.client.read()
+            if children[1][1].endswith(self.END + b"\r\n"):
+                return heard
+            heard += b" ".join(c[1].split(b"\r\n")[1] for c in children[2:]) + b"\n"
+
+
 def shape(reply):
     kind, raw, children = reply
     return (kind, len(children), tuple(shape(c) for c in children))
@@ -126,47 +154,65 @@ def read_allowed(path):
     return allowed
 
 
+def compare(path, servers, allowed, met):
+    """(requests compared, differences). Allowed differences that were met are added to `met`."""
+    ours, redis = (Client(server) for server in servers)
+    listeners = [Listener(server) for server in servers] if path.name.startswith("events") else []
+    compared = differences = 0
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        marks = set()
+        while (mark := re.match(r"(@\w+)\s+", line)) and mark[1] in MARKS:
+            marks.add(mark[1])
+            line = line[mark.end():]
+        words = split_words(line)
+        replies = ours.ask(words), redis.ask(words)
+        if "@close" in marks or replies[0][0] == "closed" or replies[1][0] == "closed":
+            ours.reconnect()
+            redis.reconnect()
+        compared += 1
+        got = [(key(reply, marks), reply[1]) for reply in replies]
+        heard = [listener.events() for listener in listeners]
+        if "@unordered" in marks:
+            heard = [b"\n".join(sorted(events.splitlines())) for events in heard]
+        if got[0][0] == got[1][0] and (not heard or heard[0] == heard[1]):
+            continue
+        if line in allowed:
+            met.add(line)
+            continue
+        differences += 1
+        print(f"{path}:{number}: {line}\n  ours  {got[0][1][:400]!r}\n  redis {got[1][1][:400]!r}")
+        if heard:
+            print(f"  ours  {heard[0][:800]!r}\n  redis {heard[1][:800]!r}")
+    return compared, differences
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("server", nargs="?", default=os.environ.get("VARVE_SERVER", "build/release/bin/varve-server"))
-    parser.add_argument("requests", nargs="?", default=str(HERE.parent / "resp" / "testdata" / "compare.txt"))
+    parser.add_argument("requests", nargs="?", help="a file; without it both of tests/resp/testdata")
     parser.add_argument("--redis", help="of redis-server; else the one that is installed")
     arguments = parser.parse_args()
-    allowed = read_allowed(HERE / "compare_allowed.txt")
-    lines = pathlib.Path(arguments.requests).read_text().splitlines()
+    allowed, met = read_allowed(HERE / "compare_allowed.txt"), set()
+    data = HERE.parent / "resp" / "testdata"
+    paths = [pathlib.Path(arguments.requests)] if arguments.requests else [data / "compare.txt", data / "events.txt"]
 
     scratch = tempfile.TemporaryDirectory(prefix="varve_compare_")
-    ours_server = Server(arguments.server)
-    theirs = Server(arguments.redis or redis_server(scratch.name), "--save", "", "--appendonly", "no",
-                    "--enable-debug-command", "local")
     compared = differences = 0
-    met = set()
-    try:
-        ours, redis = Client(ours_server), Client(theirs)
-        for number, line in enumerate(lines, 1):
-            line = line.strip()
-            if not line or line.startswith("#"):
-                continue
-            marks = set()
-            while (mark := re.match(r"(@\w+)\s+", line)) and mark[1] in MARKS:
-                marks.add(mark[1])
-                line = line[mark.end():]
-            words = split_words(line)
-            replies = ours.ask(words), redis.ask(words)
-            if "@close" in marks or replies[0][0] == "closed" or replies[1][0] == "closed":
-                ours.reconnect()
-                redis.reconnect()
-            compared += 1
-            if key(replies[0], marks) != key(replies[1], marks):
-                if line in allowed:
-                    met.add(line)
-                    continue
-                differences += 1
-                print(f"{arguments.requests}:{number}: {line}\n  ours  {replies[0][1][:400]!r}\n  redis {replies[1][1][:400]!r}")
-    finally:
-        ours_server.stop()
-        theirs.stop()
-    for request in sorted(set(allowed) - met):
+    for path in paths:
+        servers = []
+        try:
+            servers.append(Server(arguments.server))
+            servers.append(Server(arguments.redis or redis_server(scratch.name), "--save", "", "--appendonly", "no",
+                                  "--enable-debug-command", "local"))
+            more = compare(path, servers, allowed, met)
+            compared, differences = compared + more[0], differences + more[1]
+        finally:
+            for server in servers:
+                server.stop()
+    for request in sorted(set(allowed) - met) if not arguments.requests else []:
         differences += 1
         print(f"compare_allowed.txt: this does not differ: {request}")
     print(f"{compared} requests compared, {len(met)} allowed differences, {differences} others")

@@ -153,6 +153,29 @@ TEST_F(KeyspaceTest, ScanReturnsEverythingThatStays) {
   for (const std::string& name : stays) EXPECT_EQ(seen.count(name), 1u) << name;
 }
 
+// As Redis' SCAN: of the names that match, those whose time has come are gone afterwards. A mere look leaves them.
+TEST_F(KeyspaceTest, ScanDeletesWhatHasExpiredWhenAsked) {
+  for (int i = 0; i < 10; i++) Set("a" + std::to_string(i), "v", static_cast<uint64_t>(clock_.now_ms + 1));
+  Set("a10", "v");
+  Set("b", "v", static_cast<uint64_t>(clock_.now_ms + 1));
+  Commit();
+  clock_.now_ms++;
+  keys_->BeginCommand();
+  std::vector<std::string> names;
+  ASSERT_TRUE(keys_->Scan(0, 0, {.pattern = "a*", .count = 1000}, &names).ok());
+  EXPECT_EQ(keys_->counters(0).keys, 12);
+  uint64_t cursor = 0;
+  do {
+    auto next = keys_->Scan(0, cursor, {.pattern = "a*", .count = 3, .delete_expired = true}, &names);
+    ASSERT_TRUE(next.ok()) << next.status().ToString();
+    cursor = *next;
+  } while (cursor != 0);
+  EXPECT_EQ(names, (std::vector<std::string>{"a10", "a10"}));
+  EXPECT_EQ(keys_->counters(0), (Counters{.keys = 2, .expires = 1}));
+  EXPECT_EQ(keys_->expire_stats().expired_keys, 10u);
+  CheckInvariants();
+}
+
 TEST_F(KeyspaceTest, ScanHonoursPatternAndType) {
   for (int i = 0; i < 100; i++) Set("a" + std::to_string(i), "v");
   Set("b", "v");

@@ -233,6 +233,27 @@ TEST_F(KeyspaceEventTest, EveryCommandHasItsEvents) {
   EXPECT_EQ(EventsOf("copy b c"), "keymiss b");
 }
 
+// OBJECT counts a hit or a miss and tells nobody; MEMORY USAGE does neither.
+TEST_F(KeyspaceEventTest, LookingIntoAKeyIsNoMissToHearOf) {
+  Do("config set notify-keyspace-events EA$m");
+  const ServerStats& stats = dispatcher_->stats();
+  uint64_t misses = stats.keyspace_misses;
+  for (const char* command :
+       {"object encoding none", "object freq none", "object idletime none", "object refcount none"}) {
+    EXPECT_EQ(EventsOf(command), "") << command;
+    EXPECT_EQ(stats.keyspace_misses, ++misses) << command;
+  }
+  EXPECT_EQ(EventsOf("memory usage none"), "");
+  EXPECT_EQ(stats.keyspace_misses, misses);
+  Do("set a 1");
+  Events();
+  const uint64_t hits = stats.keyspace_hits;
+  EXPECT_EQ(EventsOf("object encoding a"), "");
+  EXPECT_EQ(stats.keyspace_hits, hits + 1);
+  EXPECT_EQ(EventsOf("memory usage a"), "");
+  EXPECT_EQ(stats.keyspace_hits, hits + 1);
+}
+
 TEST_F(KeyspaceEventTest, AKeyExpiresOnce) {
   Do("config set notify-keyspace-events Exg");
   Do("set a 1 px 100");
