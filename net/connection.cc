@@ -208,7 +208,7 @@ size_t Connection::RunRequests(std::string_view data) {
 bool Connection::RunRequest() {
   std::string* out = output_.tail();
   size_t begin = out->size();
-  const bool was_in_multi = session_.in_multi;
+  const Ended ended{session_.in_multi, (session_.queue_flags & resp::kChangesClient) != 0};
   resp::Execution execution;
   try {
     session_.request_bytes = parser_.consumed();
@@ -217,6 +217,7 @@ bool Connection::RunRequest() {
       if (!server_->CommitBeforeRequest()) return false;
       out = output_.tail();  // the commit may have moved, or replaced, what was said before
       begin = out->size();
+      if (session_.close_after_reply) return true;
       execution = server_->dispatcher().Execute(session_, parser_.args(), out);
     }
     if (execution.parked) [[unlikely]] {
@@ -229,7 +230,7 @@ bool Connection::RunRequest() {
       fetching_ = true;
       return false;
     }
-    if (execution.replied) NoteReply(begin, execution, was_in_multi);
+    if (execution.replied) NoteReply(begin, execution, ended);
   } catch (const std::bad_alloc&) {
     UndoRequest(begin);
     execution = {};
@@ -252,7 +253,7 @@ void Connection::UndoRequest(size_t begin) {
   begin = out->size();
   try {
     server_->dispatcher().OutOfMemory(session_, out);
-    if (out->size() > begin) NoteReply(begin, {.replied = true}, session_.in_multi);
+    if (out->size() > begin) NoteReply(begin, {.replied = true}, {.multi = session_.in_multi});
   } catch (const std::bad_alloc&) {
     Starve();
   }
@@ -265,17 +266,20 @@ void Connection::Overflowed(size_t bytes) {
   Close();
 }
 
-void Connection::NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi) {
+void Connection::NoteReply(size_t begin, const resp::Execution& execution, Ended ended) {
   server_->MarkDirty(this);
   // A reply about data: whatever wrote, read keys, or was an EXEC. Others (PING, SELECT, HELLO, MULTI, a queued
   // command) are true whatever becomes of the tick's writes: they wait for no sync, and are no error when the commit
   // fails.
   const resp::Command* command = session_.last_command;
   const bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
-  const bool about_data = execution.wrote || (session_.in_multi ? false : was_in_multi || uses_keys);
+  const bool about_data = execution.wrote || (session_.in_multi ? false : ended.multi || uses_keys);
   if (server_->tick_wrote() || execution.wrote) {
     if (about_data || !uncertain_replies_.empty()) {
-      uncertain_replies_.push_back({begin, about_data ? IfFailed::kReplace : IfFailed::kKeep});
+      const bool closes = ended.multi && ended.changes_client;
+      uncertain_replies_.push_back({begin, !about_data ? IfFailed::kKeep
+                                           : closes    ? IfFailed::kReplaceAndClose
+                                                       : IfFailed::kReplace});
       server_->MarkUncertain(this);
     }
   } else if (about_data) {
@@ -370,6 +374,11 @@ void Connection::FailUncertain(const lsm::Status& why) {
     const size_t end = i + 1 < uncertain_replies_.size() ? uncertain_replies_[i + 1].begin - base : given.size();
     switch (uncertain_replies_[i].if_failed) {
       case IfFailed::kReplace: server_->dispatcher().FailedCommit(session_, why, out); break;
+      case IfFailed::kReplaceAndClose:
+        server_->dispatcher().FailedCommit(session_, why, out);
+        uncertain_replies_.clear();
+        session_.close_after_reply = true;
+        return server_->MarkDirty(this);
       case IfFailed::kKeep: out->append(given, begin, end - begin); break;
       case IfFailed::kDrop: break;
     }

@@ -4,7 +4,8 @@
 //
 // Requests run inside the read callback. Their replies stay in the queue until the server has committed the tick
 // (Server::EndTick), then leave with one write. A reply given after the tick's first write is `uncertain` until then:
-// when the commit fails, FailUncertain() cuts such replies off and gives errors instead.
+// when the commit fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed
+// what the client is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
 //
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
 // the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read from
@@ -85,7 +86,7 @@ class Connection final : private resp::MessageSink {
 
  private:
   // What becomes of a reply, or a message, when the commit of what it may show fails.
-  enum class IfFailed : uint8_t { kKeep, kReplace, kDrop };  // kReplace: by an error
+  enum class IfFailed : uint8_t { kKeep, kReplace, kReplaceAndClose, kDrop };  // kReplace: by an error
   // From its place in the output on, up to the next. There are some only while Server::tick_wrote().
   struct UncertainReply {
     size_t begin;
@@ -108,7 +109,12 @@ class Connection final : private resp::MessageSink {
   void CutReceiver();
   const resp::Config::OutputLimit& output_limit() const;
   void CountMemory();
-  void NoteReply(size_t begin, const resp::Execution& execution, bool was_in_multi);
+  // Of the transaction that the request ended, if any.
+  struct Ended {
+    bool multi = false;
+    bool changes_client = false;
+  };
+  void NoteReply(size_t begin, const resp::Execution& execution, Ended ended);
   bool MayRun() const;
   void StartReading();
   void WriteRest();

@@ -57,7 +57,8 @@ constexpr Group kTransactions = Group::kTransactions;
 constexpr Group kScripting = Group::kScripting;
 constexpr Group kPubsubGroup = Group::kPubsubGroup;
 
-constexpr uint32_t kSubscription = kPubsub | kNoScript | kLoading | kStale | kWhenSubscribed | kRepliesByMessages;
+constexpr uint32_t kSubscription =
+    kPubsub | kNoScript | kLoading | kStale | kWhenSubscribed | kRepliesByMessages | kChangesClient;
 
 // ACL categories that follow from the flags, as in Redis; a row names only the others.
 constexpr uint32_t ImpliedAcl(uint32_t flags) {
@@ -84,8 +85,8 @@ struct Row : Command {
 };
 
 constexpr Command kClientSubcommands[] = {
-    Row{"client|caching", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientCaching,
-        &ClientCaching},
+    Row{"client|caching", 3, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientCaching, &ClientCaching},
     Row{"client|getname", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientGetname,
         &ClientGetName},
     Row{"client|getredir", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
@@ -99,19 +100,19 @@ constexpr Command kClientSubcommands[] = {
         &docs::kClientKill, &ClientKill},
     Row{"client|list", -2, kAdmin | kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
         &docs::kClientList, &ClientList},
-    Row{"client|no-evict", 3, kAdmin | kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
-        &docs::kClientNoEvict, &ClientNoEvict},
-    Row{"client|no-touch", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
+    Row{"client|no-evict", 3, kAdmin | kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection,
+        kNoKeys, &docs::kClientNoEvict, &ClientNoEvict},
+    Row{"client|no-touch", 3, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
         &docs::kClientNoTouch, &ClientNoTouch},
     Row{"client|pause", -3, kAdmin | kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
         &docs::kClientPause, &ClientPause},
-    Row{"client|reply", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientReply,
-        &ClientReply},
-    Row{"client|setinfo", 4, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientSetinfo,
-        &ClientSetInfo},
-    Row{"client|setname", 3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys, &docs::kClientSetname,
-        &ClientSetName},
-    Row{"client|tracking", -3, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
+    Row{"client|reply", 3, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientReply, &ClientReply},
+    Row{"client|setinfo", 4, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientSetinfo, &ClientSetInfo},
+    Row{"client|setname", 3, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
+        &docs::kClientSetname, &ClientSetName},
+    Row{"client|tracking", -3, kNoScript | kLoading | kStale | kChangesClient, kAclConnection, kConnection, kNoKeys,
         &docs::kClientTracking, &ClientTracking},
     Row{"client|trackinginfo", 2, kNoScript | kLoading | kStale, kAclConnection, kConnection, kNoKeys,
         &docs::kClientTrackinginfo, &ClientTrackingInfo},
@@ -193,8 +194,8 @@ constexpr Command kSlowlogSubcommands[] = {
 };
 constexpr Command kCommands[] = {
     Row{"append", 3, kWrite | kDenyOom | kFast, kAclString, kString, kInsertOne, &docs::kAppend, &Append},
-    Row{"auth", -2, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy, kAclConnection, kConnection, kNoKeys,
-        &docs::kAuth, &Auth},
+    Row{"auth", -2, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kChangesClient, kAclConnection,
+        kConnection, kNoKeys, &docs::kAuth, &Auth},
     Row{"bgrewriteaof", 1, kAdmin | kNoScript | kNoAsyncLoading | kAfterCommit, 0, kServer, kNoKeys,
         &docs::kBgrewriteaof, &BgRewriteAof},
     Row{"bgsave", -1, kAdmin | kNoScript | kNoAsyncLoading | kAfterCommit, 0, kServer, kNoKeys, &docs::kBgsave,
@@ -235,8 +236,8 @@ constexpr Command kCommands[] = {
     Row{"getex", -2, kWrite | kFast, kAclString, kString, kGetExKey, &docs::kGetex, &GetEx},
     Row{"getrange", 4, kReadonly, kAclString, kString, kReadOne, &docs::kGetrange, &GetRange},
     Row{"getset", 3, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kGetset, &GetSet},
-    Row{"hello", -1, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy, kAclConnection, kConnection, kNoKeys,
-        &docs::kHello, &Hello},
+    Row{"hello", -1, kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kChangesClient, kAclConnection,
+        kConnection, kNoKeys, &docs::kHello, &Hello},
     Row{"incr", 2, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kIncr, &Incr},
     Row{"incrby", 3, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kIncrby, &IncrBy},
     Row{"incrbyfloat", 3, kWrite | kDenyOom | kFast, kAclString, kString, kReadUpdateOne, &docs::kIncrbyfloat,
@@ -293,7 +294,8 @@ constexpr Command kCommands[] = {
         &Save},
     Row{"scan", -2, kReadonly, kAclKeyspace, kGeneric, kNoKeys, &docs::kScan, &Scan},
     Row{"script", -2, 0, 0, kScripting, kNoKeys, &docs::kScript, nullptr, kScriptSubcommands},
-    Row{"select", 2, kLoading | kStale | kFast, kAclConnection, kConnection, kNoKeys, &docs::kSelect, &Select},
+    Row{"select", 2, kLoading | kStale | kFast | kChangesClient, kAclConnection, kConnection, kNoKeys, &docs::kSelect,
+        &Select},
     Row{"set", -3, kWrite | kDenyOom, kAclString, kString, kSetKey, &docs::kSet, &Set},
     Row{"setbit", 4, kWrite | kDenyOom, kAclBitmap, kBitmap, kReadUpdateOne, &docs::kSetbit, &SetBit},
     Row{"setex", 4, kWrite | kDenyOom, kAclString, kString, kOverwriteOne, &docs::kSetex, &SetEx},

@@ -47,6 +47,8 @@ enum CommandFlag : uint32_t {
   kAfterCommit = 1u << 24,
   // * cannot be taken back when it is half done: the records of its keys are brought into memory before; not shown
   kFetchesFirst = 1u << 25,
+  // * changes what its client is to us (database, protocol, subscriptions): no failed commit takes that back; not shown
+  kChangesClient = 1u << 26,
 };
 
 // ACL categories, in the order COMMAND INFO prints them.

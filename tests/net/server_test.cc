@@ -135,6 +135,46 @@ TEST_F(ServerTest, AFailedCommitTakesBackWhatItWouldHaveTold) {
   db_->FailWith(lsm::Status::Ok());
 }
 
+// The client is told that its EXEC failed, but it is subscribed, in another database, tracking: it has to start anew.
+TEST_F(ServerTest, AFailedExecThatChangedItsClientIsTheLastItHears) {
+  Start("everysec");
+  RawClient witness(port());
+  ASSERT_EQ(witness.Ask({"SET", "k", "old"}), "+OK\r\n");
+  const auto fails = [&](const std::string& writes, const std::string& changes) {
+    RawClient client(port());
+    EXPECT_EQ(client.Ask({"PING"}), "+PONG\r\n");
+    EXPECT_TRUE(client.Send(writes + Request({"MULTI"}) + changes + Request({"EXEC"}) + Request({"GET", "k"}) +
+                            Request({"PING"})));
+    return client.ReadUntilEnd();
+  };
+  const std::string error = "-MISCONF";
+  db_->FailWith(lsm::Status::NoSpace("the disk is full"));
+  for (const std::string& change : {Request({"SUBSCRIBE", "news"}), Request({"SELECT", "3"}), Request({"HELLO", "3"}),
+                                    Request({"CLIENT", "TRACKING", "ON"})}) {
+    const std::string heard = fails("", Request({"SET", "k", "new"}) + change);
+    EXPECT_EQ(heard.substr(0, 31), "+OK\r\n+QUEUED\r\n+QUEUED\r\n" + error) << change;
+    EXPECT_EQ(heard.find("\r\n", 31) + 2, heard.size()) << "nothing behind it: " << heard;
+  }
+  const std::string heard = fails(Request({"SET", "k", "new"}), Request({"SELECT", "3"}));
+  EXPECT_EQ(heard.substr(0, 8), error) << heard;
+  EXPECT_TRUE(heard.find("+QUEUED\r\n" + error) != std::string::npos) << "it writes nothing itself: " << heard;
+  EXPECT_TRUE(heard.ends_with("\r\n") && heard.find('$') == std::string::npos) << heard;
+  EXPECT_EQ(witness.Ask({"PUBLISH", "news", "1"}), ":0\r\n");
+
+  RawClient stays(port());
+  ASSERT_TRUE(stays.Send(Request({"MULTI"}) + Request({"SET", "k", "new"}) + Request({"ECHO", "e"}) +
+                         Request({"EXEC"}) + Request({"PING"})));
+  for (std::string_view reply : {"+OK\r\n", "+QUEUED\r\n", "+QUEUED\r\n"}) EXPECT_EQ(stays.ReadReply(), reply);
+  EXPECT_EQ(stays.ReadReply().substr(0, 8), error);
+  EXPECT_EQ(stays.ReadReply(), "+PONG\r\n");
+  db_->FailWith(lsm::Status::Ok());
+  ASSERT_TRUE(stays.Send(Request({"MULTI"}) + Request({"SET", "k", "new"}) + Request({"SELECT", "3"}) +
+                         Request({"EXEC"}) + Request({"GET", "k"})));
+  for (std::string_view reply : {"+OK\r\n", "+QUEUED\r\n", "+QUEUED\r\n"}) EXPECT_EQ(stays.ReadReply(), reply);
+  EXPECT_EQ(stays.ReadReply(), "*2\r\n+OK\r\n+OK\r\n");
+  EXPECT_EQ(stays.ReadReply(), "$-1\r\n") << "in the other database";
+}
+
 // Events that are told of before the tick's first write must not take with them what comes behind.
 TEST_F(ServerTest, AFailedCommitKeepsEveryReplyInItsPlace) {
   Start("everysec");
