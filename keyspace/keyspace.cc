@@ -502,6 +502,30 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   return expired;
 }
 
+Result<int64_t> Keyspace::MeanTimeLeftMs(int db) {
+  if (counters_[db].expires <= 0) return int64_t{0};
+  const auto now_ms = static_cast<uint64_t>(NowMs());
+  std::string lower;
+  std::string upper;
+  EncodeExpiryKey(order_[db], now_ms + 1, {}, &lower);
+  EncodeExpiryKeyEnd(order_[db], &upper);
+  lsm::ReadOptions reads = Reads();
+  reads.lower_bound = lower;
+  reads.upper_bound = upper;
+  lsm::Iterator it = db_->NewIterator(reads);
+  double left_ms = 0;  // of all together: more than an integer holds
+  int64_t count = 0;
+  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+    ExpiryKey entry;
+    if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
+    if (++count > kMeanTimeLeftMax) return int64_t{0};
+    left_ms += static_cast<double>(entry.when_ms - now_ms);
+  }
+  if (!it.status().ok()) return it.status();
+  if (count == 0) return int64_t{0};
+  return static_cast<int64_t>(std::min(left_ms / static_cast<double>(count), 0x1p62));
+}
+
 // --- WATCH ---
 
 uint64_t Keyspace::Watch(int db, std::string_view name) {

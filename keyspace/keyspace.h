@@ -163,6 +163,11 @@ class Keyspace {
   // for those whose records are wanted: they are the first, and as many fewer of the others are deleted.
   lsm::Result<size_t> ActiveExpire(size_t limit);
   const ExpireStats& expire_stats() const { return expire_stats_; }
+  // The mean of the time that volatile keys have left, of those that have any; 0: there are none, or more than
+  // kMeanTimeLeftMax, of which it is not known. (Samples of so large an index, ordered by time, were tried: where times
+  // come in clusters they were off by a factor of a hundred.)
+  lsm::Result<int64_t> MeanTimeLeftMs(int db);
+  static constexpr int64_t kMeanTimeLeftMax = 1024;
 
   // --- WATCH ---
   // Registers interest in a key and returns its modification count; pair with Unwatch.

@@ -378,8 +378,10 @@ void KeyspaceSection(const InfoContext& info, Lines& out) {
   for (int db = 0; db < keyspace::kDatabaseCount; db++) {
     const keyspace::Counters& counters = info.c.keys.counters(db);
     if (counters.keys == 0) continue;
-    out.Text("db" + std::to_string(db),
-             "keys=" + std::to_string(counters.keys) + ",expires=" + std::to_string(counters.expires) + ",avg_ttl=0");
+    const lsm::Result<int64_t> mean_ms = info.c.keys.MeanTimeLeftMs(db);
+    out.Text("db" + std::to_string(db), "keys=" + std::to_string(counters.keys) +
+                                            ",expires=" + std::to_string(counters.expires) +
+                                            ",avg_ttl=" + std::to_string(mean_ms.ok() ? *mean_ms : 0));
   }
 }
 

@@ -287,6 +287,39 @@ TEST_F(KeyspaceTest, RefusesANewerFormat) {
   EXPECT_TRUE(Keyspace::Open(db_.get(), {}).status().Is(lsm::StatusCode::kUnsupported));
 }
 
+TEST_F(KeyspaceTest, MeanOfTheTimeThatIsLeft) {
+  const auto mean = [this](int db = 0) {
+    keys_->BeginCommand();
+    const auto mean_ms = keys_->MeanTimeLeftMs(db);
+    EXPECT_TRUE(mean_ms.ok()) << mean_ms.status().ToString();
+    return mean_ms.ok() ? *mean_ms : -1;
+  };
+  EXPECT_EQ(mean(), 0);
+  Set("for ever", "v");
+  EXPECT_EQ(mean(), 0);
+  for (int left_ms : {1000, 2000, 6000}) {
+    Set("k" + std::to_string(left_ms), "v", static_cast<uint64_t>(clock_.now_ms + left_ms));
+  }
+  EXPECT_EQ(mean(), 3000) << "not committed yet";
+  Commit();
+  EXPECT_EQ(mean(), 3000);
+  clock_.now_ms += 1000;
+  EXPECT_EQ(mean(), 3000) << "of 1000 and 5000; one has none left";
+  ASSERT_TRUE(keys_->SwapDatabases(0, 5).ok());
+  EXPECT_EQ(mean(), 0);
+  EXPECT_EQ(mean(5), 3000);
+  clock_.now_ms += 5000;
+  EXPECT_EQ(mean(5), 0);
+  // Times as far away as can be told; and more of them than are counted.
+  for (int64_t i = 0; i <= Keyspace::kMeanTimeLeftMax; i++) {
+    Set("far" + std::to_string(i), "v", static_cast<uint64_t>(INT64_MAX), 7);
+    if (i + 1 == Keyspace::kMeanTimeLeftMax) {
+      EXPECT_GT(mean(7), INT64_MAX / 2);
+    }
+  }
+  EXPECT_EQ(mean(7), 0);
+}
+
 // --- SwapDatabases ---
 
 TEST_F(KeyspaceTest, SwappedDatabasesKeepWhatIsInThem) {

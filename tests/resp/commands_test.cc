@@ -153,11 +153,12 @@ TEST_F(DispatcherTest, InfoHasWhatToolsLookFor) {
   DoOther("SELECT 3");
   DoOther("SET c 1");
   const std::string info = Do("INFO");
-  for (std::string_view field : {"redis_version:7.0.15", "loading:0", "used_memory:", "connected_clients:2",
-                                 "blocked_clients:0", "total_commands_processed:", "total_connections_received:",
-                                 "rdb_bgsave_in_progress:0", "aof_rewrite_in_progress:0", "expired_keys:0",
-                                 "keyspace_hits:", "role:master", "cluster_enabled:0", "db0:keys=2,expires=1,avg_ttl=0",
-                                 "db3:keys=1,expires=0,avg_ttl=0", "redis_git_sha1:", "total_error_replies:"}) {
+  for (std::string_view field :
+       {"redis_version:7.0.15", "loading:0", "used_memory:", "connected_clients:2", "blocked_clients:0",
+        "total_commands_processed:", "total_connections_received:", "rdb_bgsave_in_progress:0",
+        "aof_rewrite_in_progress:0", "expired_keys:0", "keyspace_hits:", "role:master", "cluster_enabled:0",
+        "db0:keys=2,expires=1,avg_ttl=10000", "db3:keys=1,expires=0,avg_ttl=0",
+        "redis_git_sha1:", "total_error_replies:"}) {
     EXPECT_NE(info.find("\r\n" + std::string(field)), std::string::npos) << field;
   }
   EXPECT_EQ(info.find("cmdstat_"), std::string::npos);
