@@ -1,6 +1,5 @@
 #include "keyspace/cursor_table.h"
 
-#include <iterator>
 #include <new>
 
 namespace varve::keyspace {
@@ -11,38 +10,52 @@ CursorTable::CursorTable(uint64_t seed, size_t bytes_max)
 uint64_t CursorTable::Add(std::string_view name) {
   auto known = by_name_.find(name);
   if (known != by_name_.end()) {
-    entries_.splice(entries_.begin(), entries_, known->second);
-    return known->second->id;
+    Entry& entry = *known->second;
+    const bool was_used = entry.waiting++ == 0;
+    if (was_used) used_bytes_ -= entry.bytes();
+    waiting_.splice(waiting_.begin(), was_used ? used_ : waiting_, known->second);
+    return entry.id;
   }
-  entries_.push_front({next_id_++, std::string(name)});
+  waiting_.push_front({next_id_++, std::string(name), 1});
   try {
-    by_id_.emplace(entries_.front().id, entries_.begin());
-    by_name_.emplace(entries_.front().name, entries_.begin());
+    by_id_.emplace(waiting_.front().id, waiting_.begin());
+    by_name_.emplace(waiting_.front().name, waiting_.begin());
   } catch (const std::bad_alloc&) {
-    by_id_.erase(entries_.front().id);
-    entries_.pop_front();
+    by_id_.erase(waiting_.front().id);
+    waiting_.pop_front();
     throw;
   }
-  bytes_ += name.size() + kEntryOverhead;
+  bytes_ += waiting_.front().bytes();
   DropOverflow();
-  return entries_.front().id;
+  return waiting_.front().id;
 }
 
 const std::string* CursorTable::Find(uint64_t cursor) {
   auto known = by_id_.find(cursor);
   if (known == by_id_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, known->second);
-  return &known->second->name;
+  Entry& entry = *known->second;
+  if (entry.waiting > 1) {
+    --entry.waiting;
+    return &entry.name;
+  }
+  const bool was_used = entry.waiting == 0;
+  if (!was_used) used_bytes_ += entry.bytes();
+  entry.waiting = 0;
+  used_.splice(used_.begin(), was_used ? used_ : waiting_, known->second);
+  return &entry.name;
 }
 
 // The newest entry always stays, so that a scan can go on whatever the cap.
 void CursorTable::DropOverflow() {
-  while (bytes_ > bytes_max_ && std::next(entries_.begin()) != entries_.end()) {
-    const Entry& oldest = entries_.back();
-    bytes_ -= oldest.name.size() + kEntryOverhead;
+  while (bytes_ > bytes_max_ && by_id_.size() > 1) {
+    const bool drop_used = used_bytes_ > bytes_max_ / kUsedShare || waiting_.size() == 1;
+    List& list = drop_used ? used_ : waiting_;
+    const Entry& oldest = list.back();
+    bytes_ -= oldest.bytes();
+    if (drop_used) used_bytes_ -= oldest.bytes();
     by_id_.erase(oldest.id);
     by_name_.erase(oldest.name);
-    entries_.pop_back();
+    list.pop_back();
   }
 }
 

@@ -346,5 +346,50 @@ TEST_F(ScanTest, ACursorIsGoodForMoreThanOneUse) {
   EXPECT_TRUE(names.empty());
 }
 
+TEST_F(ScanTest, AHundredThousandIterationsStandOpenAtOnce) {
+  constexpr int kIterations = 100'000;
+  constexpr int kNames = 4;
+  const auto session = [](int i) { return "session:" + std::to_string(kIterations + i) + ":" + std::string(83, 'x'); };
+  for (int i = 0; i < kIterations; i++) {
+    for (int n = 0; n < kNames; n++) ASSERT_TRUE(keys_->Set(0, session(i) + ":" + std::to_string(n), "v").ok());
+    if (i % 1000 == 0) Commit();
+  }
+  Commit();
+  std::vector<uint64_t> cursors(kIterations, 0);
+  for (int n = 0; n < kNames; n++) {
+    for (int i = 0; i < kIterations; i++) {
+      const std::string pattern = session(i) + "*";
+      std::vector<std::string> names;
+      auto next = keys_->Scan(0, cursors[i], {.pattern = pattern, .count = 1}, &names);
+      ASSERT_TRUE(next.ok()) << "page " << n << " of iteration " << i;
+      ASSERT_EQ(names, std::vector<std::string>{session(i) + ":" + std::to_string(n)});
+      cursors[i] = *next;
+      ASSERT_EQ(*next == 0, n == kNames - 1);
+    }
+  }
+}
+
+// Where the cap is reached the caller is told: a page is whole and in its place, or it is refused.
+TEST_F(ScanTest, BeyondTheCapTheOldestIterationsAreRefused) {
+  Open({.cursor_bytes_max = 16 * (CursorTable::kEntryOverhead + 4)});
+  for (int i = 100; i < 200; i++) ASSERT_TRUE(keys_->Set(0, "k" + std::to_string(i), "v").ok());
+  std::vector<uint64_t> cursors;
+  for (uint64_t i = 0; i < 40; i++) {
+    std::vector<std::string> names;
+    cursors.push_back(*keys_->Scan(0, 0, {.count = i + 1}, &names));
+  }
+  for (size_t i = 0; i < cursors.size(); i++) {
+    std::vector<std::string> names;
+    auto next = keys_->Scan(0, cursors[i], {.count = 1}, &names);
+    if (i < 40 - 16) {
+      EXPECT_TRUE(next.status().Is(lsm::StatusCode::kNotFound)) << i;
+      EXPECT_TRUE(names.empty());
+    } else {
+      ASSERT_TRUE(next.ok()) << i;
+      EXPECT_EQ(names, std::vector<std::string>{"k" + std::to_string(101 + i)});
+    }
+  }
+}
+
 }  // namespace
 }  // namespace varve::keyspace
