@@ -9,6 +9,7 @@ namespace {
 thread_local int64_t left = -1;  // allocations until one fails; < 0: none will
 thread_local bool goes_on = false;
 thread_local bool struck = false;
+thread_local int64_t allocations = 0;
 
 }  // namespace
 
@@ -30,6 +31,7 @@ thread_local bool struck = false;
 namespace varve::lsm {
 
 bool Starvation::Strikes() {
+  ++allocations;
   if (left < 0) return false;
   if (left > 0) {
     --left;
@@ -38,6 +40,10 @@ bool Starvation::Strikes() {
   struck = true;
   if (!goes_on) left = -1;
   return true;
+}
+
+int64_t Starvation::Allocations() {
+  return allocations;
 }
 
 Starvation::Starvation(int64_t n, Lasts lasts) {

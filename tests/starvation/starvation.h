@@ -20,6 +20,8 @@ class Starvation {
   bool End();
   // For another allocator of this thread: whether the allocation asked for now is to fail. Counts it.
   static bool Strikes();
+  // What this thread has asked for so far, whether or not one of these lives.
+  static int64_t Allocations();
 
   // While it lives, there is memory.
   class Pause {
