@@ -22,11 +22,13 @@
 #include "net/server.h"
 #include "tests/net/raw_client.h"
 #include "tests/net/server_process.h"
+#include "tests/net/surroundings.h"
 
 namespace varve::net {
 
 using testing::RawClient;
 using testing::Request;
+using testing::Surroundings;
 
 class GatedDb final : public lsm::Db {
  public:
@@ -176,42 +178,6 @@ class GatedDb final : public lsm::Db {
   std::mutex mu_;
   lsm::Status failure_;
   std::vector<lsm::DurableCallback> callbacks_;
-};
-
-// The process around the server, as little of it as its handlers need.
-class Surroundings final : public resp::ServerControl {
- public:
-  Server* net = nullptr;
-  std::function<uint64_t()> commits;
-  std::vector<uint64_t> saved_commits;  // how many there were at each SAVE
-  void ForEachClient(const std::function<void(resp::Session&, const resp::ConnectionFacts&)>& visit) override {
-    net->ForEachClient(visit);
-  }
-  resp::Session* FindClient(uint64_t id) override { return net->FindClient(id); }
-  void KillClient(uint64_t id) override { net->KillClient(id); }
-  resp::ServerFacts Facts() override {
-    resp::ServerFacts facts;
-    facts.auth_timeout_disconnections = net->stats().auth_timeout_disconnections;
-    return facts;
-  }
-  void ResetStats() override { net->ResetStats(); }
-  std::string ApplyConfig(const resp::Config&, std::string_view) override { return {}; }
-  std::string RewriteConfigFile() override { return {}; }
-  void SleepMicros(uint64_t) override {}
-  void Log(std::string_view) override {}
-  void PurgeMemory() override {}
-  std::string AllocatorReport() override { return {}; }
-  lsm::Status StartSave() override { return lsm::Status::Ok(); }
-  lsm::Status SaveNow() override {
-    saved_commits.push_back(commits());
-    return lsm::Status::Ok();
-  }
-  lsm::Status StartLogRewrite() override { return lsm::Status::Ok(); }
-  bool RequestShutdown(resp::ShutdownSave, bool, bool) override {
-    net->RequestShutdown();
-    return true;
-  }
-  bool AbortShutdown() override { return false; }
 };
 
 // A look at it is a step: so a turn of a client is over after a few of its requests.
