@@ -82,6 +82,19 @@ TEST_F(DispatcherTest, ScanGoesOnFromItsCursor) {
   EXPECT_EQ(Do("SCAN 999 COUNT 10"), "-ERR invalid cursor\r\n");
 }
 
+// As Redis reads numbers. One that was never handed out, or has been dropped, is an error here: Redis would go on at some
+// place, and the names in between be missing from what the client believes to be everything.
+TEST_F(DispatcherTest, CursorsAreNumbersThatWereHandedOut) {
+  Do("SET a v");
+  for (const char* text : {"0", "+0", "00", "-0", ""}) {
+    EXPECT_EQ(Run(session_, {"SCAN", text}), "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n") << text;
+  }
+  for (const char* text :
+       {"abc", " 0", "0 ", "0x10", "1.5", "18446744073709551616", "1", "-1", "18446744073709551615"}) {
+    EXPECT_EQ(Run(session_, {"SCAN", text}), "-ERR invalid cursor\r\n") << text;
+  }
+}
+
 TEST_F(DispatcherTest, HelloSwitchesTheProtocol) {
   EXPECT_TRUE(Do("HELLO 3").starts_with("%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n"));
   EXPECT_EQ(Do("GET none"), "_\r\n");
