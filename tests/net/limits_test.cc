@@ -1,5 +1,8 @@
 // tests/net/limits_test.cc - every limit of the real varve-server is finite, and hurts only the one who reaches it.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -235,6 +238,42 @@ TEST_F(LimitsTest, OutOfDescriptorsNobodyPresentSuffers) {
   EXPECT_TRUE(waiting.Silent());
   ASSERT_EQ(prlimit(server_->pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
   EXPECT_EQ(waiting.ReadReply(), "$1\r\n1\r\n") << "served as soon as there are descriptors";
+}
+
+// An IPv4 address of this machine that is not its loopback, as a number; 0: it has none.
+uint32_t OutsideAddress() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return 0;
+  uint32_t found = 0;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    const uint32_t host = ntohl(reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr.s_addr);
+    if (host >> 24 != 127) found = host;
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+TEST_F(LimitsTest, WithoutAPasswordNobodyComesFromElsewhere) {
+  const uint32_t outside = OutsideAddress();
+  ASSERT_NE(outside, 0u) << "this machine has no address but its loopback";
+  Start({"--bind", "0.0.0.0"});
+  EXPECT_TRUE(RawClient(port(), 0, outside).ReadUntilEnd().starts_with("-DENIED "));
+  RawClient local(port());
+  EXPECT_EQ(local.Ask({"CONFIG", "SET", "requirepass", "secret"}), "+OK\r\n");
+  RawClient stranger(port(), 0, outside);
+  EXPECT_TRUE(stranger.Ask({"PING"}).starts_with("-NOAUTH "));
+  EXPECT_EQ(stranger.Ask({"AUTH", "secret"}), "+OK\r\n");
+  EXPECT_EQ(stranger.Ask({"PING"}), "+PONG\r\n");
+}
+
+// Whoever may send commands decides neither where files are written nor which.
+TEST_F(LimitsTest, WhereThingsLieIsDecidedAtTheStart) {
+  Start({});
+  RawClient client(port());
+  for (const char* name : {"dir", "dbfilename", "unixsocket", "logfile", "pidfile", "aclfile"}) {
+    EXPECT_TRUE(client.Ask({"CONFIG", "SET", name, "/tmp/elsewhere"}).starts_with("-ERR ")) << name;
+  }
 }
 
 TEST_F(LimitsTest, UnixSocketsWork) {

@@ -8,6 +8,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
 #include <string>
@@ -29,8 +31,8 @@ inline std::string Request(std::initializer_list<std::string_view> words) {
 
 class RawClient {
  public:
-  // `receive_bytes` != 0 makes a small window, for a client that does not read.
-  explicit RawClient(int port, int receive_bytes = 0) {
+  // `receive_bytes` != 0 makes a small window, for a client that does not read. `host` is an IPv4 address as a number.
+  explicit RawClient(int port, int receive_bytes = 0, uint32_t host = INADDR_LOOPBACK) {
     fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     timeval patience{.tv_sec = 60, .tv_usec = 0};  // a hang is a failure
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -41,7 +43,7 @@ class RawClient {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(host);
     connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   }
   ~RawClient() { Close(); }
@@ -103,6 +105,15 @@ class RawClient {
     return std::exchange(unread_, {});
   }
   std::string Ask(std::initializer_list<std::string_view> words) { return Send(Request(words)) ? ReadReply() : ""; }
+  // Throws away what has arrived so far. False when the server has gone.
+  bool Drain() {
+    char bytes[65536];
+    unread_.clear();
+    for (;;) {
+      const ssize_t n = recv(fd_, bytes, sizeof(bytes), MSG_DONTWAIT);
+      if (n <= 0) return n < 0 && errno == EAGAIN;
+    }
+  }
   // Whether nothing has arrived so far.
   bool Silent() {
     char byte;
