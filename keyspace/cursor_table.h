@@ -4,10 +4,10 @@
 // is there throughout is returned. Equal places share one number (a thousand clients scanning alike cost one entry).
 //
 // A number handed out waits for its client; once it is used that client has moved on, and the place is kept only for
-// those who ask again because an answer was lost. Beyond a byte cap, used places are dropped before waiting ones, all but
-// a small share, each kind in the order of age: so a client that scans fast does not push out one that scans slowly, and
-// what counts against the cap is the number of open iterations, not of pages. A dropped or foreign number is an error,
-// never a silent gap.
+// those who ask again because an answer was lost. Beyond a byte cap, used places are dropped before waiting ones, all
+// but a small share, each kind in the order of age: so a client that scans fast does not push out one that scans
+// slowly, and what counts against the cap is the number of open iterations, not of pages. A dropped or foreign number
+// is an error, never a silent gap.
 //
 // Numbers start at a random place below 2^52 and count up: exact in a JavaScript number, and a cursor of an earlier
 // life of the process does not name a place in this one. Threads: one thread.

@@ -6,8 +6,8 @@
 //   S1  A name that is there, and fits, from the first page to the last is returned: exactly once.
 //   S2  A page holds only names that are there as it is made, are not expired, and fit the pattern and the type.
 //   S3  Names ascend within a page and from page to page, so no name comes twice.
-//   S4  A page examines at most COUNT names, so it returns no more, and only the last is cut off by the end: an iteration
-//       over names from a set of N, with COUNT >= 1, ends within N pages, whatever is written meanwhile.
+//   S4  A page examines at most COUNT names, so it returns no more, and only the last is cut off by the end: an
+//       iteration over names from a set of N, with COUNT >= 1, ends within N pages, whatever is written meanwhile.
 //   S5  100,000 iterations may be open, in step with each other, with names of 100 bytes; longer names, fewer.
 //   S6  A number that was dropped or never handed out is kNotFound, never a page of something else.
 //

@@ -82,8 +82,8 @@ TEST_F(DispatcherTest, ScanGoesOnFromItsCursor) {
   EXPECT_EQ(Do("SCAN 999 COUNT 10"), "-ERR invalid cursor\r\n");
 }
 
-// As Redis reads numbers. One that was never handed out, or has been dropped, is an error here: Redis would go on at some
-// place, and the names in between be missing from what the client believes to be everything.
+// As Redis reads numbers. One that was never handed out, or has been dropped, is an error here: Redis would go on at
+// some place, and the names in between be missing from what the client believes to be everything.
 TEST_F(DispatcherTest, CursorsAreNumbersThatWereHandedOut) {
   Do("SET a v");
   for (const char* text : {"0", "+0", "00", "-0", ""}) {

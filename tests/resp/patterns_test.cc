@@ -1,5 +1,5 @@
-// Patterns that would take a backtracking matcher for ever, wherever a client may give one. What takes so long never ends:
-// there is no time to measure.
+// Patterns that would take a backtracking matcher for ever, wherever a client may give one. What takes so long never
+// ends: there is no time to measure.
 #include "tests/resp/harness.h"
 
 namespace varve::resp {

@@ -1,4 +1,4 @@
-// No allocation per GET or SET of a known key in steady state, from the client's bytes in the socket to the reply in it.
+// No allocation per GET or SET of a known key in steady state, from the client's bytes in the socket to the reply.
 //
 // The server runs in this process, on an engine that syncs when it likes. Its loop's thread counts its own calls of
 // operator new, and those that libuv makes for it; DEBUG LOG asks it for the count. tests/resp/out_of_memory has the
