@@ -8,35 +8,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "bench/group_end.h"
 #include "bench/plan.h"
+#include "bench/zipf.h"
 
 namespace varve::bench {
-
-// Numbers in [0, count), small ones most often. Gray et al., "Quickly Generating Billion-Record Synthetic Databases", 1994.
-class Zipf {
- public:
-  explicit Zipf(uint64_t count) : count_(static_cast<double>(count)) {
-    for (uint64_t i = 1; i <= count; ++i) zeta_ += std::pow(1.0 / static_cast<double>(i), kTheta);
-    eta_ = (1 - std::pow(2.0 / count_, 1 - kTheta)) / (1 - (1 + std::pow(0.5, kTheta)) / zeta_);
-  }
-  uint64_t Next(Random* random) const {
-    const double u = static_cast<double>(random->Next() >> 11) / static_cast<double>(uint64_t{1} << 53);
-    const double uz = u * zeta_;
-    if (uz < 1) return 0;
-    if (uz < 1 + std::pow(0.5, kTheta)) return 1;
-    return static_cast<uint64_t>(count_ * std::pow(eta_ * u - eta_ + 1, 1 / (1 - kTheta)));
-  }
-
- private:
-  static constexpr double kTheta = 0.99;
-  const double count_;
-  double zeta_ = 0;
-  double eta_ = 0;
-};
 
 template <class Engine>
 class Ycsb {
