@@ -1,5 +1,5 @@
-// bench/server/bench_server_client.cc - what bench/server/run.py asks of a server and redis-benchmark cannot: writes every
-// key once, scans them all, or sends GETs and SETs by other distributions, side by side. Checks every reply it counts.
+// bench/server/bench_server_client.cc - what bench/server/run.py asks of a server and redis-benchmark cannot: writes
+// every key once, scans them all, or sends GETs and SETs by other distributions, side by side. Checks every reply.
 //
 //   bench_server_client fill  --port N --keys N --value-size N [--writes N]
 //   bench_server_client scan  --port N --count N

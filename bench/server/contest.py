@@ -14,7 +14,8 @@ from redis_server import redis_server  # noqa: E402
 class Contest:
     def __init__(self, programs, scratch):
         """`programs`: the directory of varve-server and bench_server_client."""
-        self.varve, self.client = (str(pathlib.Path(programs, name).resolve()) for name in ("varve-server", "bench_server_client"))
+        self.varve = str(pathlib.Path(programs, "varve-server").resolve())
+        self.client = str(pathlib.Path(programs, "bench_server_client").resolve())
         self.scratch = scratch
         self.redis = redis_server(scratch)
         version = subprocess.run([self.redis, "--version"], capture_output=True, text=True, check=True).stdout
@@ -25,7 +26,8 @@ class Contest:
         """[ours, the peer], both running; ended and their data removed when the block ends."""
         servers = []
         try:
-            servers.append(Server(self.ours, [self.varve, *varve_settings, "--memory-budget", f"{budget_mib}mb"], self.scratch))
+            budget = ["--memory-budget", f"{budget_mib}mb"]
+            servers.append(Server(self.ours, [self.varve, *varve_settings, *budget], self.scratch))
             servers.append(Server(self.peer, [self.redis, "--save", "", *redis_settings], self.scratch))
             yield servers
         finally:
@@ -33,11 +35,13 @@ class Contest:
                 server.stop()
 
     def measure(self, server, verb, meanwhile=None, **options):
-        """What bench_server_client prints. `meanwhile` is called ten times a second as long as it runs."""
+        """What bench_server_client prints; an option that is True is a flag. `meanwhile` is called ten times a second
+        as long as it runs."""
         command = [self.client, verb, "--port", str(server.port)]
         for name, value in options.items():
-            command += [] if value is False else ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            command += ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as client:
             while True:
                 try:
                     output, errors = client.communicate(timeout=0.1 if meanwhile else None)

@@ -1,5 +1,5 @@
-"""The group about a large keyspace: what it takes in memory and on disk, how soon it is back after a restart, how fast SCAN
-goes through it, and how long FLUSHALL takes."""
+"""The group about a large keyspace: what it takes in memory and on disk, how soon it is back after a restart, how fast
+SCAN goes through it, and how long FLUSHALL takes."""
 import time
 
 from contest import in_turn, progress
@@ -15,8 +15,9 @@ class LargeKeyspace:
     title = "a large keyspace"
 
     def describe(self, scale):
-        return (f"{self.title}: settings of {EVERYSEC.title}, but varve-server --memory-budget {scale.large_budget}mb; {scale.large_keys} keys, "
-                f"values of {VALUE_SIZE} bytes of which half can be compressed away; both start with what they wrote in the page cache")
+        return (f"{self.title}: settings of {EVERYSEC.title}, but varve-server --memory-budget {scale.large_budget}mb; "
+                f"{scale.large_keys} keys, values of {VALUE_SIZE} bytes of which half can be compressed away; files in "
+                "the page cache")
 
     def run(self, contest, scale, report):
         for turn in range(scale.rounds):
@@ -43,7 +44,8 @@ class Round:
         self.report.add(f"{self.label}: {workload}", server.name, measured)
 
     def write(self, server, writes):
-        return self.contest.measure(server, "fill", keys=self.keys, writes=writes, value_size=VALUE_SIZE, seed=self.turn)
+        return self.contest.measure(server, "fill", keys=self.keys, writes=writes, value_size=VALUE_SIZE,
+                                    seed=self.turn)
 
     def fill(self, server):
         self.add("SETs of all, up to 1000 under way", server, self.write(server, self.keys))
@@ -74,7 +76,8 @@ class Round:
         cpu_s = server.cpu_s() - cpu_s
         if measured["keys"] < self.keys:
             die(f"{server.name}: SCAN returned {measured['keys']} keys of {self.keys}")
-        self.add(f"SCAN COUNT {SCAN_COUNT}", server, {"keys/s": measured["keys/s"], "CPU us/key": cpu_s * 1e6 / measured["keys"]})
+        self.add(f"SCAN COUNT {SCAN_COUNT}", server,
+                 {"keys/s": measured["keys/s"], "CPU us/key": cpu_s * 1e6 / measured["keys"]})
         self.add("after the SCAN", server, {"RSS MiB": server.rss_mib()})
 
     def flush(self, server):

@@ -28,7 +28,8 @@ class Connection:
     def ask(self, *words):
         """A simple reply with its first character (+OK, -ERR ..., :1), the bytes of a bulk; None for nil."""
         words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-        self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+        bulks = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+        self.socket.sendall(b"*%d\r\n" % len(words) + bulks)
         line = self.replies.readline()
         if not line.endswith(b"\r\n"):
             raise ConnectionError("the server closed the connection")
@@ -48,22 +49,25 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.command = ["taskset", "-c", SERVER_CORE, *command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.dir]
+        self.command = ["taskset", "-c", SERVER_CORE, *command, "--port", str(self.port), "--bind", "127.0.0.1",
+                        "--dir", self.dir]
         self.log = open(self.dir + "/log", "w+b")
         self.process = None
         self.start("PING", b"+PONG")
 
     def start(self, word, *rest):
-        """Starts the process, on the data that is there; returns the seconds from then until this request got this reply,
-        the last argument. After anything else, -LOADING for one, it asks again a millisecond later."""
+        """Starts the process, on the data that is there; returns the seconds from then until this request got this
+        reply, the last argument. After anything else, -LOADING for one, it asks again a millisecond later."""
         *words, want = word, *rest
         began = time.monotonic()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=subprocess.STDOUT)
         while self.try_ask(*words) != want:
             if self.process.poll() is not None or time.monotonic() > began + PATIENCE_S:
                 self.kill()
                 self.log.seek(0)
-                die(f"{self.name} did not start: {' '.join(self.command)}\n{self.log.read().decode(errors='replace')[-2000:]}")
+                log = self.log.read().decode(errors="replace")
+                die(f"{self.name} did not start: {' '.join(self.command)}\n{log[-2000:]}")
             time.sleep(0.001)
         return time.monotonic() - began
 
@@ -96,7 +100,8 @@ class Server:
         return ticks / TICKS_PER_S
 
     def rss_mib(self):
-        return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+        pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
     def files(self):
         return [path for path in pathlib.Path(self.dir).rglob("*") if path.is_file()]

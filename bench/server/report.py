@@ -1,4 +1,4 @@
-"""What was measured, as a table and as JSON: medians of the rounds, and ratios that are above 1 where ours is better."""
+"""What was measured, as a table and as JSON: medians of the rounds, ratios that are above 1 where ours is better."""
 import json
 import pathlib
 import statistics
@@ -24,7 +24,8 @@ class Report:
         print(f"| workload | metric | {ours} | {peer} | ratio |\n|---|---|--:|--:|--:|")
         for workload, metric, mine, theirs, ratio, all_mine, all_theirs in self.table(ours, peer):
             shown = "-" if ratio is None else f"{ratio:.2f}"
-            print(f"| {workload} | {metric} | {short(mine)}{spread(all_mine)} | {short(theirs)}{spread(all_theirs)} | {shown} |")
+            values = f"{short(mine)}{spread(all_mine)} | {short(theirs)}{spread(all_theirs)}"
+            print(f"| {workload} | {metric} | {values} | {shown} |")
 
     def write_json(self, path, ours, peer):
         rows = [{"workload": workload, "peer": peer, "metric": metric, "ours": mine, "theirs": theirs, "ratio": ratio}

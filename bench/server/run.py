@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """varve-server against redis-server, in one run. `./dev bench server [--quick] [--groups NAME,...] [--json FILE]`.
 
-Both servers run at once, each on a free port of 127.0.0.1 with its data in a temporary directory, both pinned to core 0;
-the clients are pinned to core 1. They are measured in turns (A B, B A, ...), one waiting idle while the other works, and
-compared at equal durability: no fsync, fsync every second, fsync before every reply.
+Both servers run at once, each on a free port of 127.0.0.1 with its data in a temporary directory, both pinned to core
+0; the clients are pinned to core 1. They are measured in turns (A B, B A, ...), one waiting idle while the other works,
+and compared at equal durability: no fsync, fsync every second, fsync before every reply.
 """
 import argparse
 import os
@@ -19,8 +19,8 @@ from redis_benchmark import ALWAYS, EVERYSEC, NO_FSYNC  # noqa: E402
 from report import Report  # noqa: E402
 from traffic import BeyondTheBudget, GetsBesideSets  # noqa: E402
 
-GROUPS = {"no-fsync": NO_FSYNC, "everysec": EVERYSEC, "always": ALWAYS, "beside": GetsBesideSets(), "large": LargeKeyspace(),
-          "beyond": BeyondTheBudget()}
+GROUPS = {"no-fsync": NO_FSYNC, "everysec": EVERYSEC, "always": ALWAYS, "beside": GetsBesideSets(),
+          "large": LargeKeyspace(), "beyond": BeyondTheBudget()}
 
 # What --quick makes smaller: the value without it, with it, what it is.
 SCALE = {
@@ -56,7 +56,8 @@ def positive(text):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", default="build/release/bin", help="the directory of varve-server and bench_server_client")
+    parser.add_argument("--bin", default="build/release/bin", metavar="DIR",
+                        help="where varve-server and bench_server_client are")
     parser.add_argument("--quick", action="store_true", help="less of everything, some minutes in all")
     parser.add_argument("--groups", default=",".join(GROUPS), help="some of: " + ", ".join(GROUPS))
     for name, (full, quick, what) in SCALE.items():
@@ -80,11 +81,12 @@ def main():
         contest = Contest(arguments.bin, scratch)
         for name in arguments.groups:
             GROUPS[name].run(contest, scale, report)
-    print(f"# Server benchmark\n\nServers on core {SERVER_CORE}, clients on core {CLIENT_CORE}; {scale.rounds} interleaved rounds, medians, ± is "
-          "half the range. A ratio above 1 is better for varve-server.\n")
+    print(f"# Server benchmark\n\nServers on core {SERVER_CORE}, clients on core {CLIENT_CORE}; {scale.rounds} "
+          "interleaved rounds, medians, ± is half the range. A ratio above 1 is better for varve-server.\n")
     for name in arguments.groups:
         print(f"- {GROUPS[name].describe(scale)}")
-    print("- At P64 redis-benchmark itself fills its core: the ratio there is nearer to 1 than the servers are; see CPU us/op.\n")
+    print("- At P64 redis-benchmark itself fills its core: the ratio there is nearer to 1 than the servers are; see "
+          "CPU us/op.\n")
     report.print_markdown(contest.ours, contest.peer)
     if arguments.json:
         report.write_json(arguments.json, contest.ours, contest.peer)

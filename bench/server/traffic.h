@@ -1,7 +1,7 @@
 // bench/server/traffic.h - clients that send one request after the other, some GETs and some SETs, for a given time.
 //
-// All of them in one thread around one epoll: two programs on one core would wait for each other's time slices, and show
-// them as the server's latency. A latency is that of a request sent within the time, however long its reply takes.
+// All of them in one thread around one epoll: two programs on one core would wait for each other's time slices, and
+// show them as the server's latency. A latency is that of a request sent within the time, however late its reply.
 #pragma once
 
 #include <cstddef>
