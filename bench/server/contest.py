@@ -42,12 +42,14 @@ class Contest:
             command += ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as client:
-            while True:
+            while client.returncode is None:
                 try:
                     output, errors = client.communicate(timeout=0.1 if meanwhile else None)
-                    break
                 except subprocess.TimeoutExpired:
                     meanwhile()
+                except BaseException:  # told to stop: not when it is done
+                    client.kill()
+                    raise
         if client.returncode:
             die(f"{verb} against {server.name} gave exit code {client.returncode}: {errors}")
         return json.loads(output)
