@@ -148,6 +148,10 @@ class DispatcherTest : public ::testing::Test {
       Commit();
       last_ = dispatcher_->Execute(session, args, &out);
     }
+    if (last_.fetching) {  // it may wait
+      session.fetched = true;
+      last_ = dispatcher_->Execute(session, args, &out);
+    }
     dispatcher_->DeliverMessages(last_.wrote);
     return out;
   }

@@ -44,7 +44,12 @@ class AllocationsTest : public DispatcherTest, public ::testing::WithParamInterf
     dispatcher_->BeginTick();
     while (!bytes.empty()) {
       ASSERT_EQ(parser_.Parse(bytes, limits_), ParseResult::kRequest);
-      dispatcher_->DeliverMessages(dispatcher_->Execute(session_, parser_.args(), &out_).wrote);
+      Execution execution = dispatcher_->Execute(session_, parser_.args(), &out_);
+      if (execution.fetching) {  // its table is not open yet
+        session_.fetched = true;
+        execution = dispatcher_->Execute(session_, parser_.args(), &out_);
+      }
+      dispatcher_->DeliverMessages(execution.wrote);
       bytes.remove_prefix(parser_.consumed());
       ++served_;
     }
