@@ -133,8 +133,7 @@ class Db {
 
   // True and the value, or false when the key is not there.
   virtual Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
-  // The same without waiting for the disk: kWouldBlock when what it takes is neither in memory nor in what the
-  // operating system keeps of the files.
+  // The same without waiting for the disk: kWouldBlock when the answer is neither in memory nor in the page cache.
   virtual Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) = 0;
   // Get for event loops: `callback` is called once, within this call when the answer is in memory, else from a thread
   // that reads for the database; what it says was true at some moment in between. Gives kBusy, without a callback, when

@@ -354,13 +354,13 @@ Result<bool> DbImpl::Get(const ReadOptions& options, std::string_view key, Pinne
 }
 
 Result<bool> DbImpl::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
-  return GetFromMemory(options, key, {.memory_only = true, .try_files = true}, value);
+  return GetFromMemory(options, key, /*announce=*/false, value);
 }
 
-Result<bool> DbImpl::GetFromMemory(const ReadOptions& options, std::string_view key, ReadTier tier,
+Result<bool> DbImpl::GetFromMemory(const ReadOptions& options, std::string_view key, bool announce,
                                    PinnedValue* value) {
   if (closed_.load(std::memory_order_relaxed)) return Status::Closed();
-  tier.fill_cache = options.fill_cache;
+  const ReadTier tier{.memory_only = true, .fill_cache = options.fill_cache, .announce = announce};
   return OrOutOfMemory([&] {
     CurrentView::Pin view(view_.get());
     return GetFrom(*view, options, SequenceOf(options), tier, key, value);
@@ -373,7 +373,7 @@ Result<bool> DbImpl::GetFromMemory(const ReadOptions& options, std::string_view 
 Status DbImpl::GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) {
   PinnedValue value;
   const bool announce = async_waiting_.load(std::memory_order_relaxed) < kAsyncAnnouncedMax;
-  Result<bool> found = GetFromMemory(options, key, {.memory_only = true, .announce = announce}, &value);
+  Result<bool> found = GetFromMemory(options, key, announce, &value);
   if (!found.status().Is(StatusCode::kWouldBlock)) {
     callback(std::move(found), std::move(value));
     return Status::Ok();
@@ -421,7 +421,7 @@ void DbImpl::AnswerAsyncReads() {
     if (nearer.has_value()) {
       PinnedValue unused;
       // Not by its options: another reader may answer it by now, and then what they name is gone.
-      (void)GetFromMemory({}, *nearer, {.memory_only = true, .announce = true}, &unused);
+      (void)GetFromMemory({}, *nearer, /*announce=*/true, &unused);
     }
     PinnedValue value;
     Result<bool> found = Get(read.options, read.key, &value);

@@ -174,7 +174,7 @@ class DbImpl final : public Db {
     bool announced = false;
   };
 
-  Result<bool> GetFromMemory(const ReadOptions& options, std::string_view key, ReadTier tier, PinnedValue* value);
+  Result<bool> GetFromMemory(const ReadOptions& options, std::string_view key, bool announce, PinnedValue* value);
   Status QueueRead(const ReadOptions& options, std::string_view key, bool announce, GetCallback* callback);
   void AnswerAsyncReads() VARVE_EXCLUDES(mu_);
 

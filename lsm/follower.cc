@@ -188,7 +188,7 @@ Result<bool> Follower::Get(const ReadOptions& options, std::string_view key, Pin
 
 Result<bool> Follower::TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) {
   if (closed_.load(std::memory_order_acquire)) return Status::Closed();
-  return GetOf(options, {.memory_only = true, .fill_cache = options.fill_cache, .try_files = true}, key, value);
+  return GetOf(options, {.memory_only = true, .fill_cache = options.fill_cache}, key, value);
 }
 
 Result<bool> Follower::GetOf(const ReadOptions& options, ReadTier tier, std::string_view key, PinnedValue* value) {

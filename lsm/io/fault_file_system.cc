@@ -193,9 +193,6 @@ class FaultFileSystem::Readable final : public ReadableFile {
     return fs_->Through(CallOn(FileOp::kReadAt, path(), offset, size),
                         [&] { return inner_->ReadAt(offset, size, buffer); });
   }
-  Status TryReadAt(uint64_t offset, size_t size, char* buffer) const override {
-    return inner_->TryReadAt(offset, size, buffer);  // no call of the disk, and what fails here ReadAt tells
-  }
   void WillRead(uint64_t offset, size_t size) const override {
     if (fs_->Judge(CallOn(FileOp::kWillRead, path(), offset, size)).status.ok()) inner_->WillRead(offset, size);
   }

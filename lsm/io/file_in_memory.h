@@ -1,7 +1,8 @@
 // lsm/io/file_in_memory.h - a file as far as the operating system has it in memory: reads that need the disk give
 // kWouldBlock.
 //
-// Ownership: none of the file. Threads: as the file's.
+// A ReadableFile that can tell is a ReadsFromMemory too; of any other, nothing is in memory. Ownership: none of the file.
+// Threads: as the file's.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +12,21 @@
 
 namespace varve::lsm {
 
+class ReadsFromMemory {
+ public:
+  virtual ~ReadsFromMemory() = default;
+  // Reads without waiting for the disk: kWouldBlock unless all of `size` bytes are in the operating system's memory.
+  // Whatever is wrong, ReadAt tells.
+  virtual Status TryReadAt(uint64_t offset, size_t size, char* buffer) const = 0;
+};
+
 class FileInMemory final : public ReadableFile {
  public:
-  explicit FileInMemory(const ReadableFile& file) : file_(file) {}
+  explicit FileInMemory(const ReadableFile& file) : file_(file), memory_(dynamic_cast<const ReadsFromMemory*>(&file)) {}
 
   Result<size_t> ReadAt(uint64_t offset, size_t size, char* buffer) const override {
-    VARVE_TRY(file_.TryReadAt(offset, size, buffer));
+    if (memory_ == nullptr) return Status::WouldBlock();
+    VARVE_TRY(memory_->TryReadAt(offset, size, buffer));
     return size;
   }
   Result<uint64_t> Size() const override { return file_.Size(); }
@@ -24,6 +34,7 @@ class FileInMemory final : public ReadableFile {
 
  private:
   const ReadableFile& file_;
+  const ReadsFromMemory* const memory_;
 };
 
 }  // namespace varve::lsm

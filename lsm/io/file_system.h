@@ -30,14 +30,6 @@ class ReadableFile {
   virtual ~ReadableFile() = default;
   // Reads up to `size` bytes at `offset` into `buffer`; returns how many (fewer only at the end of the file).
   virtual Result<size_t> ReadAt(uint64_t offset, size_t size, char* buffer) const = 0;
-  // The same without waiting for the disk: kWouldBlock unless all of `size` bytes are in the operating system's memory.
-  // Optional; whatever is wrong, ReadAt tells.
-  virtual Status TryReadAt(uint64_t offset, size_t size, char* buffer) const {
-    static_cast<void>(offset);
-    static_cast<void>(size);
-    static_cast<void>(buffer);
-    return Status::WouldBlock();
-  }
   // Says that these bytes are about to be read: an implementation may begin to bring them into memory, so that reads
   // announced together are waited for together. Optional, and silent: what is wrong, ReadAt tells. Does not wait for the
   // disk, but for a place in its queue if hundreds of reads are under way.

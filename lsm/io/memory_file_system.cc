@@ -406,11 +406,6 @@ class MemoryFileSystem::Readable final : public ReadableFile {
     MutexLock lock(&fs_->mu_);
     return file_->Read(offset, size, buffer);
   }
-  Status TryReadAt(uint64_t offset, size_t size, char* buffer) const override {
-    if (!fs_->in_memory_.load(std::memory_order_relaxed)) return Status::WouldBlock();
-    Result<size_t> got = ReadAt(offset, size, buffer);
-    return got.ok() && *got == size ? Status::Ok() : Status::WouldBlock();
-  }
   Result<uint64_t> Size() const override {
     MutexLock lock(&fs_->mu_);
     return file_->size();

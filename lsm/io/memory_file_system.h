@@ -25,7 +25,6 @@
 // all. A crash clone is taken between two calls, never inside one.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -98,9 +97,6 @@ class MemoryFileSystem final : public FileSystem {
   // clean, so that a later sync succeeds without them, and a power loss takes them. Those written to again are cured.
   void LoseUnsynced(const std::string& path);
 
-  // Whether TryReadAt finds what it asks for; not at first.
-  void KeepInMemory(bool keep) { in_memory_.store(keep, std::memory_order_relaxed); }
-
   // Sizes of all files that have a name, each file once. For space and leak tests.
   uint64_t TotalBytes() const;
   // Files and locks open now.
@@ -130,7 +126,6 @@ class MemoryFileSystem final : public FileSystem {
   mutable Mutex mu_;  // guards the whole tree below root_, blocks and histories included
   DirectoryPtr root_ VARVE_GUARDED_BY(mu_);
   size_t open_handles_ VARVE_GUARDED_BY(mu_) = 0;
-  std::atomic<bool> in_memory_{false};
 };
 
 }  // namespace varve::lsm

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "lsm/io/file_in_memory.h"
 #include "lsm/io/file_system.h"
 
 namespace varve::lsm {
@@ -93,7 +94,7 @@ Result<uint64_t> SizeOf(const Descriptor& fd, const std::string& path) {
   return static_cast<uint64_t>(info.st_size);
 }
 
-class PosixReadableFile final : public ReadableFile {
+class PosixReadableFile final : public ReadableFile, public ReadsFromMemory {
  public:
   PosixReadableFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 

@@ -223,8 +223,8 @@ struct Table::Rep {
   }
   Result<BlockRef> Adopt(size_t index, Result<BlockBytes> bytes, const ReadTier& tier) const;
   Result<BlockRef> ReadDataBlock(size_t index, const ReadTier& tier) const {
-    if (tier.memory_only && !tier.try_files) {
-      if (tier.announce) WillRead(index);
+    if (tier.memory_only && tier.announce) {
+      WillRead(index);
       return Status::WouldBlock();
     }
     const FileInMemory in_memory(*file);

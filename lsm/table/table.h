@@ -31,8 +31,7 @@ namespace varve::lsm {
 struct ReadTier {
   bool memory_only = false;  // kWouldBlock instead of a disk read
   bool fill_cache = true;
-  bool announce = false;  // with memory_only: kWouldBlock has the file system begin the read, for whoever comes to wait
-  bool try_files = false;  // with memory_only: reads what the operating system has in memory of the files
+  bool announce = false;  // with memory_only: the file system begins the read; without it, what it has is taken
 };
 
 class Table;

@@ -21,6 +21,15 @@ Result<uint32_t> SizeBefore(const ReadableFile& file, uint64_t offset) {
   return DecodeFixed32(size);
 }
 
+Result<BlockRef> ReadFrom(const ReadableFile& file, const ValuePointer& pointer, uint64_t file_id) {
+  auto bytes = ReadBlock(file, {.offset = pointer.offset, .size = pointer.size}, file_id);
+  if (!bytes.ok()) return bytes.status();
+  BlockRef block(new CachedBlock);
+  block->size = bytes->size;
+  block->bytes = std::move(bytes->bytes);
+  return block;
+}
+
 }  // namespace
 
 std::string ValueLogFileName(const std::string& dir, uint64_t number) {
@@ -77,13 +86,8 @@ Status ValueLogFile::CheckBounds(const ValuePointer& pointer) const {
                             std::to_string(pointer.size) + ", which is no record of the file");
 }
 
-Result<BlockRef> ValueLogFile::Read(const ReadableFile& file, const ValuePointer& pointer) const {
-  auto bytes = ReadBlock(file, {.offset = pointer.offset, .size = pointer.size}, facts_.file_id);
-  if (!bytes.ok()) return bytes.status();
-  BlockRef block(new CachedBlock);
-  block->size = bytes->size;
-  block->bytes = std::move(bytes->bytes);
-  return block;
+Result<BlockRef> ValueLogFile::Read(const ValuePointer& pointer) const {
+  return ReadFrom(*file_, pointer, facts_.file_id);
 }
 
 Status ValueLogFile::Get(const ValuePointer& pointer, ReadTier tier, PinnedValue* value) const {
@@ -94,13 +98,13 @@ Status ValueLogFile::Get(const ValuePointer& pointer, ReadTier tier, PinnedValue
   BlockCache::Slot* slot = &slots_[pointer.ordinal];
   BlockRef block = cache->Lookup(slot);
   if (!block) {
-    if (tier.memory_only && !tier.try_files) {
-      if (tier.announce) file_->WillRead(pointer.offset, size_t{pointer.size} + kBlockTrailerSize);
+    if (tier.memory_only && tier.announce) {
+      file_->WillRead(pointer.offset, size_t{pointer.size} + kBlockTrailerSize);
       return Status::WouldBlock();
     }
     const FileInMemory in_memory(*file_);
     const ReadableFile& from = tier.memory_only ? static_cast<const ReadableFile&>(in_memory) : *file_;
-    Result<BlockRef> read = Read(from, pointer);
+    Result<BlockRef> read = ReadFrom(from, pointer, facts_.file_id);
     if (!read.ok()) return read.status();
     block = std::move(read).value();
     if (tier.fill_cache && block->size <= cache->capacity() / kCachedPart)
@@ -138,7 +142,7 @@ Status ValueLogFile::Verify(const ValuePointer& pointer) const {
         path(), pointer.offset,
         "the size before it is " + std::to_string(*size) + ", the table says " + std::to_string(pointer.size));
   }
-  return Read(*file_, pointer).status();
+  return Read(pointer).status();
 }
 
 Status VerifyValueLog(const ReadableFile& file) {

@@ -53,7 +53,7 @@ class ValueLogFile {
  private:
   Status OpenSlow() const;
   Status CheckBounds(const ValuePointer& pointer) const;
-  Result<BlockRef> Read(const ReadableFile& file, const ValuePointer& pointer) const;
+  Result<BlockRef> Read(const ValuePointer& pointer) const;
 
   const uint64_t number_;
   const ValueLogFacts facts_;

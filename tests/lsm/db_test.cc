@@ -78,17 +78,6 @@ TEST_F(DbTest, TryGetNeverTouchesTheDisk) {
   EXPECT_TRUE(*db_->TryGet({}, "table", &value));
   EXPECT_EQ(value.view(), "2");
   EXPECT_EQ(machine_.fs.CallCount(), warm);
-
-  Open();
-  EXPECT_EQ(Get("none"), "(none)") << "opens the table, whose filter says so";
-  const uint64_t opened = machine_.fs.CallCount();
-  EXPECT_TRUE(db_->TryGet({}, "table", &value).status().Is(StatusCode::kWouldBlock));
-  machine_.disk->KeepInMemory(true);
-  EXPECT_TRUE(*db_->TryGet({}, "table", &value)) << "the system has it";
-  EXPECT_EQ(value.view(), "2");
-  machine_.disk->KeepInMemory(false);
-  EXPECT_TRUE(*db_->TryGet({}, "table", &value)) << "and now it is cached";
-  EXPECT_EQ(machine_.fs.CallCount(), opened);
 }
 
 TEST_F(DbTest, SnapshotsSurviveFlushAndCompaction) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "lsm/io/file_in_memory.h"
 #include "lsm/io/file_system.h"
 
 namespace varve::lsm {
@@ -140,7 +141,8 @@ TEST_F(PosixFileSystemTest, ReadsWithoutTheDiskWhatTheKernelHasInMemory) {
   auto file = fs_->OpenForRead(dir_ + "/table");
   ASSERT_TRUE(file.ok());
   std::string found(60'000, 'x');
-  const Status read = (*file)->TryReadAt(4'000, 20'000, found.data());
+  const FileInMemory in_memory(**file);
+  const Result<size_t> read = in_memory.ReadAt(4'000, 20'000, found.data());
   const int fd = ::open((dir_ + "/table").c_str(), O_RDONLY | O_CLOEXEC);
   iovec one{.iov_base = found.data() + 59'999, .iov_len = 1};
   const bool told = ::preadv2(fd, &one, 1, 0, RWF_NOWAIT) == 1;
@@ -148,12 +150,12 @@ TEST_F(PosixFileSystemTest, ReadsWithoutTheDiskWhatTheKernelHasInMemory) {
   if (told) {
     EXPECT_EQ(found.substr(0, 20'000), bytes.substr(4'000, 20'000));
   }
-  EXPECT_TRUE((*file)->TryReadAt(40'000, 10'001, found.data()).Is(StatusCode::kWouldBlock)) << "beyond the end";
-  EXPECT_TRUE((*file)->TryReadAt(~uint64_t{0}, 1, found.data()).Is(StatusCode::kWouldBlock));
+  EXPECT_TRUE(in_memory.ReadAt(40'000, 10'001, found.data()).status().Is(StatusCode::kWouldBlock)) << "beyond the end";
+  EXPECT_TRUE(in_memory.ReadAt(~uint64_t{0}, 1, found.data()).status().Is(StatusCode::kWouldBlock));
   ASSERT_EQ(::fdatasync(fd), 0);
   ASSERT_EQ(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
   // The kernel may keep it all the same: then it is as before.
-  if ((*file)->TryReadAt(0, 8'192, found.data()).ok()) {
+  if (in_memory.ReadAt(0, 8'192, found.data()).ok()) {
     EXPECT_EQ(found.substr(0, 8'192), bytes.substr(0, 8'192));
   }
   ::close(fd);
