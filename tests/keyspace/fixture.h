@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "keyspace/keyspace.h"
+#include "tests/keyspace/commit.h"
 #include "tests/keyspace/invariants.h"
 
 namespace varve::keyspace {
@@ -47,16 +48,7 @@ class KeyspaceTest : public ::testing::Test {
     ASSERT_TRUE(keys.ok()) << keys.status().ToString();
     keys_ = std::move(*keys);
   }
-  // Whatever the write controller puts off is tried again when the flushes have caught up.
-  void Commit() {
-    auto sequence = keys_->Commit(nullptr);
-    while (sequence.status().Is(lsm::StatusCode::kBusy)) {
-      ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
-      sequence = keys_->Commit(nullptr);
-    }
-    ASSERT_TRUE(sequence.ok()) << sequence.status().ToString();
-    keys_->BeginCommand();
-  }
+  void Commit() { CommitAndGoOn(*keys_); }
   void Set(std::string_view name, std::string_view value, uint64_t expire_ms = 0, int db = 0) {
     lsm::Status status = keys_->Set(db, name, value, expire_ms);
     ASSERT_TRUE(status.ok()) << status.ToString();

@@ -22,6 +22,7 @@
 #include "keyspace/glob.h"
 #include "keyspace/keyspace.h"
 #include "lsm/io/memory_file_system.h"
+#include "tests/keyspace/commit.h"
 
 namespace varve::keyspace {
 namespace {
@@ -46,15 +47,7 @@ class ScanTest : public ::testing::Test {
     ASSERT_TRUE(keys.ok()) << keys.status().ToString();
     keys_ = std::move(*keys);
   }
-  void Commit() {
-    auto sequence = keys_->Commit(nullptr);
-    while (sequence.status().Is(lsm::StatusCode::kBusy)) {
-      ASSERT_TRUE(db_->WaitForBackgroundWork().ok());
-      sequence = keys_->Commit(nullptr);
-    }
-    ASSERT_TRUE(sequence.ok()) << sequence.status().ToString();
-    keys_->BeginCommand();
-  }
+  void Commit() { CommitAndGoOn(*keys_); }
 
   lsm::MemoryFileSystem disk_;
   lsm::ManualClock clock_;
