@@ -125,6 +125,7 @@ lsm::ReadOptions Keyspace::Reads() const {
 Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
   if (name.size() > kNameSizeMax) return false;
   EncodeMetaKey(order_[db], name, &key_);
+  NoteRead();
   lsm::ReadOptions options;
   if (!batch_.empty()) {
     std::string_view bytes;
@@ -171,6 +172,7 @@ Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
 Result<bool> Keyspace::FindHead(int db, std::string_view name, Entry* entry) {
   EncodeMetaKey(order_[db], name, &key_);
   if (known_.Has(key_)) {
+    NoteRead();
     entry->type = Type::kString;
     entry->expire_ms = 0;
     entry->value = {};
@@ -199,6 +201,7 @@ Status Keyspace::Put(int db, std::string_view name, const Entry* prior, Type typ
   EncodeMetaRecord(type, expire_ms, value, &record_);
   EncodeMetaKey(order_[db], name, &key_);
   batch_.Put(key_, record_);
+  last_commits_.Wrote(key_, next_commit_);
   if (type == Type::kString && expire_ms == 0) {
     known_.Add(key_);
   } else {
@@ -229,6 +232,7 @@ Result<bool> Keyspace::Remove(int db, std::string_view name) {
 void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change) {
   EncodeMetaKey(order_[db], name, &key_);
   batch_.Delete(key_);
+  last_commits_.Wrote(key_, next_commit_);
   known_.Remove(key_);
   counters_of(db).keys--;
   if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
@@ -266,6 +270,7 @@ Status Keyspace::FlushDb(int db) {
   EncodeMetaKey(order_[db], {}, &key_);
   EncodeMetaKeyEnd(order_[db], &end);
   batch_.DeleteRange(key_, end);
+  last_commits_.WroteMany(next_commit_);
   if (counters_[db].expires != 0) {
     EncodeExpiryKey(order_[db], 0, {}, &key_);
     EncodeExpiryKeyEnd(order_[db], &end);
@@ -298,6 +303,7 @@ Status Keyspace::SwapDatabases(int a, int b) {
   for (const int db : {a, b}) {
     if (observer_ != nullptr && counters_[db].keys != 0) observer_->OnFlush(db);
   }
+  last_commits_.WroteMany(next_commit_);
   std::swap(order_[a], order_[b]);
   std::swap(counters_of(a), counters_of(b));
   std::swap(expiry_low_[a], expiry_low_[b]);
@@ -593,6 +599,7 @@ Result<lsm::SequenceNumber> Keyspace::Commit(lsm::DurableCallback on_durable) {
     Abandon();
     return sequence;
   }
+  ++next_commit_;
   format_written_ = true;
   batch_.Clear();
   RememberCommitted();

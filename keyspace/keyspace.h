@@ -19,6 +19,7 @@
 // callback comes from elsewhere.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,7 @@
 
 #include "keyspace/cursor_table.h"
 #include "keyspace/known_keys.h"
+#include "keyspace/last_commits.h"
 #include "keyspace/record.h"
 #include "lsm/clock.h"
 #include "lsm/db.h"
@@ -98,6 +100,7 @@ class Keyspace {
     now_ms_ = 0;
     memory_only_ = false;
     wanted_.clear();
+    read_commit_ = 0;
     RememberCommand();
   }
   // Takes back every write since BeginCommand, or since the last Commit. May throw itself; then only Abandon() is left.
@@ -185,6 +188,12 @@ class Keyspace {
   // lsm::DurableCallback); not called when this returns an error or had nothing to commit. Returns the sequence of the
   // last operation, 0 when there was none.
   lsm::Result<lsm::SequenceNumber> Commit(lsm::DurableCallback on_durable);
+  // Commits are numbered, from 1: that which what is pending will be.
+  uint64_t next_commit() const { return next_commit_; }
+  // The latest commit that the command may have read a write of, looking at single keys (Find, FindHead, Look): all it
+  // says of them stands when that one does. next_commit(): of what is pending; 0: of none since Open. Walks over many
+  // keys and counters are not told of.
+  uint64_t read_commit() const { return read_commit_; }
   // Writes since Open, whether or not committed yet (INFO's rdb_changes_since_last_save).
   uint64_t changes() const { return changes_; }
 
@@ -213,6 +222,7 @@ class Keyspace {
   lsm::ReadOptions Reads() const;
   // The record as stored, expired or not.
   lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
+  void NoteRead() { read_commit_ = std::max(read_commit_, last_commits_.Of(key_)); }
   bool Expired(uint64_t expire_ms) { return expire_ms != 0 && static_cast<int64_t>(expire_ms) <= NowMs(); }
   void DeleteRecord(int db, std::string_view name, uint64_t expire_ms, KeyChange change);
   void DeleteExpired(int db, std::string_view name, uint64_t expire_ms) {
@@ -272,7 +282,10 @@ class Keyspace {
   ExpireStats expire_stats_;
 
   CursorTable cursors_;
-  KnownKeys known_;                                   // as of the pending batch
+  KnownKeys known_;  // as of the pending batch
+  LastCommits last_commits_;
+  uint64_t next_commit_ = 1;
+  uint64_t read_commit_ = 0;
   std::unordered_map<std::string, Watched> watched_;  // by meta key; stays whole when an insertion throws
 
   // Scratch, to keep the hot path free of allocation.

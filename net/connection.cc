@@ -274,16 +274,16 @@ void Connection::NoteReply(size_t begin, const resp::Execution& execution, Ended
   const resp::Command* command = session_.last_command;
   const bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
   const bool about_data = execution.wrote || (session_.in_multi ? false : ended.multi || uses_keys);
-  if (server_->tick_wrote() || execution.wrote) {
-    if (about_data || !uncertain_replies_.empty()) {
-      const bool closes = ended.multi && ended.changes_client;
-      uncertain_replies_.push_back({begin, !about_data ? IfFailed::kKeep
-                                           : closes    ? IfFailed::kReplaceAndClose
-                                                       : IfFailed::kReplace});
-      server_->MarkUncertain(this);
-    }
-  } else if (about_data) {
-    seen_ticket_ = server_->last_ticket();
+  const bool shows_pending = execution.wrote || (about_data && server_->IsPending(execution.shows_commit));
+  if (shows_pending || !uncertain_replies_.empty()) {
+    const bool closes = ended.multi && ended.changes_client;
+    uncertain_replies_.push_back({begin, !shows_pending ? IfFailed::kKeep
+                                         : closes       ? IfFailed::kReplaceAndClose
+                                                        : IfFailed::kReplace});
+    server_->MarkUncertain(this);
+  }
+  if (about_data && !shows_pending) {
+    seen_ticket_ = std::max(seen_ticket_, std::min(execution.shows_commit, server_->last_ticket()));
   }
   if (!session_.authenticated) [[unlikely]] {
     unauthenticated_reply_bytes_ += output_.tail()->size() - begin;

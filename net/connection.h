@@ -3,13 +3,14 @@
 //   socket -> shared buffer (or own, while a request is unfinished) -> Parser -> Dispatcher -> OutputQueue -> socket
 //
 // Requests run inside the read callback. Their replies stay in the queue until the server has committed the tick
-// (Server::EndTick), then leave with one write. A reply given after the tick's first write is `uncertain` until then:
-// when the commit fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed
-// what the client is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
+// (Server::EndTick), then leave with one write. A reply that shows what the tick wrote is `uncertain` until then: when
+// the commit fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed what
+// the client is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
 //
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
-// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read from
-// the disk (DiskReads): it stays unread, and is given once more when it may go on. Requests already read then wait in the own buffer; Resume() goes on with them.
+// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read
+// from the disk (DiskReads): it stays unread, and is given once more when it may go on. Requests already read then wait
+// in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
 // Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too
 // little is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no

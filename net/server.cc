@@ -299,7 +299,7 @@ bool Server::CommitPending() {
     // After kBusy, look before trying: a try costs more than a look.
     if (paused_ && keys_->db()->Pressure().level >= 2) return false;
     const bool always = config_->appendfsync == resp::Config::AppendFsync::kAlways;
-    const uint64_t ticket = last_ticket_ + 1;
+    const uint64_t ticket = keys_->next_commit();
     try {
       lsm::DurableCallback on_durable;
       if (always) on_durable = [this, ticket](const lsm::Status& status) { Report(ticket, status); };
@@ -443,7 +443,9 @@ void Server::StartRunningReady() {
 // ---- durability ----
 
 void Server::AwaitTicket(uint64_t ticket, uint64_t client_id) {
-  held_.push_back({ticket, client_id});
+  const auto later = std::upper_bound(held_.begin(), held_.end(), ticket,
+                                      [](uint64_t than, const Held& held) { return than < held.ticket; });
+  held_.insert(later, {ticket, client_id});
 }
 
 void Server::OnDurable() {
@@ -463,8 +465,6 @@ void Server::OnDurable() {
   }
 }
 
-// Tickets are queued in ascending order but for clients whose reads saw an older one: they come a little later, never
-// lost.
 void Server::Release(uint64_t ticket) {
   durable_ticket_ = std::max(durable_ticket_, ticket);
   while (!held_.empty() && held_.front().ticket <= durable_ticket_) {

@@ -6,13 +6,14 @@
 //   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
 //
-// Durability. `appendfsync always`: each commit has a ticket, and its replies, and those of any client that could have
-// seen its writes, are held until the engine's durable callback has come for it (through uv_async, from another
-// thread). The loop goes on meanwhile; everything that arrives during one sync shares the next. Other modes: replies
-// leave after the commit, which has reached the operating system and so survives the death of the process.
+// Durability. `appendfsync always`: each commit has a ticket, its number; its replies, and those that have read a key it
+// wrote (keyspace/last_commits.h), are held until the engine's durable callback has come for it (through uv_async, from
+// another thread). All others leave at once. The loop goes on meanwhile; everything that arrives during one sync shares
+// the next. Other modes: replies leave after the commit, which has reached the operating system and so survives the
+// death of the process.
 //
-// Trouble. A failed commit: replies given since the tick's first write are replaced by its error, for all clients,
-// since they may show writes that never happened. kBusy (flushes are behind): nothing is dropped; sockets are not read
+// Trouble. A failed commit: the tick's replies that wrote, or have read what it would have written, are replaced by its
+// error, for they may show writes that never happened. kBusy (flushes are behind): nothing is dropped; sockets are not read
 // until a retry of the same commit succeeds. A failed sync: held replies are never sent, their clients are
 // disconnected, for nobody can say whether those writes will be there after a restart.
 //
@@ -121,6 +122,8 @@ class Server {
   uint64_t last_ticket() const { return last_ticket_; }
   uint64_t durable_ticket() const { return durable_ticket_; }
   bool tick_wrote() const { return tick_wrote_; }
+  // Writes that nobody knows yet whether they will be there.
+  bool IsPending(uint64_t commit) const { return tick_wrote_ && commit >= keys_->next_commit(); }
   uint64_t tick() const { return tick_; }
   NetStats& mutable_stats() { return stats_; }
   void BeforeRequest() {
@@ -282,7 +285,7 @@ class Server {
   bool shutting_down_ = false;
   uint64_t last_ticket_ = 0;     // of the newest commit that waits, or waited, for its sync
   uint64_t durable_ticket_ = 0;  // all up to it are durable
-  std::deque<Held> held_;        // clients with held replies, by ticket
+  std::deque<Held> held_;        // clients with held replies, in order of tickets
 
   lsm::Mutex durable_mu_;
   uint64_t durable_reported_ VARVE_GUARDED_BY(durable_mu_) = 0;

@@ -107,7 +107,16 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
   if (silent && !by_messages) reply.Rewind(mark);
   if (session.reply_mode == ReplyMode::kSkip) session.reply_mode = ReplyMode::kOn;
   if (session.reply_mode == ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kSkip;
-  return {.wrote = keys_->pending_count() != pending, .replied = out->size() > mark, .overflowed = reply.overflowed()};
+  return {.wrote = keys_->pending_count() != pending,
+          .replied = out->size() > mark,
+          .overflowed = reply.overflowed(),
+          .shows_commit = ShownCommit(session)};
+}
+
+// A command that names its keys has looked at nothing else.
+uint64_t Dispatcher::ShownCommit(const Session& session) const {
+  if (session.last_command != nullptr && !session.last_command->keys.empty()) return keys_->read_commit();
+  return keys_->has_pending() ? keys_->next_commit() : keys_->next_commit() - 1;
 }
 
 void Dispatcher::PauseClients(uint64_t end_us, bool all) {

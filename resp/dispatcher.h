@@ -7,8 +7,9 @@
 //   dispatcher.EndTick();
 //   keyspace.Commit(...)    never inside an Execute: EXEC is one request, so a transaction always lies in one batch.
 //                           Commit earlier, between two requests, when pending_bytes() is large.
-//   if it failed:           every reply of the tick since the first Execution with `wrote` may show writes that are
-//                           gone. Cut those off the outputs and call FailedCommit once for each of them instead.
+//   if it failed:           every reply of the tick whose Execution has `wrote`, or `shows_commit` of what was pending,
+//                           may show writes that are gone. Cut those off the outputs and call FailedCommit once for
+//                           each of them instead.
 //   release the replies (appendfsync always: when the durable callback came).
 // Execute may throw std::bad_alloc. Then: cut off what it appended, keyspace.RollbackCommand(), and OutOfMemory().
 // Threads: the executor's.
@@ -48,6 +49,8 @@ struct Execution {
   bool wrote = false;       // the pending batch grew: the reply must wait for the commit
   bool replied = false;     // bytes were appended (CLIENT REPLY OFF and SHUTDOWN give none)
   bool overflowed = false;  // the reply is longer than its client may have waiting, and was cut short: close the client
+  // The latest commit (Keyspace::next_commit counts them) that the reply, if it is about data, may show a write of.
+  uint64_t shows_commit = 0;
 };
 
 // One row of INFO commandstats and latencystats.
@@ -154,6 +157,7 @@ class Dispatcher final : private keyspace::KeyObserver {
   void StayInMemory(const Command& command, Args args, const Session& session);
   void WantKeys(const Command& command, Args args, int db);
   void WantQueuedKeys(const Session& session);
+  uint64_t ShownCommit(const Session& session) const;
   Execution FetchFirst(const Command& command, Args args, Session& session, uint64_t pending);
   // Null when the request may go on; else the reply was written.
   const Command* Admit(Session& session, Args args, Reply& reply);

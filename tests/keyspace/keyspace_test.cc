@@ -21,6 +21,67 @@ TEST_F(KeyspaceTest, WritesAreSeenBeforeAndAfterTheCommit) {
   EXPECT_EQ(Get("a", 1), "(none)");
 }
 
+// What the server holds back, and takes back, by: too early a number would show what may yet be lost.
+TEST_F(KeyspaceTest, TellsWhichCommitAReadHasSeen) {
+  const auto read = [&](auto&& command) {
+    keys_->BeginCommand();
+    command();
+    return keys_->read_commit();
+  };
+  const auto find = [&](std::string_view name, int db = 0) {
+    return read([&] { (void)keys_->Find(db, name, &entry_); });
+  };
+  const auto head = [&](std::string_view name) { return read([&] { (void)keys_->FindHead(0, name, &entry_); }); };
+  const auto look = [&](std::string_view name) { return read([&] { (void)keys_->Look(0, name, &entry_); }); };
+
+  EXPECT_EQ(keys_->next_commit(), 1u);
+  EXPECT_EQ(find("a"), 0u);
+  Set("a", "1");
+  EXPECT_EQ(find("a"), 1u) << "pending";
+  EXPECT_EQ(head("a"), 1u);
+  EXPECT_EQ(look("a"), 1u);
+  EXPECT_EQ(find("b"), 0u);
+  EXPECT_EQ(find("a", 1), 0u) << "of another database";
+  Commit();
+  EXPECT_EQ(keys_->next_commit(), 2u);
+  EXPECT_EQ(head("a"), 1u);
+
+  Set("b", "1", static_cast<uint64_t>(clock_.now_ms) + 10);
+  Commit();
+  EXPECT_EQ(find("a"), 1u);
+  EXPECT_EQ(find("b"), 2u);
+  EXPECT_EQ(read([&] { (void)keys_->Find(0, "b", &entry_), (void)keys_->Find(0, "a", &entry_); }), 2u) << "the latest";
+  EXPECT_EQ(read([] {}), 0u);
+  clock_.now_ms += 10;
+  EXPECT_EQ(look("b"), 2u) << "only looking";
+  keys_->BeginCommand();
+  ASSERT_EQ(keys_->ActiveExpire(10).value_or(0), 1u);
+  EXPECT_EQ(find("b"), 3u) << "expired, but not yet for good";
+  Commit();
+
+  keys_->BeginCommand();
+  ASSERT_TRUE(keys_->Remove(0, "a").value_or(false));
+  EXPECT_EQ(look("a"), 4u) << "deleted";
+  keys_->Abandon();
+  EXPECT_EQ(keys_->next_commit(), 4u);
+  EXPECT_GE(look("a"), 1u);
+  Set("a", "2");
+  Commit();
+  EXPECT_EQ(find("a"), 4u);
+
+  EXPECT_EQ(find("c"), 0u);
+  ASSERT_TRUE(keys_->FlushDb(0).ok());
+  EXPECT_EQ(find("c"), 5u) << "nobody counts what was flushed";
+  Commit();
+  Set("a", "3");
+  ASSERT_TRUE(keys_->SwapDatabases(0, 1).ok());
+  EXPECT_EQ(find("a"), 6u);
+  EXPECT_EQ(find("a", 1), 6u);
+  Commit();
+  EXPECT_EQ(keys_->next_commit(), 7u);
+  EXPECT_EQ(find(std::string(kNameSizeMax + 1, 'x')), 0u) << "never there";
+}
+
 TEST_F(KeyspaceTest, SurvivesReopening) {
   Set("a", "1");
   Set("b", "2", 5'000'000);

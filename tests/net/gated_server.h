@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -44,12 +45,14 @@ class GatedDb final : public lsm::Db {
     std::lock_guard lock(mu_);
     return callbacks_.size();
   }
-  // Reports every commit so far as durable, or as never to be.
-  void Report(const lsm::Status& status) {
+  // Reports the first `count` commits that wait as durable, or as never to be.
+  void Report(const lsm::Status& status, size_t count = SIZE_MAX) {
     std::vector<lsm::DurableCallback> callbacks;
     {
       std::lock_guard lock(mu_);
-      callbacks.swap(callbacks_);
+      const auto end = callbacks_.begin() + static_cast<ptrdiff_t>(std::min(count, callbacks_.size()));
+      callbacks.assign(callbacks_.begin(), end);
+      callbacks_.erase(callbacks_.begin(), end);
     }
     for (const lsm::DurableCallback& callback : callbacks) callback(status);
   }

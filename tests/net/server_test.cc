@@ -36,6 +36,64 @@ TEST_F(ServerTest, AlwaysHoldsReadersThatCouldHaveSeenTheWrite) {
   EXPECT_EQ(later.ReadReply(), "+OK\r\n");
 }
 
+TEST_F(ServerTest, AlwaysHoldsNoReaderOfWhatWasThereBefore) {
+  Start("always");
+  RawClient witness(port()), writer(port()), reader(port());
+  ASSERT_TRUE(writer.Send(Request({"MSET", "a", "old", "other", "1"})));
+  while (db_->waiting() == 0) Turn(witness);
+  db_->Report(lsm::Status::Ok());
+  ASSERT_EQ(writer.ReadReply(), "+OK\r\n");
+
+  ASSERT_TRUE(writer.Send(Request({"SET", "a", "new"})));
+  while (db_->waiting() == 0) Turn(witness);
+  EXPECT_EQ(reader.Ask({"GET", "other"}), "$1\r\n1\r\n");
+  EXPECT_EQ(reader.Ask({"GET", "none"}), "$-1\r\n");
+  EXPECT_EQ(reader.Ask({"MGET", "none", "other"}), "*2\r\n$-1\r\n$1\r\n1\r\n");
+  EXPECT_EQ(reader.Ask({"SETNX", "other", "2"}), ":0\r\n") << "it wrote nothing";
+  ASSERT_TRUE(writer.Send(Request({"GET", "other"})));
+  Turn(witness);
+  EXPECT_TRUE(writer.Silent()) << "behind its own SET";
+  for (const std::string& request :
+       {Request({"MGET", "other", "a"}), Request({"STRLEN", "a"}), Request({"EXISTS", "a"}),
+        Request({"SETNX", "a", "2"}), Request({"INCR", "a"}), Request({"DBSIZE"}), Request({"KEYS", "*"}),
+        Request({"SCAN", "0"}), Request({"RANDOMKEY"}),
+        Request({"MULTI"}) + Request({"GET", "other"}) + Request({"EXEC"})}) {
+    RawClient held(port());
+    ASSERT_TRUE(held.Send(request + Request({"GET", "other"})));
+    Turn(witness);
+    Turn(witness);
+    EXPECT_TRUE(held.Silent()) << request;
+  }
+  db_->Report(lsm::Status::Ok());
+  EXPECT_EQ(writer.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(writer.ReadReply(), "$1\r\n1\r\n");
+  EXPECT_EQ(reader.Ask({"GET", "a"}), "$3\r\nnew\r\n");
+}
+
+// Each waits for the write it has read, and for none that came later.
+TEST_F(ServerTest, AlwaysLetsReadersGoInTheOrderOfTheirWrites) {
+  Start("always");
+  RawClient witness(port()), first(port()), second(port()), of_first(port()), of_second(port());
+  ASSERT_TRUE(first.Send(Request({"SET", "a", "1"})));
+  while (db_->waiting() < 1) Turn(witness);
+  ASSERT_TRUE(second.Send(Request({"SET", "b", "2"})));
+  while (db_->waiting() < 2) Turn(witness);
+  ASSERT_TRUE(of_second.Send(Request({"GET", "b"})));
+  Turn(witness);
+  ASSERT_TRUE(of_first.Send(Request({"GET", "a"})));
+  Turn(witness);
+  EXPECT_TRUE(of_first.Silent());
+  db_->Report(lsm::Status::Ok(), 1);
+  EXPECT_EQ(first.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(of_first.ReadReply(), "$1\r\n1\r\n");
+  Turn(witness);
+  EXPECT_TRUE(second.Silent());
+  EXPECT_TRUE(of_second.Silent());
+  db_->Report(lsm::Status::Ok());
+  EXPECT_EQ(second.ReadReply(), "+OK\r\n");
+  EXPECT_EQ(of_second.ReadReply(), "$1\r\n2\r\n");
+}
+
 TEST_F(ServerTest, EverysecAnswersWithoutASync) {
   Start("everysec");
   RawClient writer(port());
@@ -95,6 +153,22 @@ TEST_F(ServerTest, AFailedCommitTurnsRepliesIntoItsError) {
   db_->FailWith(lsm::Status::Ok());
   EXPECT_EQ(writer.Ask({"SET", "a", "new"}), "+OK\r\n") << "service resumes by itself";
   EXPECT_EQ(writer.Ask({"GET", "a"}), "$3\r\nnew\r\n");
+}
+
+TEST_F(ServerTest, AFailedCommitSparesWhoHasReadOtherKeys) {
+  Start("everysec");
+  RawClient client(port());
+  ASSERT_EQ(client.Ask({"MSET", "a", "1", "other", "2"}), "+OK\r\n");
+  db_->FailWith(lsm::Status::NoSpace("the disk is full"));
+  ASSERT_TRUE(client.Send(Request({"SET", "a", "new"}) + Request({"GET", "other"}) + Request({"EXISTS", "a"}) +
+                          Request({"FLUSHDB"}) + Request({"GET", "other"}) + Request({"PING"})));
+  EXPECT_EQ(client.ReadReply().substr(0, 8), "-MISCONF");
+  EXPECT_EQ(client.ReadReply(), "$1\r\n2\r\n");
+  EXPECT_EQ(client.ReadReply().substr(0, 8), "-MISCONF");
+  EXPECT_EQ(client.ReadReply().substr(0, 8), "-MISCONF");
+  EXPECT_EQ(client.ReadReply().substr(0, 8), "-MISCONF") << "it was gone, and is not";
+  EXPECT_EQ(client.ReadReply(), "+PONG\r\n");
+  db_->FailWith(lsm::Status::Ok());
 }
 
 TEST_F(ServerTest, AnEventIsHeardOfWhenItsWriteIsSynced) {
