@@ -120,6 +120,28 @@ lsm::ReadOptions Keyspace::Reads() const {
   return options;
 }
 
+void Keyspace::Seek(lsm::Iterator& it, std::string_view key) const {
+  if (memory_only_) {
+    (void)it.TrySeek(key);
+  } else {
+    it.Seek(key);
+  }
+}
+
+void Keyspace::Next(lsm::Iterator& it) const {
+  if (memory_only_) {
+    (void)it.TryNext();
+  } else {
+    it.Next();
+  }
+}
+
+Status Keyspace::EndOf(const lsm::Iterator& it, std::string_view from, std::string_view end, uint64_t count) {
+  Status status = it.status();
+  if (status.Is(lsm::StatusCode::kWouldBlock)) wanted_.walk = {std::string(from), std::string(end), count};
+  return status;
+}
+
 // --- one key ---
 
 Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
@@ -142,7 +164,7 @@ Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
   }
   Result<bool> found = memory_only_ ? db_->TryGet(options, key_, &entry->pin) : db_->Get(options, key_, &entry->pin);
   if (!found.ok()) {
-    if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.push_back(key_);
+    if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.records.push_back(key_);
     return found;
   }
   if (!*found) return found;
@@ -154,12 +176,12 @@ Result<bool> Keyspace::FindRecord(int db, std::string_view name, Entry* entry) {
 void Keyspace::Want(int db, std::string_view name, bool head_only) {
   if (name.size() > kNameSizeMax) return;
   EncodeMetaKey(order_[db], name, &key_);
-  if (wants_records() && wanted_.front() == key_) return;
+  if (!wanted_.records.empty() && wanted_.records.front() == key_) return;
   std::string_view pending;
   if ((head_only && known_.Has(key_)) || batch_.Get(key_, &pending) != lsm::IndexedBatch::Lookup::kAbsent) return;
   Result<bool> found = db_->TryGet({}, key_, &scratch_.pin);
   scratch_.pin.Reset();
-  if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.push_back(key_);
+  if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.records.push_back(key_);
 }
 
 Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {
@@ -332,7 +354,7 @@ Status Keyspace::ForEachName(int db, std::string_view pattern, const std::functi
   options.lower_bound = lower;
   options.upper_bound = upper;
   lsm::Iterator it = db_->NewIterator(options);
-  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+  for (Seek(it, lower); it.Valid(); Next(it)) {
     const std::string_view name = NameOfMetaKey(it.key());
     if (!match_all && !GlobMatch(pattern, name)) continue;
     MetaRecord record;
@@ -340,7 +362,7 @@ Status Keyspace::ForEachName(int db, std::string_view pattern, const std::functi
     if (Expired(record.expire_ms)) continue;
     if (!visit(name)) return {};
   }
-  return it.status();
+  return EndOf(it, lower, upper, UINT64_MAX);
 }
 
 Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& options, std::vector<std::string>* names) {
@@ -368,7 +390,7 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
   std::string last;
   std::vector<std::pair<std::string, uint64_t>> expired;  // to be deleted, and when they were due
   uint64_t examined = 0;
-  for (it.Seek(from); it.Valid() && examined < options.count; it.Next(), examined++) {
+  for (Seek(it, from); it.Valid() && examined < options.count; Next(it), examined++) {
     const std::string_view name = NameOfMetaKey(it.key());
     last.assign(name.data(), name.size());
     MetaRecord record;
@@ -381,7 +403,8 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
       names->emplace_back(name);
     }
   }
-  if (!it.status().ok()) return it.status();
+  // One more than it examines: whether there is another.
+  VARVE_TRY(EndOf(it, from, upper, options.count == UINT64_MAX ? options.count : options.count + 1));
   for (const auto& [gone, due_ms] : expired) DeleteExpired(db, gone, due_ms);
   return it.Valid() ? cursors_.Add(last) : 0;
 }
@@ -456,12 +479,13 @@ Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
 
 Result<size_t> Keyspace::ActiveExpire(size_t limit) {
   size_t expired = 0;
-  for (int i = 0; i < kDatabaseCount && expired + wanted_.size() < limit; i++) {
+  for (int i = 0; i < kDatabaseCount && expired + wanted_.records.size() < limit; i++) {
     const int db = (next_expire_db_ + i) % kDatabaseCount;
     if (counters_[db].expires <= 0 || expiry_low_[db].ms > static_cast<uint64_t>(NowMs())) continue;
     Result<size_t> count = ExpireDue(db, limit - expired);
     if (!count.ok()) return count;
     expired += *count;
+    if (wanted_.walk.count != 0) break;
   }
   next_expire_db_ = (next_expire_db_ + 1) % kDatabaseCount;
   return expired;
@@ -478,16 +502,18 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   lsm::Iterator it = db_->NewIterator(reads);
   size_t expired = 0;
   ExpiryPlace low = {kNever};
-  for (it.SeekToFirst(); it.Valid(); it.Next()) {
+  std::string from = lower;  // what has been dealt with lies below
+  for (Seek(it, lower); it.Valid(); Next(it)) {
     ExpiryKey entry;
     if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
     const auto leave = [&] {
       if (low.ms == kNever) low = {entry.when_ms, std::string(entry.name)};
     };
-    if (expired + wanted_.size() >= limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
+    if (expired + wanted_.records.size() >= limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
       leave();
       break;
     }
+    from.assign(it.key()).push_back('\0');
     Result<bool> found = FindRecord(db, entry.name, &scratch_);
     if (found.status().Is(lsm::StatusCode::kWouldBlock)) {
       leave();
@@ -503,7 +529,11 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
       expire_stats_.stale_entries++;
     }
   }
-  if (!it.status().ok()) return it.status();
+  if (Status status = EndOf(it, from, upper, limit); status.Is(lsm::StatusCode::kWouldBlock)) {
+    return expired;  // where it begins is where it began: the index's next entries are wanted
+  } else if (!status.ok()) {
+    return status;
+  }
   expiry_low_[db] = std::move(low);
   return expired;
 }

@@ -73,6 +73,24 @@ class KeyObserver {
   virtual void OnFlush(int db) = 0;
 };
 
+// What a command that must not wait for the disk lacks, as the engine's keys.
+struct Wanted {
+  std::vector<std::string> records;  // by their keys
+  // The first `count` keys at or above `from` and below `end`.
+  struct Walk {
+    std::string from;
+    std::string end;
+    uint64_t count = 0;
+  };
+  Walk walk;
+
+  bool empty() const { return records.empty() && walk.count == 0; }
+  void clear() {
+    records.clear();
+    walk.count = 0;
+  }
+};
+
 struct ExpireStats {
   uint64_t expired_keys = 0;
   uint64_t stale_entries = 0;  // index entries whose record had moved on; K1 says there are none
@@ -112,13 +130,13 @@ class Keyspace {
   //   keys->BeginCommand(); keys->StayInMemory();  ...the command...
   //   if (keys->wants_records()): take it back, have the engine read what TakeWanted() names, and run it again. Then it
   //   may wait: what was read can have left memory since.
-  // Until the next command a Find that would wait for the disk gives kWouldBlock. Walks over many keys wait all the same.
+  // Until the next command a Find or a walk that would wait for the disk gives kWouldBlock. RandomName of more than
+  // kRandomExactMax keys, and values of a walk that lie in the value log, are waited for all the same.
   void StayInMemory() { memory_only_ = true; }
   // Asks for the record of a key beforehand, unless it is in memory, or FindHead, if that is enough, needs none.
   void Want(int db, std::string_view name, bool head_only);
   bool wants_records() const { return !wanted_.empty(); }
-  // As the engine's keys.
-  std::vector<std::string> TakeWanted() { return std::exchange(wanted_, {}); }
+  Wanted TakeWanted() { return std::exchange(wanted_, {}); }
 
   // --- time ---
   int64_t NowMs() {
@@ -163,7 +181,8 @@ class Keyspace {
 
   // --- expiry ---
   // Deletes up to `limit` keys whose time has come; returns how many. Fewer than `limit`: none is left that is due, but
-  // for those whose records are wanted: they are the first, and as many fewer of the others are deleted.
+  // for those whose records are wanted: they are the first, and as many fewer of the others are deleted. When a walk is
+  // wanted, nobody knows how many there are.
   lsm::Result<size_t> ActiveExpire(size_t limit);
   const ExpireStats& expire_stats() const { return expire_stats_; }
   // The mean of the time that volatile keys have left, of those that have any; 0: there are none, or more than
@@ -220,6 +239,11 @@ class Keyspace {
   lsm::Status LoadOrder();
   void RememberCommitted();
   lsm::ReadOptions Reads() const;
+  // Steps of a walk, from memory where there may be no others.
+  void Seek(lsm::Iterator& it, std::string_view key) const;
+  void Next(lsm::Iterator& it) const;
+  // Where it ended: kWouldBlock when it has to be done again, once its keys have been read.
+  lsm::Status EndOf(const lsm::Iterator& it, std::string_view from, std::string_view end, uint64_t count);
   // The record as stored, expired or not.
   lsm::Result<bool> FindRecord(int db, std::string_view name, Entry* entry);
   void NoteRead() { read_commit_ = std::max(read_commit_, last_commits_.Of(key_)); }
@@ -257,7 +281,7 @@ class Keyspace {
   KeyObserver* observer_ = nullptr;
   int64_t now_ms_ = 0;  // 0: not read since BeginCommand
   bool memory_only_ = false;
-  std::vector<std::string> wanted_;
+  Wanted wanted_;
 
   lsm::IndexedBatch batch_;
   DbCounters counters_{};

@@ -56,6 +56,7 @@ bool Connection::Open(int fd, bool unix_socket) {
 void Connection::Close() {
   if (std::exchange(closing_, true)) return;
   reading_ = false;
+  if (fetching_) server_->ForgetFetch(this);
   CountMemory();
   uv_close(&socket_.handle, &Connection::OnClosed);
 }

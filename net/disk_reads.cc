@@ -1,12 +1,13 @@
 #include "net/disk_reads.h"
 
+#include <cassert>
 #include <new>
 #include <utility>
 
 namespace varve::net {
 
 DiskReads::DiskReads(uv_loop_t* loop, lsm::Db* db, std::function<void(uint64_t client_id)> on_done)
-    : db_(db), on_done_(std::move(on_done)) {
+    : loop_(loop), db_(db), on_done_(std::move(on_done)) {
   done_.reserve(kUnderWayMax);
   finished_.reserve(kUnderWayMax);
   uv_async_init(loop, &async_, [](uv_async_t* async) { static_cast<DiskReads*>(async->data)->OnDone(); });
@@ -19,16 +20,35 @@ DiskReads::~DiskReads() {
   while (unreported_ > 0) all_reported_.Wait(&mu_);
 }
 
-void DiskReads::Start(uint64_t client_id, std::vector<std::string> keys) {
+void DiskReads::Start(uint64_t client_id, keyspace::Wanted wanted) {
   const uint64_t id = next_id_++;
-  waits_.emplace(id, Wait{.client_id = client_id, .keys = std::move(keys)});
+  std::unique_ptr<Walk> walk;
+  if (wanted.walk.count != 0)
+    walk.reset(new Walk{.reads = this, .id = id, .keys = std::move(wanted.walk), .request = {}, .ends = false});
+  Walk* const walked = walk.get();
+  const bool reads = !wanted.records.empty();
+  waits_.emplace(id, Wait{.client_id = client_id, .keys = std::move(wanted.records), .walk = std::move(walk)});
   try {
-    turns_.push_back(id);
+    if (reads) turns_.push_back(id);
   } catch (const std::bad_alloc&) {
     waits_.erase(id);
     throw;
   }
+  if (walked != nullptr) BeginWalk(walked);
   BeginReads();
+}
+
+void DiskReads::Cancel(uint64_t client_id) {
+  for (auto& [id, wait] : waits_) {
+    if (wait.client_id == client_id && wait.walk != nullptr) wait.walk->ends = true;
+  }
+}
+
+void DiskReads::Stop() {
+  stopped_ = true;
+  for (auto& [id, wait] : waits_) {
+    if (wait.walk != nullptr) wait.walk->ends = true;
+  }
 }
 
 void DiskReads::Close() {
@@ -36,9 +56,48 @@ void DiskReads::Close() {
     lsm::MutexLock lock(&mu_);
     closed_ = true;
   }
+  Stop();
   turns_.clear();
   uv_close(reinterpret_cast<uv_handle_t*>(&async_), nullptr);
 }
+
+// ---- walks ----
+
+void DiskReads::BeginWalk(Walk* walk) {
+  walk->request.data = walk;
+  const auto work = [](uv_work_t* request) {
+    const auto* self = static_cast<Walk*>(request->data);
+    try {
+      self->reads->Run(*self);
+    } catch (const std::bad_alloc&) {  // who wants it will wait for the disk
+    }
+  };
+  const auto done = [](uv_work_t* request, int /*status*/) {
+    auto* self = static_cast<Walk*>(request->data);
+    self->reads->OnWalked(self->id);  // destroys it
+  };
+  const int error = uv_queue_work(loop_, &walk->request, work, done);
+  assert(error == 0);  // it has no other than a missing function
+  (void)error;
+}
+
+// In a thread of the pool.
+void DiskReads::Run(const Walk& walk) const {
+  lsm::ReadOptions options;
+  options.lower_bound = walk.keys.from;
+  options.upper_bound = walk.keys.end;
+  lsm::Iterator it = db_->NewIterator(options);
+  uint64_t left = walk.keys.count;
+  for (it.SeekToFirst(); it.Valid() && --left > 0 && !walk.ends; it.Next()) {
+  }
+}
+
+void DiskReads::OnWalked(uint64_t id) {
+  waits_.at(id).walk.reset();
+  FinishIfDone(id);
+}
+
+// ---- single records ----
 
 void DiskReads::BeginReads() {
   while (under_way_ < kUnderWayMax && !turns_.empty()) {
@@ -83,13 +142,18 @@ void DiskReads::OnDone() {
   }
   under_way_ -= finished_.size();
   for (uint64_t id : finished_) {
-    auto it = waits_.find(id);
-    if (++it->second.done < it->second.keys.size()) continue;
-    const uint64_t client_id = it->second.client_id;
-    waits_.erase(it);
-    on_done_(client_id);
+    ++waits_.at(id).done;
+    FinishIfDone(id);
   }
   BeginReads();
+}
+
+void DiskReads::FinishIfDone(uint64_t id) {
+  const auto it = waits_.find(id);
+  if (it->second.walk != nullptr || it->second.done < it->second.keys.size()) return;
+  const uint64_t client_id = it->second.client_id;
+  waits_.erase(it);
+  if (!stopped_) on_done_(client_id);
 }
 
 }  // namespace varve::net

@@ -1,21 +1,26 @@
-// net/disk_reads.h - records that requests wait for, read by the engine's threads while the loop goes on.
+// net/disk_reads.h - records that requests wait for, read by other threads while the loop goes on.
 //
-//   Start(client, keys) -> Db::GetAsync, at most kUnderWayMax at once -> a reader's thread -> uv_async -> on_done(client)
+//   Start(client, wanted) -> Db::GetAsync, at most kUnderWayMax at once -> a reader's thread -> uv_async -> on_done(client)
+//                         -> a walk -> a thread of libuv's pool ----------------------------------------> on_done(client)
 //
 // A read brings its record into the engine's cache, and that is all: whoever asked looks for it again, and hears then
 // what went wrong, if anything did. Clients take turns, a read each, so that one who asks for ten thousand records does
-// not keep the others waiting for theirs. Ownership: the database outlives it. Threads: the loop's.
+// not keep the others waiting for theirs; walks wait for a thread of the pool. Ownership: the database outlives it.
+// Threads: the loop's.
 #pragma once
 
 #include <uv.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "keyspace/keyspace.h"
 #include "lsm/db.h"
 #include "lsm/sync/mutex.h"
 
@@ -23,34 +28,51 @@ namespace varve::net {
 
 class DiskReads {
  public:
-  // `on_done` is called from the loop, never within Start. The loop must be run once more after Close().
+  // `on_done` is called from the loop, never within Start. After Close() the loop must be run until nothing is left of it.
   DiskReads(uv_loop_t* loop, lsm::Db* db, std::function<void(uint64_t client_id)> on_done);
   // Waits for the reads that are under way.
   ~DiskReads();
   DiskReads(const DiskReads&) = delete;
   DiskReads& operator=(const DiskReads&) = delete;
 
-  // `keys` are the engine's, at least one. On std::bad_alloc nothing was started.
-  void Start(uint64_t client_id, std::vector<std::string> keys);
-  // No more are begun, nobody is told any more.
+  // `wanted` is not empty. On std::bad_alloc nothing was started.
+  void Start(uint64_t client_id, keyspace::Wanted wanted);
+  // Whoever asked is gone: walks for him end.
+  void Cancel(uint64_t client_id);
+  // All walks end, nobody is told any more.
+  void Stop();
+  // Stop, and no more are begun.
   void Close();
   size_t waiting_clients() const { return waits_.size(); }
 
  private:
   static constexpr size_t kUnderWayMax = 256;
 
+  struct Walk {
+    DiskReads* reads;
+    uint64_t id;
+    keyspace::Wanted::Walk keys;
+    uv_work_t request{};
+    std::atomic<bool> ends{false};
+  };
   struct Wait {
     uint64_t client_id;
     std::vector<std::string> keys;
+    std::unique_ptr<Walk> walk;  // null: none, or it is done
     size_t begun = 0;
     size_t done = 0;
   };
 
+  void BeginWalk(Walk* walk);
+  void Run(const Walk& walk) const;
+  void OnWalked(uint64_t id);
+  void FinishIfDone(uint64_t id);
   void BeginReads();
   void BeginRead(uint64_t id, const std::string& key);
   void NoteDone(uint64_t id) VARVE_EXCLUDES(mu_);
   void OnDone();
 
+  uv_loop_t* const loop_;
   lsm::Db* const db_;
   const std::function<void(uint64_t)> on_done_;
   uv_async_t async_{};
@@ -59,6 +81,7 @@ class DiskReads {
   std::list<uint64_t> turns_;  // of those with reads not begun yet
   size_t under_way_ = 0;
   std::vector<uint64_t> finished_;  // scratch of OnDone
+  bool stopped_ = false;
 
   lsm::Mutex mu_;
   lsm::CondVar all_reported_;

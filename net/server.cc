@@ -597,8 +597,8 @@ lsm::Result<size_t> Server::ExpireBatch(size_t* limit) {
   }
   lsm::Result<size_t> expired = keys_->ActiveExpire(*limit);
   if (!keys_->wants_records()) return expired;
-  std::vector<std::string> wanted = keys_->TakeWanted();
-  const size_t count = wanted.size();
+  keyspace::Wanted wanted = keys_->TakeWanted();
+  const size_t count = std::max(wanted.records.size(), size_t{1});  // also when it is the index that was read
   disk_reads_.Start(kExpirer, std::move(wanted));
   expire_fetching_ = count;
   return expired;
@@ -665,6 +665,7 @@ void Server::ResetStats() {
 
 void Server::Shutdown() {
   shutting_down_ = true;
+  disk_reads_.Stop();
   if (last_ticket_ > durable_ticket_) {
     if (lsm::Status status = keys_->db()->SyncWal(); status.ok()) {
       Release(last_ticket_);

@@ -167,6 +167,7 @@ class Server {
   void Park(Connection* connection) { parked_.push_back(connection); }
   // Until the records that the dispatcher wants for its request have been read.
   void Fetch(Connection* connection) { disk_reads_.Start(connection->session().id, keys_->TakeWanted()); }
+  void ForgetFetch(Connection* connection) { disk_reads_.Cancel(connection->session().id); }
   void AwaitTicket(uint64_t ticket, uint64_t client_id);
   void Remove(Connection* connection);
 

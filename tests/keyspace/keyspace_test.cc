@@ -557,7 +557,7 @@ TEST(KeyspaceDiskTest, WhatIsNotInMemoryIsWantedAndNotWaitedFor) {
   keys->Want(0, "stored", false);
   keys->Want(0, "stored too", true);
   keys->Want(0, "pending", false);
-  const std::vector<std::string> wanted = keys->TakeWanted();
+  const std::vector<std::string> wanted = keys->TakeWanted().records;
   ASSERT_EQ(wanted.size(), 2u) << "each once, and none that is there";
   EXPECT_EQ(NameOfMetaKey(wanted[0]), "stored");
   EXPECT_EQ(NameOfMetaKey(wanted[1]), "stored too");
@@ -568,6 +568,131 @@ TEST(KeyspaceDiskTest, WhatIsNotInMemoryIsWantedAndNotWaitedFor) {
   EXPECT_FALSE(keys->wants_records()) << "by the next command";
   EXPECT_TRUE(*keys->Find(0, "stored", &entry)) << "which may wait";
   EXPECT_EQ(entry.value.size(), 5'000u);
+}
+
+// A database of many blocks, none of which but the first is in memory.
+class KeyspaceColdWalkTest : public ::testing::Test {
+ protected:
+  static constexpr int kKeys = 5'000;
+
+  KeyspaceColdWalkTest() {
+    options_.memory_budget = 16 << 20;
+    options_.file_system = &disk_;
+    Open();
+    for (int i = 0; i < kKeys; ++i) {
+      EXPECT_TRUE(keys_->Set(0, Name(i), "v", i % 2 == 0 ? 0 : static_cast<uint64_t>(clock_.now_ms + 10)).ok());
+    }
+    EXPECT_TRUE(keys_->Commit(nullptr).ok());
+    EXPECT_TRUE(db_->Flush().ok());
+    Open();
+  }
+  void Open() {
+    keys_.reset();
+    db_.reset();
+    db_ = lsm::Db::Open("/db", options_).value();
+    keys_ = Keyspace::Open(db_.get(), {.clock = &clock_}).value();
+  }
+  static std::string Name(int i) { return "name" + std::to_string(100'000 + i); }
+  void BeginInMemory() {
+    keys_->BeginCommand();
+    keys_->StayInMemory();
+  }
+  // What the server's threads would do. Returns how many keys it walked over.
+  uint64_t ReadWanted() {
+    const Wanted wanted = keys_->TakeWanted();
+    for (const std::string& key : wanted.records) EXPECT_TRUE(db_->Get({}, key, &pin_).ok());
+    lsm::ReadOptions options;
+    options.lower_bound = wanted.walk.from;
+    options.upper_bound = wanted.walk.end;
+    lsm::Iterator it = db_->NewIterator(options);
+    uint64_t walked = 0;
+    if (wanted.walk.count == 0) return walked;
+    for (it.SeekToFirst(); it.Valid() && walked < wanted.walk.count; it.Next()) walked++;
+    EXPECT_TRUE(it.status().ok());
+    return walked;
+  }
+
+  TestClock clock_;
+  lsm::MemoryFileSystem disk_;
+  lsm::Options options_;
+  std::unique_ptr<lsm::Db> db_;
+  std::unique_ptr<Keyspace> keys_;
+  lsm::PinnedValue pin_;
+};
+
+TEST_F(KeyspaceColdWalkTest, NamesAreWantedAndNotWaitedFor) {
+  ASSERT_TRUE(keys_->Set(0, "name1", "pending").ok());
+  std::vector<std::string> names;
+  const auto all = [&] {
+    names.clear();
+    return keys_->ForEachName(0, "name*", [&](std::string_view name) {
+      names.emplace_back(name);
+      return true;
+    });
+  };
+  BeginInMemory();
+  EXPECT_TRUE(all().Is(lsm::StatusCode::kWouldBlock));
+  EXPECT_LT(names.size(), static_cast<size_t>(kKeys));
+  ASSERT_TRUE(keys_->wants_records());
+  EXPECT_EQ(ReadWanted(), static_cast<uint64_t>(kKeys));
+  BeginInMemory();
+  EXPECT_TRUE(all().ok());
+  EXPECT_FALSE(keys_->wants_records());
+  ASSERT_EQ(names.size(), static_cast<size_t>(kKeys) + 1);
+  EXPECT_EQ(names[0], "name1");
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(names[static_cast<size_t>(i) + 1], Name(i));
+
+  Open();
+  keys_->BeginCommand();
+  EXPECT_TRUE(all().ok()) << "who may wait does";
+}
+
+TEST_F(KeyspaceColdWalkTest, APageOfAScanWantsNoMoreThanItExamines) {
+  const ScanOptions options{.count = 1'000};
+  std::vector<std::string> names;
+  uint64_t cursor = 0;
+  int pages = 0, waits = 0;
+  do {
+    BeginInMemory();
+    std::vector<std::string> page;
+    lsm::Result<uint64_t> next = keys_->Scan(0, cursor, options, &page);
+    if (!next.ok()) {
+      ASSERT_TRUE(next.status().Is(lsm::StatusCode::kWouldBlock)) << next.status().ToString();
+      ASSERT_TRUE(keys_->wants_records());
+      EXPECT_LE(ReadWanted(), options.count + 1);
+      ++waits;
+      page.clear();
+      BeginInMemory();
+      next = keys_->Scan(0, cursor, options, &page);
+    }
+    ASSERT_TRUE(next.ok()) << next.status().ToString();
+    EXPECT_FALSE(keys_->wants_records());
+    names.insert(names.end(), page.begin(), page.end());
+    cursor = *next;
+    ++pages;
+  } while (cursor != 0 && pages < 100);
+  EXPECT_EQ(pages, kKeys / 1'000);
+  EXPECT_GT(waits, 1);
+  ASSERT_EQ(names.size(), static_cast<size_t>(kKeys));
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(names[static_cast<size_t>(i)], Name(i));
+}
+
+TEST_F(KeyspaceColdWalkTest, ExpiryWaitsForNeitherIndexNorRecords) {
+  clock_.now_ms += 10;
+  int walks = 0, turns = 0;
+  size_t expired = 0;
+  while (keys_->counters(0).expires > 0 && turns++ < 10 * kKeys) {
+    BeginInMemory();
+    lsm::Result<size_t> count = keys_->ActiveExpire(16);
+    ASSERT_TRUE(count.ok()) << count.status().ToString();
+    expired += *count;
+    if (keys_->wants_records() && ReadWanted() > 0) ++walks;
+    ASSERT_TRUE(keys_->Commit(nullptr).ok());
+  }
+  EXPECT_EQ(expired, static_cast<size_t>(kKeys) / 2);
+  EXPECT_GT(walks, 1);
+  EXPECT_EQ(keys_->counters(0), (Counters{.keys = kKeys / 2, .expires = 0}));
+  EXPECT_EQ(keys_->expire_stats().stale_entries, 0u);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "lsm/io/memory_file_system.h"
 #include "tests/net/gated_server.h"
 
 namespace varve::net {
@@ -215,6 +216,80 @@ TEST_F(DiskReadsTest, KeysThatExpireAreReadBeforeTheyAreDeleted) {
   }
   EXPECT_EQ(db_->reads() - reads, 50u);
   EXPECT_EQ(db_->waits(), 0u);
+}
+
+// Names of many blocks, on a disk that nobody keeps pages of.
+class DiskWalksTest : public ServerTest {
+ protected:
+  static constexpr int kKeys = 5'000;
+
+  void SetUp() override {
+    options_.file_system = &disk_;
+    db_dir_ = "/db";
+    {
+      auto db = lsm::Db::Open(db_dir_, options_).value();
+      auto keys = keyspace::Keyspace::Open(db.get(), {.clock = &clock_}).value();
+      for (int i = 0; i < kKeys; ++i) {
+        const uint64_t expire_ms = i % 2 == 0 ? 0 : static_cast<uint64_t>(clock_.WallMillis()) + 1000;
+        ASSERT_TRUE(keys->Set(0, "name" + std::to_string(100'000 + i), "v", expire_ms).ok());
+      }
+      ASSERT_TRUE(keys->Commit(nullptr).ok());
+      ASSERT_TRUE(db->Flush().ok());
+    }
+    Start("everysec");
+  }
+  void WaitForWalks(size_t count) {
+    while (db_->walking() < count) std::this_thread::yield();
+  }
+
+  lsm::MemoryFileSystem disk_;
+};
+
+TEST_F(DiskWalksTest, NobodyElseWaitsForKeysAndScan) {
+  db_->HoldWalks(true);
+  RawClient lister(port()), scanner(port()), witness(port());
+  ASSERT_TRUE(lister.Send(Request({"PING"}) + Request({"KEYS", "name1*"}) + Request({"PING"})));
+  ASSERT_TRUE(scanner.Send(Request({"SCAN", "0", "COUNT", "4000"})));
+  WaitForWalks(2);
+  EXPECT_EQ(lister.ReadReply(), "+PONG\r\n");
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(witness.Ask({"SET", "other", "1"}), "+OK\r\n");
+  EXPECT_TRUE(lister.Silent() && scanner.Silent());
+  db_->HoldWalks(false);
+  EXPECT_EQ(lister.ReadReply().substr(0, 7), "*5000\r\n");
+  EXPECT_EQ(lister.ReadReply(), "+PONG\r\n");
+  const std::string page = scanner.ReadReply();
+  EXPECT_EQ(page.substr(0, 4), "*2\r\n");
+  EXPECT_NE(page.find("\r\n*4000\r\n"), std::string::npos);
+  EXPECT_EQ(db_->walks(), 2u);
+  EXPECT_EQ(lister.Ask({"KEYS", "name1*"}).substr(0, 7), "*5000\r\n");
+  EXPECT_EQ(db_->walks(), 2u) << "it is in memory now";
+}
+
+TEST_F(DiskWalksTest, AClientThatGoesAwayMeanwhileIsForgotten) {
+  db_->HoldWalks(true);
+  RawClient admin(port()), killed(port());
+  const std::string id = killed.Ask({"CLIENT", "ID"});
+  ASSERT_TRUE(killed.Send(Request({"KEYS", "*"})));
+  WaitForWalks(1);
+  ASSERT_EQ(admin.Ask({"CLIENT", "KILL", "ID", id.substr(1, id.size() - 3)}), ":1\r\n");
+  EXPECT_EQ(killed.ReadUntilEnd(), "");
+  Turn(admin);
+  db_->HoldWalks(false);
+  EXPECT_EQ(admin.Ask({"KEYS", "*"}).substr(0, 7), "*5000\r\n");
+}
+
+TEST_F(DiskWalksTest, TheExpiryIndexIsReadBeforeKeysAreDeleted) {
+  RawClient client(port());
+  db_->HoldWalks(true);
+  clock_.AdvanceMillis(1001);
+  while (db_->walking() == 0) db_->EndReads();
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(client.Ask({"SET", "other", "1"}), "+OK\r\n");
+  db_->HoldWalks(false);
+  while (client.Ask({"DBSIZE"}) != ":2501\r\n") {
+    db_->EndReads();
+    std::this_thread::yield();
+  }
+  EXPECT_GT(db_->walks(), 1u);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -63,6 +64,18 @@ class GatedDb final : public lsm::Db {
     std::lock_guard lock(mu_);
     cold_.insert(name);
   }
+  // Walks that are begun in other threads than the loop's wait until told otherwise.
+  void HoldWalks(bool hold) {
+    std::lock_guard lock(mu_);
+    holds_walks_ = hold;
+    walks_go_on_.notify_all();
+  }
+  size_t walking() {
+    std::lock_guard lock(mu_);
+    return walking_;
+  }
+  uint64_t walks() const { return walks_; }
+  void set_loop(std::thread::id loop) { loop_ = loop; }
   void RefuseReads(bool refuse) {
     std::lock_guard lock(mu_);
     refuses_reads_ = refuse;
@@ -132,7 +145,16 @@ class GatedDb final : public lsm::Db {
                                           std::span<lsm::PinnedValue> v) override {
     return db_->MultiGet(o, k, v);
   }
-  lsm::Iterator NewIterator(const lsm::ReadOptions& o) override { return db_->NewIterator(o); }
+  lsm::Iterator NewIterator(const lsm::ReadOptions& o) override {
+    if (std::this_thread::get_id() != loop_.load()) {
+      std::unique_lock lock(mu_);
+      ++walks_;
+      ++walking_;
+      walks_go_on_.wait(lock, [this] { return !holds_walks_; });
+      --walking_;
+    }
+    return db_->NewIterator(o);
+  }
   std::unique_ptr<lsm::Snapshot> GetSnapshot() override { return db_->GetSnapshot(); }
   lsm::Status Write(const lsm::WriteOptions& o, lsm::WriteBatch& b) override { return db_->Write(o, b); }
   lsm::Status SyncWal() override { return db_->SyncWal(); }
@@ -174,6 +196,11 @@ class GatedDb final : public lsm::Db {
   std::set<std::string> cold_;
   std::vector<Read> reads_;
   bool refuses_reads_ = false;
+  bool holds_walks_ = false;
+  size_t walking_ = 0;
+  std::condition_variable walks_go_on_;
+  std::atomic<uint64_t> walks_{0};
+  std::atomic<std::thread::id> loop_{};
   std::atomic<uint64_t> reads_done_{0};
   std::atomic<uint64_t> waits_{0};
   std::atomic<bool> busy_{false};
@@ -197,7 +224,7 @@ class ServerTest : public ::testing::Test {
  protected:
   void Start(const std::string& appendfsync) {
     ASSERT_EQ(config_.Set("appendfsync", appendfsync, resp::SettingTime::kStart), "");
-    auto db = lsm::Db::Open(dir_.path() + "/db", {});
+    auto db = lsm::Db::Open(db_dir_, options_);
     ASSERT_TRUE(db.ok()) << db.status().ToString();
     db_ = std::make_unique<GatedDb>(*std::move(db));
     auto keys = keyspace::Keyspace::Open(db_.get(), {.clock = used_clock_});
@@ -213,12 +240,16 @@ class ServerTest : public ::testing::Test {
       if (net_->Listen().ok()) break;
     }
     net_->set_on_cron([this] { ++crons_; });
-    loop_ = std::thread([this] { net_->Run(); });
+    loop_ = std::thread([this] {
+      db_->set_loop(std::this_thread::get_id());
+      net_->Run();
+    });
   }
   void TearDown() override {
     if (!loop_.joinable()) return;
     db_->FailWith(lsm::Status::Ok());
     db_->set_busy(false);
+    db_->HoldWalks(false);
     RawClient last(port());
     last.Send(Request({"AUTH", "secret"}) + Request({"SHUTDOWN"}));
     last.ReadUntilEnd();
@@ -235,6 +266,8 @@ class ServerTest : public ::testing::Test {
   }
 
   testing::TemporaryDirectory dir_;
+  std::string db_dir_ = dir_.path() + "/db";
+  lsm::Options options_;
   lsm::ManualClock clock_;
   SteppingClock stepping_clock_;
   lsm::Clock* used_clock_ = &clock_;
