@@ -10,13 +10,19 @@ namespace varve::sqlite_vtab {
 using lsm::Result;
 using lsm::Status;
 
-Cursor::Cursor(Table* table, std::shared_ptr<const View> view)
-    : sqlite3_vtab_cursor{}, table_(*table), view_(std::move(view)) {}
+Cursor::Cursor(Table* table, std::shared_ptr<const View> view, KeySpan span)
+    : sqlite3_vtab_cursor{}, table_(*table), view_(std::move(view)), span_(std::move(span)) {}
 
 int Cursor::Open(Table* table, Cursor** out) {
   Result<std::shared_ptr<const View>> view = table->session().CurrentView();
   if (!view.ok()) return table->Fail(view.status());
-  *out = new Cursor(table, std::move(*view));
+  keyspace::DatabaseOrder order = keyspace::kPlainOrder;
+  if (table->kind() == ModuleKind::kStrings) {
+    Result<keyspace::DatabaseOrder> stored = table->session().OrderIn(**view);
+    if (!stored.ok()) return table->Fail(stored.status());
+    order = *stored;
+  }
+  *out = new Cursor(table, std::move(*view), table->SpanIn(order));
   return SQLITE_OK;
 }
 
@@ -91,7 +97,7 @@ int Cursor::ReadList(sqlite3_value* list, bool* bounded) {
       list_.clear();
       return SQLITE_OK;
     }
-    if (range_.Contains(single.lower())) list_.push_back(table_.EngineLower(single));
+    if (range_.Contains(single.lower())) list_.push_back(span_.Lower(single));
   }
   if (code != SQLITE_OK && code != SQLITE_DONE) return table_.Fail(code, "cannot read the values of IN");
   std::sort(list_.begin(), list_.end());
@@ -101,7 +107,7 @@ int Cursor::ReadList(sqlite3_value* list, bool* bounded) {
 }
 
 Status Cursor::StartPoint() {
-  point_key_ = table_.EngineLower(range_);
+  point_key_ = span_.Lower(range_);
   if (point_key_.size() > lsm::kKeySizeMax) return {};  // nothing that long was ever written
   Result<bool> found = table_.session().Get(view_->snapshot.get(), point_key_, &point_);
   if (!found.ok()) return found.status();
@@ -156,14 +162,14 @@ void Cursor::MakeIterator(std::string_view lower, std::string_view upper) {
 }
 
 Status Cursor::StartRange() {
-  std::string lower = table_.EngineLower(range_);
-  std::string upper = table_.EngineUpper(range_);
+  std::string lower = span_.Lower(range_);
+  std::string upper = span_.Upper(range_);
   check_bound_ = false;
   if (!ranged_before_) {
     MakeIterator(lower, upper);
     iterator_is_whole_ = false;
   } else {
-    if (!CanReuseIterator()) MakeIterator(table_.prefix(), table_.prefix_end());
+    if (!CanReuseIterator()) MakeIterator(span_.prefix, span_.end);
     iterator_is_whole_ = true;
     check_bound_ = plan_.descending || range_.has_upper();
   }
@@ -273,7 +279,7 @@ Result<std::string_view> Cursor::RowRecord() const {
 // An UPDATE that does not mention a column asks for it in vain (sqlite3_vtab_nochange): xUpdate keeps what is stored.
 int Cursor::Column(sqlite3_context* context, int column) {
   if (column == kKeyColumn) {
-    ReturnBytes(context, RowKey().substr(table_.prefix().size()), table_.arguments().key_type);
+    ReturnBytes(context, RowKey().substr(span_.prefix.size()), table_.arguments().key_type);
   } else if (sqlite3_vtab_nochange(context) != 0) {
     return SQLITE_OK;
   } else if (column == kValueColumn && table_.kind() == ModuleKind::kRaw) {

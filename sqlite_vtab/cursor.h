@@ -37,7 +37,7 @@ class Cursor : public sqlite3_vtab_cursor {
   // Keys fetched together from a list.
   static constexpr size_t kListPiece = 128;
 
-  Cursor(Table* table, std::shared_ptr<const View> view);
+  Cursor(Table* table, std::shared_ptr<const View> view, KeySpan span);
 
   int DecodePlan(int bits, const char* text);
   int Bind(std::span<sqlite3_value*> values, bool* use_list);
@@ -60,6 +60,7 @@ class Cursor : public sqlite3_vtab_cursor {
 
   Table& table_;
   const std::shared_ptr<const View> view_;
+  const KeySpan span_;
 
   // The plan, decoded once: SQLite hands over the same text at every xFilter of one loop.
   const char* plan_text_ = nullptr;

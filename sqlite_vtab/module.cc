@@ -140,7 +140,7 @@ std::optional<double> LiteralRangeRows(const Table& table, sqlite3_index_info* i
   }
   if (!any) return std::nullopt;
   if (range.empty()) return 1;
-  return table.EstimateRows(table.EngineLower(range), table.EngineUpper(range));
+  return table.EstimateRows(&range);
 }
 
 int BestIndex(const Table& table, sqlite3_index_info* info) {
@@ -153,7 +153,7 @@ int BestIndex(const Table& table, sqlite3_index_info* info) {
   request.constraints = constraints;
   request.order = order;
   request.order_use = static_cast<OrderUse>(sqlite3_vtab_distinct(info));
-  request.table_rows = table.EstimateRows(table.prefix(), table.prefix_end());
+  request.table_rows = table.EstimateRows(nullptr);
   request.range_rows = LiteralRangeRows(table, info, constraints);
   PlanChoice choice = MakePlan(request);
   for (size_t i = 0; i < constraints.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lsm/clock.h"
+#include "sqlite_vtab/keyspace_format.h"
 
 namespace varve::sqlite_vtab {
 
@@ -27,6 +28,13 @@ Result<std::shared_ptr<const View>> Session::CurrentView() {
   return std::shared_ptr<const View>(std::move(view));
 }
 
+Result<keyspace::DatabaseOrder> Session::OrderIn(const View& view) {
+  if (view.order.has_value()) return *view.order;
+  Result<keyspace::DatabaseOrder> order = ReadOrder(db(), view.snapshot.get());
+  if (order.ok()) view.order = *order;
+  return order;
+}
+
 int64_t Session::NowMs() const {
   std::shared_ptr<const View> view = view_.lock();
   return view ? view->now_ms : lsm::SystemClock()->WallMillis();
@@ -35,6 +43,9 @@ int64_t Session::NowMs() const {
 Status Session::BeginWrite() {
   if (writing_) return {};
   VARVE_TRY(database_->CheckProcess());
+  Result<keyspace::DatabaseOrder> order = ReadOrder(db(), nullptr);
+  if (!order.ok()) return order.status();
+  order_ = *order;
   if (!database_->TryLockWriter(this)) {
     return Status::Busy(database_->path() +
                         ": another connection of this process has a write transaction open; commit it, or try again");
@@ -61,9 +72,9 @@ Result<bool> Session::Get(const lsm::Snapshot* snapshot, std::string_view key, l
   return db().Get(options, key, value);
 }
 
-void Session::AddCounters(int db, int64_t keys, int64_t expires) {
-  counters_[static_cast<size_t>(db)].keys += keys;
-  counters_[static_cast<size_t>(db)].expires += expires;
+void Session::AddCounters(int number, int64_t keys, int64_t expires) {
+  counters_[static_cast<size_t>(number)].keys += keys;
+  counters_[static_cast<size_t>(number)].expires += expires;
 }
 
 Session::Mark Session::CurrentMark() const {

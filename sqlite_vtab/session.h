@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "keyspace/record.h"
@@ -30,6 +31,7 @@ namespace varve::sqlite_vtab {
 struct View {
   std::unique_ptr<lsm::Snapshot> snapshot;
   int64_t now_ms = 0;
+  mutable std::optional<keyspace::DatabaseOrder> order = {};  // Session::OrderIn reads it
 };
 
 class Session {
@@ -46,12 +48,16 @@ class Session {
 
   // The view of the statement that is running, or a new one.
   lsm::Result<std::shared_ptr<const View>> CurrentView();
+  // Where the Redis databases lie in a view.
+  lsm::Result<keyspace::DatabaseOrder> OrderIn(const View& view);
   // The time of the running statement.
   int64_t NowMs() const;
 
   // Takes the writer's place for this connection: kBusy when another connection has it. Idempotent.
   lsm::Status BeginWrite();
   bool is_writing() const { return writing_; }
+  // By which number the records of a Redis database are stored, as long as is_writing(): nobody swaps them meanwhile.
+  int StorageOf(int db) const { return order_[static_cast<size_t>(db)]; }
   // Writes of the open transaction; they require is_writing().
   void Put(std::string_view key, std::string_view value);
   void Delete(std::string_view key);
@@ -59,8 +65,8 @@ class Session {
   const std::shared_ptr<lsm::IndexedBatch>& ScannedWrites() { return writes_.Index(); }
   // The key as this connection sees it: its own writes above the snapshot, or above the newest state when that is null.
   lsm::Result<bool> Get(const lsm::Snapshot* snapshot, std::string_view key, lsm::PinnedValue* value);
-  // Changes the key counters of one Redis database with this transaction (keyspace/record.h, K2).
-  void AddCounters(int db, int64_t keys, int64_t expires);
+  // Changes the key counters of one storage number with this transaction (keyspace/record.h, K2).
+  void AddCounters(int number, int64_t keys, int64_t expires);
 
   void Savepoint(int level);
   void Release(int level);
@@ -84,6 +90,7 @@ class Session {
   std::weak_ptr<const View> view_;
   bool writing_ = false;
   bool synced_ = false;
+  keyspace::DatabaseOrder order_ = keyspace::kPlainOrder;  // while writing_
   PendingWrites writes_;
   CounterDeltas counters_{};
   std::vector<Mark> marks_;

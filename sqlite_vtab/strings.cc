@@ -1,39 +1,12 @@
 #include "sqlite_vtab/strings.h"
 
+#include "sqlite_vtab/keyspace_format.h"
+
 namespace varve::sqlite_vtab {
 
 using keyspace::MetaRecord;
 using lsm::Result;
 using lsm::Status;
-
-namespace {
-
-constexpr std::string_view kFormatKey(&keyspace::kFormatTag, 1);
-constexpr size_t kFormatSize = 4;
-
-std::string FormatValue() {
-  std::string value;
-  for (int shift = 0; shift < 32; shift += 8) value.push_back(static_cast<char>(keyspace::kFormatVersion >> shift));
-  return value;
-}
-
-}  // namespace
-
-// Versions are small numbers; any other value under that key is not a keyspace's.
-Result<bool> HasKeyspace(lsm::Db& db) {
-  lsm::PinnedValue value;
-  Result<bool> found = db.Get({}, kFormatKey, &value);
-  if (!found.ok() || !*found) return found;
-  std::string_view bytes = value.view();
-  if (bytes.size() != kFormatSize || bytes.substr(1) != std::string_view("\0\0\0", 3)) return false;
-  auto version = static_cast<unsigned char>(bytes[0]);
-  if (version == 0) return false;
-  if (version > keyspace::kFormatVersion) {
-    return Status::Unsupported(db.dir() + ": keyspace format " + std::to_string(version) + ", this build knows " +
-                               std::to_string(keyspace::kFormatVersion) + "; use a newer varve.so");
-  }
-  return true;
-}
 
 Result<StoredString> ReadString(std::string_view record, int64_t now_ms) {
   MetaRecord meta;
@@ -50,7 +23,7 @@ Result<StoredString> ReadString(std::string_view record, int64_t now_ms) {
 }
 
 Result<StoredString> StringWriter::Find(std::string_view name, int64_t now_ms) {
-  keyspace::EncodeMetaKey(db_, name, &key_);
+  keyspace::EncodeMetaKey(session_.StorageOf(db_), name, &key_);
   Result<bool> found = session_.Get(nullptr, key_, &stored_);
   if (!found.ok()) return found.status();
   if (!*found) return StoredString{};
@@ -65,41 +38,43 @@ Status StringWriter::EnsureFormat() {
   format_is_stored_ = *committed;
   if (*committed) return {};
   lsm::PinnedValue pending;
-  Result<bool> found = session_.Get(nullptr, kFormatKey, &pending);
+  const std::string key = FormatKey();
+  Result<bool> found = session_.Get(nullptr, key, &pending);
   if (!found.ok()) return found.status();
-  if (!*found || pending.view() != FormatValue()) session_.Put(kFormatKey, FormatValue());
+  if (!*found || pending.view() != PlainFormat()) session_.Put(key, PlainFormat());
   return {};
 }
 
 void StringWriter::DropExpiry(std::string_view name, const StoredString& prior) {
   if (prior.expire_ms == 0) return;
-  keyspace::EncodeExpiryKey(db_, prior.expire_ms, name, &key_);
+  keyspace::EncodeExpiryKey(session_.StorageOf(db_), prior.expire_ms, name, &key_);
   session_.Delete(key_);
 }
 
 Status StringWriter::Put(std::string_view name, const StoredString& prior, std::string_view value, uint64_t expire_ms) {
   VARVE_TRY(EnsureFormat());
   keyspace::EncodeMetaRecord(keyspace::Type::kString, expire_ms, value, &record_);
-  keyspace::EncodeMetaKey(db_, name, &key_);
+  keyspace::EncodeMetaKey(session_.StorageOf(db_), name, &key_);
   session_.Put(key_, record_);
   if (prior.expire_ms != expire_ms) {
     DropExpiry(name, prior);
     if (expire_ms != 0) {
-      keyspace::EncodeExpiryKey(db_, expire_ms, name, &key_);
+      keyspace::EncodeExpiryKey(session_.StorageOf(db_), expire_ms, name, &key_);
       session_.Put(key_, {});
     }
   }
   bool existed = prior.state != StoredString::State::kAbsent;
-  session_.AddCounters(db_, existed ? 0 : 1, (expire_ms != 0 ? 1 : 0) - (prior.expire_ms != 0 ? 1 : 0));
+  session_.AddCounters(session_.StorageOf(db_), existed ? 0 : 1,
+                       (expire_ms != 0 ? 1 : 0) - (prior.expire_ms != 0 ? 1 : 0));
   return {};
 }
 
 Status StringWriter::Delete(std::string_view name, const StoredString& prior) {
   VARVE_TRY(EnsureFormat());
-  keyspace::EncodeMetaKey(db_, name, &key_);
+  keyspace::EncodeMetaKey(session_.StorageOf(db_), name, &key_);
   session_.Delete(key_);
   DropExpiry(name, prior);
-  session_.AddCounters(db_, -1, prior.expire_ms != 0 ? -1 : 0);
+  session_.AddCounters(session_.StorageOf(db_), -1, prior.expire_ms != 0 ? -1 : 0);
   return {};
 }
 

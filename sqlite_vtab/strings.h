@@ -48,7 +48,4 @@ class StringWriter {
   lsm::PinnedValue stored_;
 };
 
-// OK when the directory has no keyspace yet or one of a format we know; else kUnsupported or kCorruption.
-lsm::Result<bool> HasKeyspace(lsm::Db& db);
-
 }  // namespace varve::sqlite_vtab

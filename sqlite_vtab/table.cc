@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "sqlite_vtab/keyspace_format.h"
 #include "sqlite_vtab/sql_value.h"
 #include "sqlite_vtab/status_map.h"
 
@@ -57,10 +58,16 @@ Table::Table(ModuleKind kind, Arguments arguments, std::string name, std::shared
       name_(std::move(name)),
       connection_(connection),
       session_(std::move(session)) {
-  if (kind_ == ModuleKind::kRaw) return;
-  keyspace::EncodeMetaKey(arguments_.db, {}, &prefix_);
-  keyspace::EncodeMetaKeyEnd(arguments_.db, &prefix_end_);
-  strings_.emplace(session_.get(), arguments_.db);
+  if (kind_ == ModuleKind::kStrings) strings_.emplace(session_.get(), arguments_.db);
+}
+
+KeySpan Table::SpanIn(const keyspace::DatabaseOrder& order) const {
+  KeySpan span;
+  if (kind_ == ModuleKind::kRaw) return span;
+  const int number = order[static_cast<size_t>(arguments_.db)];
+  keyspace::EncodeMetaKey(number, {}, &span.prefix);
+  keyspace::EncodeMetaKeyEnd(number, &span.end);
+  return span;
 }
 
 Table::~Table() {
@@ -112,11 +119,13 @@ int Table::Fail(const Status& status) {
   return Fail(SqliteCode(status), message);
 }
 
-double Table::EstimateRows(std::string_view lower, std::string_view upper) const {
+double Table::EstimateRows(const KeyRange* range) const {
   lsm::Db& db = session_->db();
-  auto bytes = static_cast<double>(db.ApproximateSize(lower, upper));
+  const KeySpan span = SpanIn(ReadOrder(db, nullptr).value_or(keyspace::kPlainOrder));
+  auto bytes = static_cast<double>(range == nullptr ? db.ApproximateSize(span.prefix, span.end)
+                                                    : db.ApproximateSize(span.Lower(*range), span.Upper(*range)));
   // The memtable is not told apart by range; it only keeps a young table from looking empty.
-  if (lower == prefix_ && upper == prefix_end_) bytes += static_cast<double>(db.Stats().memtable_bytes);
+  if (range == nullptr) bytes += static_cast<double>(db.Stats().memtable_bytes);
   return std::max(1.0, bytes / kBytesPerRow);
 }
 

@@ -27,6 +27,15 @@ namespace varve::sqlite_vtab {
 inline constexpr int kValueColumn = 1;
 inline constexpr int kTtlColumn = 2;
 
+// The keys of one table in the engine.
+struct KeySpan {
+  std::string prefix;  // before each
+  std::string end;     // the first string behind all of them; empty: none
+
+  std::string Lower(const KeyRange& range) const { return prefix + range.lower(); }
+  std::string Upper(const KeyRange& range) const { return range.has_upper() ? prefix + range.upper() : end; }
+};
+
 class Table : public sqlite3_vtab {
  public:
   // Parses the arguments of CREATE VIRTUAL TABLE, opens the directory, declares the columns. `create`: the statement is
@@ -38,16 +47,10 @@ class Table : public sqlite3_vtab {
   ModuleKind kind() const { return kind_; }
   const Arguments& arguments() const { return arguments_; }
   Session& session() const { return *session_; }
-  // Before every key of this table in the engine, and the first string behind all of them (empty: none).
-  const std::string& prefix() const { return prefix_; }
-  const std::string& prefix_end() const { return prefix_end_; }
-  // The engine's bounds for a range of keys.
-  std::string EngineLower(const KeyRange& range) const { return prefix_ + range.lower(); }
-  std::string EngineUpper(const KeyRange& range) const {
-    return range.has_upper() ? prefix_ + range.upper() : prefix_end_;
-  }
-  // Roughly how many rows lie between two engine keys.
-  double EstimateRows(std::string_view lower, std::string_view upper) const;
+  // Where its keys lie while the Redis databases have this order; a raw table has the whole engine.
+  KeySpan SpanIn(const keyspace::DatabaseOrder& order) const;
+  // Roughly how many rows a range has, or the whole table (null).
+  double EstimateRows(const KeyRange* range) const;
 
   int Update(std::span<sqlite3_value*> values);
   int Begin();
@@ -95,8 +98,6 @@ class Table : public sqlite3_vtab {
   std::string name_;
   sqlite3* const connection_;
   const std::shared_ptr<Session> session_;
-  std::string prefix_;
-  std::string prefix_end_;
   std::optional<StringWriter> strings_;
   lsm::PinnedValue scratch_;
 };

@@ -70,6 +70,33 @@ TEST(Follow, EveryStatementSeesWhatTheOwnerHasWrittenByThen) {
   EXPECT_EQ(sql.Rows("select key, value from str"), Rows({"text:user:1|text:Anna", "text:user:2|text:Bo"}));
 }
 
+TEST(Follow, ASwapOfDatabasesIsSeenByTheNextStatementAndByNoneThatRuns) {
+  TempDir dir;
+  Holder owner(dir.path("db"));
+  for (int i = 0; i < 10; ++i) owner.Say("set k" + std::to_string(i) + " v");
+  Connection sql;
+  sql.Must(CreateTable("zero", "redis_strings", dir.path("db"), ",mode=follow"));
+  sql.Must(CreateTable("one", "redis_strings", dir.path("db"), ",mode=follow,db=1"));
+  sqlite3_stmt* running = nullptr;
+  const char* text = "select a.key, (select count(*) from one) from zero a, zero b where b.key = a.key";
+  ASSERT_EQ(sqlite3_prepare_v2(sql.get(), text, -1, &running, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_step(running), SQLITE_ROW);
+  owner.Say("swap 0 1");
+  owner.Say("set new 1");
+  int rows = 1;
+  do {
+    EXPECT_EQ(sqlite3_column_int(running, 1), 0);
+  } while (sqlite3_step(running) == SQLITE_ROW && ++rows < 100);
+  sqlite3_finalize(running);
+  EXPECT_EQ(rows, 10);
+  EXPECT_EQ(sql.Rows("select key from zero"), Rows({"text:new"}));
+  EXPECT_EQ(sql.Rows("select count(*), min(key), max(key) from one"), Rows({"integer:10|text:k0|text:k9"}));
+  EXPECT_EQ(sql.Rows("select value from one where key = 'k3'"), Rows({"text:v"}));
+  EXPECT_EQ(sql.Rows("select value from zero where key in ('k3', 'new')"), Rows({"text:1"}));
+  owner.Say("swap 1 0");
+  EXPECT_EQ(sql.Rows("select count(*) from zero"), Rows({"integer:10"}));
+}
+
 TEST(Follow, ReadOnlyModeStaysWhereItWas) {
   TempDir dir;
   Holder owner(dir.path("db"));

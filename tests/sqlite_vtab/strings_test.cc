@@ -7,6 +7,7 @@
 
 #include "keyspace/keyspace.h"
 #include "lsm/clock.h"
+#include "sqlite_vtab/keyspace_format.h"
 #include "tests/sqlite_vtab/harness.h"
 
 namespace varve::sqlite_vtab {
@@ -185,6 +186,52 @@ TEST_F(RedisStrings, ValuesOfAnyBytesComeBackAsBlobs) {
   Connection sql;
   sql.Must(Create(",key=BLOB,value=BLOB"));
   EXPECT_EQ(sql.Rows("select key, value from str"), Rows({"blob:ff00|blob:00fe"}));
+}
+
+TEST_F(RedisStrings, SwappedDatabasesAreReadAndWrittenWhereTheyLie) {
+  AsServer([&](keyspace::Keyspace& keys, lsm::Db&) {
+    ASSERT_TRUE(keys.Set(0, "zero", "0").ok());
+    ASSERT_TRUE(keys.Set(3, "three", "3", now + 100'000).ok());
+    ASSERT_TRUE(keys.SwapDatabases(0, 3).ok());
+  });
+  {
+    Connection sql;
+    sql.Must(Create());
+    sql.Must(CreateTable("str3", "redis_strings", Directory(), ",memory='8mb',db=3"));
+    EXPECT_EQ(sql.Rows("select key from str"), Rows({"text:three"}));
+    EXPECT_EQ(sql.Rows("select key from str3"), Rows({"text:zero"}));
+    sql.Must(
+        "begin; insert into str values('a','1',null),('b','2',90000); insert into str3 values('a','4',null); commit");
+    sql.Must("delete from str3 where key = 'zero'");
+    sql.Must("update str set ttl_ms = null where key = 'three'");
+    EXPECT_EQ(sql.Rows("select key, value from str"), Rows({"text:a|text:1", "text:b|text:2", "text:three|text:3"}));
+  }
+  AsServer([&](keyspace::Keyspace& keys, lsm::Db&) {
+    keyspace::Entry entry;
+    EXPECT_TRUE(keys.Find(0, "b", &entry).value_or(false));
+    EXPECT_TRUE(keys.Find(3, "a", &entry).value_or(false));
+    EXPECT_EQ(entry.value, "4");
+    EXPECT_EQ(keys.counters(0), (keyspace::Counters{.keys = 3, .expires = 1}));
+    EXPECT_EQ(keys.counters(3), (keyspace::Counters{.keys = 1, .expires = 0}));
+    ASSERT_TRUE(keys.SwapDatabases(3, 0).ok());
+  });
+  CheckInvariants();
+}
+
+TEST_F(RedisStrings, ADamagedOrderOfDatabasesIsCorruption) {
+  AsServer([&](keyspace::Keyspace& keys, lsm::Db&) {
+    ASSERT_TRUE(keys.Set(0, "a", "1").ok());
+    ASSERT_TRUE(keys.SwapDatabases(0, 1).ok());
+  });
+  {
+    lsm::Options options;
+    options.memory_budget = size_t{8} << 20;
+    ASSERT_TRUE((*lsm::Db::Open(Directory(), options))->Put({}, "o", "short").ok());
+  }
+  Connection sql;
+  sql.Must(Create());
+  EXPECT_EQ(sql.Run("select * from str").code & 0xff, SQLITE_CORRUPT);
+  EXPECT_EQ(sql.Run("insert into str values('b','2',null)").code & 0xff, SQLITE_CORRUPT);
 }
 
 // A directory of a newer format is not touched.

@@ -5,6 +5,7 @@
 // Prints "ready" once it holds the directory. Then one command a line on stdin, answered by "ok" or the error:
 //   set <name> <value>      a Redis string in database 0
 //   put <key> <value>       a raw record
+//   swap <a> <b>            SWAPDB
 // The end of stdin ends it.
 #include <iostream>
 #include <sstream>
@@ -21,7 +22,11 @@ varve::lsm::Status Run(varve::keyspace::Keyspace& keys, const std::string& line)
   words >> verb >> name >> value;
   if (verb == "put") return keys.db()->Put({}, name, value);
   keys.BeginCommand();
-  VARVE_TRY(keys.Set(0, name, value));
+  if (verb == "swap") {
+    VARVE_TRY(keys.SwapDatabases(std::stoi(name), std::stoi(value)));
+  } else {
+    VARVE_TRY(keys.Set(0, name, value));
+  }
   auto committed = keys.Commit(nullptr);
   return committed.ok() ? varve::lsm::Status() : committed.status();
 }
