@@ -30,6 +30,11 @@ uint64_t CursorTable::Add(std::string_view name) {
   return waiting_.front().id;
 }
 
+const std::string* CursorTable::Peek(uint64_t cursor) const {
+  const auto known = by_id_.find(cursor);
+  return known == by_id_.end() ? nullptr : &known->second->name;
+}
+
 const std::string* CursorTable::Find(uint64_t cursor) {
   auto known = by_id_.find(cursor);
   if (known == by_id_.end()) return nullptr;

@@ -32,7 +32,9 @@ class CursorTable {
 
   // The number for "behind `name`", which now waits to be used once (more); never 0.
   uint64_t Add(std::string_view name);
-  // The name, or null when the number is unknown. Counts as a use. Valid until the next Add.
+  // The name, or null when the number is unknown. Valid until the next Add.
+  const std::string* Peek(uint64_t cursor) const;
+  // The same, and counts as a use.
   const std::string* Find(uint64_t cursor);
 
   size_t count() const { return by_id_.size(); }

@@ -374,7 +374,7 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
   if (whole) upper = lower + '\0';
   std::string from = lower;
   if (cursor != 0) {
-    const std::string* behind = cursors_.Find(cursor);
+    const std::string* behind = cursors_.Peek(cursor);
     if (behind == nullptr) return Status::NotFound("no such cursor");
     EncodeMetaKey(order_[db], *behind, &from);
     from.push_back('\0');
@@ -405,6 +405,7 @@ Result<uint64_t> Keyspace::Scan(int db, uint64_t cursor, const ScanOptions& opti
   }
   // One more than it examines: whether there is another.
   VARVE_TRY(EndOf(it, from, upper, options.count == UINT64_MAX ? options.count : options.count + 1));
+  if (cursor != 0) (void)cursors_.Find(cursor);  // not before the page is sure: it may be done again
   for (const auto& [gone, due_ms] : expired) DeleteExpired(db, gone, due_ms);
   return it.Valid() ? cursors_.Add(last) : 0;
 }
@@ -479,15 +480,17 @@ Result<bool> Keyspace::RandomSeek(int db, std::string* name) {
 
 Result<size_t> Keyspace::ActiveExpire(size_t limit) {
   size_t expired = 0;
+  int first_wanting = -1;
   for (int i = 0; i < kDatabaseCount && expired + wanted_.records.size() < limit; i++) {
     const int db = (next_expire_db_ + i) % kDatabaseCount;
     if (counters_[db].expires <= 0 || expiry_low_[db].ms > static_cast<uint64_t>(NowMs())) continue;
     Result<size_t> count = ExpireDue(db, limit - expired);
     if (!count.ok()) return count;
     expired += *count;
+    if (first_wanting < 0 && wants_records()) first_wanting = db;
     if (wanted_.walk.count != 0) break;
   }
-  next_expire_db_ = (next_expire_db_ + 1) % kDatabaseCount;
+  next_expire_db_ = first_wanting >= 0 ? first_wanting : (next_expire_db_ + 1) % kDatabaseCount;
   return expired;
 }
 

@@ -269,11 +269,12 @@ void Connection::Overflowed(size_t bytes) {
 
 void Connection::NoteReply(size_t begin, const resp::Execution& execution, Ended ended) {
   server_->MarkDirty(this);
-  // A reply about data: whatever wrote, read keys, or was an EXEC. Others (PING, SELECT, HELLO, MULTI, a queued
-  // command) are true whatever becomes of the tick's writes: they wait for no sync, and are no error when the commit
-  // fails.
+  // A reply about data: whatever wrote, read keys, or was a DEBUG or an EXEC. Others (PING, SELECT, HELLO, MULTI, a
+  // queued command) are true whatever becomes of the tick's writes: they wait for no sync, and are no error when the
+  // commit fails. INFO and MEMORY STATS tell of the process as it is, also while a disk hangs.
   const resp::Command* command = session_.last_command;
-  const bool uses_keys = command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly)) != 0;
+  const bool uses_keys =
+      command != nullptr && (command->flags & (resp::kWrite | resp::kReadonly | resp::kProtected)) != 0;
   const bool about_data = execution.wrote || (session_.in_multi ? false : ended.multi || uses_keys);
   const bool shows_pending = execution.wrote || (about_data && server_->IsPending(execution.shows_commit));
   if (shows_pending || !uncertain_replies_.empty()) {

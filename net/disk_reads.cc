@@ -1,5 +1,6 @@
 #include "net/disk_reads.h"
 
+#include <algorithm>
 #include <cassert>
 #include <new>
 #include <utility>
@@ -12,6 +13,9 @@ DiskReads::DiskReads(uv_loop_t* loop, lsm::Db* db, std::function<void(uint64_t c
   finished_.reserve(kUnderWayMax);
   uv_async_init(loop, &async_, [](uv_async_t* async) { static_cast<DiskReads*>(async->data)->OnDone(); });
   async_.data = this;
+  // The pool's threads begin with the first work, and libuv ends the process if they cannot: then let it be at the start.
+  uv_queue_work(
+      loop, &first_work_, [](uv_work_t*) {}, nullptr);
   uv_unref(reinterpret_cast<uv_handle_t*>(&async_));  // does not keep the loop going
 }
 
@@ -66,10 +70,11 @@ void DiskReads::Close() {
 void DiskReads::BeginWalk(Walk* walk) {
   walk->request.data = walk;
   const auto work = [](uv_work_t* request) {
-    const auto* self = static_cast<Walk*>(request->data);
+    auto* self = static_cast<Walk*>(request->data);
     try {
-      self->reads->Run(*self);
+      self->reads->RunSlice(self);
     } catch (const std::bad_alloc&) {  // who wants it will wait for the disk
+      self->keys.count = 0;
     }
   };
   const auto done = [](uv_work_t* request, int /*status*/) {
@@ -82,18 +87,27 @@ void DiskReads::BeginWalk(Walk* walk) {
 }
 
 // In a thread of the pool.
-void DiskReads::Run(const Walk& walk) const {
+void DiskReads::RunSlice(Walk* walk) const {
   lsm::ReadOptions options;
-  options.lower_bound = walk.keys.from;
-  options.upper_bound = walk.keys.end;
+  options.lower_bound = walk->keys.from;
+  options.upper_bound = walk->keys.end;
   lsm::Iterator it = db_->NewIterator(options);
-  uint64_t left = walk.keys.count;
-  for (it.SeekToFirst(); it.Valid() && --left > 0 && !walk.ends; it.Next()) {
+  uint64_t left = std::min(walk->keys.count, kWalkSlice);
+  walk->keys.count -= left;
+  std::string last;
+  for (it.SeekToFirst(); it.Valid() && !walk->ends; it.Next()) {
+    if (--left > 0) continue;
+    last.assign(it.key()).push_back('\0');
+    walk->keys.from.swap(last);
+    return;
   }
+  walk->keys.count = 0;
 }
 
 void DiskReads::OnWalked(uint64_t id) {
-  waits_.at(id).walk.reset();
+  Wait& wait = waits_.at(id);
+  if (wait.walk->keys.count != 0 && !wait.walk->ends) return BeginWalk(wait.walk.get());  // behind the others
+  wait.walk.reset();
   FinishIfDone(id);
 }
 

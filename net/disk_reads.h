@@ -4,9 +4,10 @@
 //                         -> a walk -> a thread of libuv's pool ----------------------------------------> on_done(client)
 //
 // A read brings its record into the engine's cache, and that is all: whoever asked looks for it again, and hears then
-// what went wrong, if anything did. Clients take turns, a read each, so that one who asks for ten thousand records does
-// not keep the others waiting for theirs; walks wait for a thread of the pool. Ownership: the database outlives it.
-// Threads: the loop's.
+// what went wrong, if anything did. Clients take turns, a read or kWalkSlice keys of a walk each, so that one who asks for
+// ten thousand records does not keep the others waiting for theirs. Of a longer walk than kWalkMax keys the beginning
+// would have left the cache before its end is there: whoever wants so much waits for the rest of it.
+// Ownership: the database outlives it. Threads: the loop's.
 #pragma once
 
 #include <uv.h>
@@ -47,11 +48,13 @@ class DiskReads {
 
  private:
   static constexpr size_t kUnderWayMax = 256;
+  static constexpr uint64_t kWalkSlice = 4096;
+  static constexpr uint64_t kWalkMax = 64 * kWalkSlice;
 
   struct Walk {
     DiskReads* reads;
     uint64_t id;
-    keyspace::Wanted::Walk keys;
+    keyspace::Wanted::Walk keys;  // what is left of it
     uv_work_t request{};
     std::atomic<bool> ends{false};
   };
@@ -64,7 +67,7 @@ class DiskReads {
   };
 
   void BeginWalk(Walk* walk);
-  void Run(const Walk& walk) const;
+  void RunSlice(Walk* walk) const;
   void OnWalked(uint64_t id);
   void FinishIfDone(uint64_t id);
   void BeginReads();
@@ -76,6 +79,7 @@ class DiskReads {
   lsm::Db* const db_;
   const std::function<void(uint64_t)> on_done_;
   uv_async_t async_{};
+  uv_work_t first_work_{};
   uint64_t next_id_ = 1;
   std::map<uint64_t, Wait> waits_;
   std::list<uint64_t> turns_;  // of those with reads not begun yet

@@ -270,15 +270,19 @@ void Server::Run() {
 
 // The poll's timeout is reckoned behind this: with an idle handle it is none.
 void Server::BeforePoll() {
-  if (paused_ || (dirty_.empty() && !keys_->has_pending())) return;
+  const bool work = !paused_ && (!dirty_.empty() || keys_->has_pending());
+  if (!work && asked_ticket_ == last_ticket_) return;
   uv_idle_start(&work_idle_, [](uv_idle_t* idle) { uv_idle_stop(idle); });
 }
 
 void Server::EndTick() {
   ++tick_;
-  dispatcher_->EndTick();
+  const bool idle = !tick_open_;
   if (!parked_.empty()) Unpark();
-  if (!CommitPending()) return;
+  const bool committed = CommitPending();
+  if (committed) dispatcher_->EndTick();
+  if (asked_ticket_ != last_ticket_) AskForSync(idle || !committed);
+  if (!committed) return;
   tick_open_ = false;
   for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
     dirty_[i]->queued = false;
@@ -301,10 +305,9 @@ bool Server::CommitPending() {
     const bool always = config_->appendfsync == resp::Config::AppendFsync::kAlways;
     const uint64_t ticket = keys_->next_commit();
     try {
-      lsm::DurableCallback on_durable;
-      if (always) on_durable = [this, ticket](const lsm::Status& status) { Report(ticket, status); };
+      dispatcher_->EndTick();
       const uint64_t begin_us = NowMicros();
-      lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(std::move(on_durable));
+      lsm::Result<lsm::SequenceNumber> committed = keys_->Commit(nullptr);
       dispatcher_->NoteLatency("aof-write", NowMicros() - begin_us);
       if (committed.status().Is(lsm::StatusCode::kBusy)) {
         Pause();
@@ -326,6 +329,19 @@ bool Server::CommitPending() {
   if (tick_wrote_) SettleUncertain(0);  // nothing was left of what it wrote
   if (paused_) Unpause();
   return true;
+}
+
+// Without memory for it the next turn, which comes at once, tries again.
+void Server::AskForSync(bool idle) {
+  const uint64_t now_us = NowMicros();
+  if (!idle && now_us < asked_us_ + kSyncPaceUs) return;
+  const uint64_t ticket = last_ticket_;
+  const lsm::Status status =
+      keys_->db()->WriteAsync(nothing_, [this, ticket](const lsm::Status& synced) { Report(ticket, synced); }).status();
+  if (status.Is(lsm::StatusCode::kOutOfMemory)) return;
+  asked_ticket_ = ticket;
+  asked_us_ = now_us;
+  if (!status.ok()) CutHeld(status);
 }
 
 // From any thread.
@@ -410,7 +426,7 @@ void Server::Unpark() {
 
 void Server::OnFetched(uint64_t client_id) {
   if (client_id == kExpirer) {
-    expire_fetched_ = std::exchange(expire_fetching_, 0);
+    expire_fetching_ = false;
     return StartExpiring();
   }
   if (auto client = connections_.find(client_id); client != connections_.end()) client->second->Fetched();
@@ -565,7 +581,7 @@ bool Server::ExpireKeys(uint64_t budget_us) {
 
 bool Server::ExpireUntil(uint64_t end_us) {
   while (true) {
-    if (expire_fetching_ > 0) return false;
+    if (expire_fetching_) return false;
     try {
       size_t limit = kExpireBatch;
       lsm::Result<size_t> expired = ExpireBatch(&limit);
@@ -596,11 +612,16 @@ lsm::Result<size_t> Server::ExpireBatch(size_t* limit) {
     keys_->StayInMemory();
   }
   lsm::Result<size_t> expired = keys_->ActiveExpire(*limit);
+  const bool walked = std::exchange(expire_walked_, false);
   if (!keys_->wants_records()) return expired;
   keyspace::Wanted wanted = keys_->TakeWanted();
-  const size_t count = std::max(wanted.records.size(), size_t{1});  // also when it is the index that was read
+  size_t count = wanted.records.size();
+  const bool index_only = count == 0;
+  if (index_only && walked && expired.value_or(0) == 0) count = 1;  // it left memory at once: wait for it
   disk_reads_.Start(kExpirer, std::move(wanted));
-  expire_fetching_ = count;
+  expire_fetching_ = true;
+  expire_walked_ = index_only;
+  expire_fetched_ = count;
   return expired;
 }
 

@@ -9,8 +9,9 @@
 // Durability. `appendfsync always`: each commit has a ticket, its number; its replies, and those that have read a key it
 // wrote (keyspace/last_commits.h), are held until the engine's durable callback has come for it (through uv_async, from
 // another thread). All others leave at once. The loop goes on meanwhile; everything that arrives during one sync shares
-// the next. Other modes: replies leave after the commit, which has reached the operating system and so survives the
-// death of the process.
+// the next. A sync costs the machine about what some requests do: so it is asked for when a turn of the loop had nothing
+// to do, else every kSyncPaceUs (AskForSync). Other modes: replies leave after the commit, which has reached the
+// operating system and so survives the death of the process.
 //
 // Trouble. A failed commit: the tick's replies that wrote, or have read what it would have written, are replaced by its
 // error, for they may show writes that never happened. kBusy (flushes are behind): nothing is dropped; sockets are not read
@@ -180,6 +181,7 @@ class Server {
   static constexpr uint64_t kFlushUs = 4;   // about what it takes to send one client its replies
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
+  static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
   static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
   static constexpr uint64_t kExpireSliceUsMin = 50;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 1000;
@@ -206,6 +208,7 @@ class Server {
   // True: nothing is pending any more (committed, or failed and answered so).
   bool CommitPending();
   void FailTick(const lsm::Status& why);
+  void AskForSync(bool idle);
   void SettleUncertain(uint64_t ticket);
   void Report(uint64_t ticket, const lsm::Status& status);
   void EvictClients() {
@@ -268,8 +271,9 @@ class Server {
   uint64_t next_client_id_ = 1;
   uint64_t last_checked_id_ = 0;  // where CheckClients goes on
   uint64_t expire_slice_end_us_ = 0;
-  size_t expire_fetching_ = 0;  // records of keys to expire that are being read
-  size_t expire_fetched_ = 0;   // that were
+  bool expire_fetching_ = false;  // what the expirer wants is being read
+  bool expire_walked_ = false;    // it was nothing but the index the last time
+  size_t expire_fetched_ = 0;     // records that were read, and may now be waited for
   uint64_t clients_memory_bytes_ = 0;
   // Each has room for all clients, and so never allocates while requests run.
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
@@ -285,6 +289,9 @@ class Server {
   bool shutdown_requested_ = false;
   bool shutting_down_ = false;
   uint64_t last_ticket_ = 0;     // of the newest commit that waits, or waited, for its sync
+  uint64_t asked_ticket_ = 0;    // a sync of all up to it was asked for
+  uint64_t asked_us_ = 0;        // when
+  lsm::WriteBatch nothing_;      // to write with it
   uint64_t durable_ticket_ = 0;  // all up to it are durable
   std::deque<Held> held_;        // clients with held replies, in order of tickets
 
