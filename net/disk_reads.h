@@ -1,35 +1,32 @@
 // net/disk_reads.h - records that requests wait for, read by other threads while the loop goes on.
 //
-//   Start(client, wanted) -> Db::GetAsync, at most kUnderWayMax at once -> a reader's thread -> uv_async -> on_done(client)
-//                         -> a walk -> a thread of libuv's pool ----------------------------------------> on_done(client)
+//   Start(client, wanted) -> Db::GetAsync, at most kUnderWayMax at once -> a reader's thread -+-> uv_async -> on_done(client)
+//                         -> Walker --------------------------------------------------------+
 //
 // A read brings its record into the engine's cache, and that is all: whoever asked looks for it again, and hears then
-// what went wrong, if anything did. Clients take turns, a read or kWalkSlice keys of a walk each, so that one who asks for
-// ten thousand records does not keep the others waiting for theirs. Of a longer walk than kWalkMax keys the beginning
-// would have left the cache before its end is there: whoever wants so much waits for the rest of it.
-// Ownership: the database outlives it. Threads: the loop's.
+// what went wrong, if anything did. Clients take turns, a read each, so that one who asks for ten thousand records does
+// not keep the others waiting for theirs. Ownership: the database outlives it. Threads: the loop's.
 #pragma once
 
 #include <uv.h>
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "keyspace/keyspace.h"
 #include "lsm/db.h"
 #include "lsm/sync/mutex.h"
+#include "net/walker.h"
 
 namespace varve::net {
 
 class DiskReads {
  public:
-  // `on_done` is called from the loop, never within Start. After Close() the loop must be run until nothing is left of it.
+  // `on_done` is called from the loop, never within Start. The loop must be run once more after Close().
   DiskReads(uv_loop_t* loop, lsm::Db* db, std::function<void(uint64_t client_id)> on_done);
   // Waits for the reads that are under way.
   ~DiskReads();
@@ -48,38 +45,25 @@ class DiskReads {
 
  private:
   static constexpr size_t kUnderWayMax = 256;
-  static constexpr uint64_t kWalkSlice = 4096;
-  static constexpr uint64_t kWalkMax = 64 * kWalkSlice;
 
-  struct Walk {
-    DiskReads* reads;
-    uint64_t id;
-    keyspace::Wanted::Walk keys;  // what is left of it
-    uv_work_t request{};
-    std::atomic<bool> ends{false};
-  };
   struct Wait {
     uint64_t client_id;
     std::vector<std::string> keys;
-    std::unique_ptr<Walk> walk;  // null: none, or it is done
+    bool walking;  // a walk is not done yet
     size_t begun = 0;
     size_t done = 0;
   };
 
-  void BeginWalk(Walk* walk);
-  void RunSlice(Walk* walk) const;
-  void OnWalked(uint64_t id);
   void FinishIfDone(uint64_t id);
   void BeginReads();
   void BeginRead(uint64_t id, const std::string& key);
+  void WakeLoop() VARVE_EXCLUDES(mu_);
   void NoteDone(uint64_t id) VARVE_EXCLUDES(mu_);
   void OnDone();
 
-  uv_loop_t* const loop_;
   lsm::Db* const db_;
   const std::function<void(uint64_t)> on_done_;
   uv_async_t async_{};
-  uv_work_t first_work_{};
   uint64_t next_id_ = 1;
   std::map<uint64_t, Wait> waits_;
   std::list<uint64_t> turns_;  // of those with reads not begun yet
@@ -92,6 +76,7 @@ class DiskReads {
   bool closed_ VARVE_GUARDED_BY(mu_) = false;
   size_t unreported_ VARVE_GUARDED_BY(mu_) = 0;       // callbacks still to come
   std::vector<uint64_t> done_ VARVE_GUARDED_BY(mu_);  // an id for each read; has room for all under way
+  Walker walker_;
 };
 
 }  // namespace varve::net

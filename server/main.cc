@@ -17,10 +17,12 @@
 #include "spdlog/spdlog.h"
 
 #ifdef VARVE_JEMALLOC
-// Read by jemalloc at start: memory that was freed goes back to the system within a second, off the serving thread.
+// Read by jemalloc at start: memory that was freed goes back to the system within a second, off the serving thread. Four
+// arenas are made by the threads that begin with the server: one that begins later, to read, finds them there. It used
+// to make one more, and where there was no memory for that jemalloc (5.3.0) ended the process.
 extern "C" const char* malloc_conf;
 __attribute__((visibility("default"))) const char* malloc_conf =
-    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4";
 #endif
 
 namespace {

@@ -250,7 +250,7 @@ TEST_F(DiskWalksTest, NobodyElseWaitsForKeysAndScan) {
   RawClient lister(port()), scanner(port()), witness(port());
   ASSERT_TRUE(lister.Send(Request({"PING"}) + Request({"KEYS", "name1*"}) + Request({"PING"})));
   ASSERT_TRUE(scanner.Send(Request({"SCAN", "0", "COUNT", "4000"})));
-  WaitForWalks(2);
+  WaitForWalks(1);
   EXPECT_EQ(lister.ReadReply(), "+PONG\r\n");
   for (int i = 0; i < 100; ++i) ASSERT_EQ(witness.Ask({"SET", "other", "1"}), "+OK\r\n");
   EXPECT_TRUE(lister.Silent() && scanner.Silent());
