@@ -238,6 +238,13 @@ class DiskWalksTest : public ServerTest {
     }
     Start("everysec");
   }
+  void TearDown() override {  // before the disk goes
+    ServerTest::TearDown();
+    net_.reset();
+    dispatcher_.reset();
+    keys_.reset();
+    db_.reset();
+  }
   void WaitForWalks(size_t count) {
     while (db_->walking() < count) std::this_thread::yield();
   }
