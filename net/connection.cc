@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit 
 
 bool Connection::Open(int fd, bool unix_socket) {
   unix_socket_ = unix_socket;
+  fd_ = fd;
   int error;
   if (unix_socket) {
     uv_pipe_init(server_->loop(), &socket_.pipe, 0);
@@ -105,7 +107,7 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(handle->data);
   std::span<char> room;  // none: OnRead hears UV_ENOBUFS
   try {
-    room = self->input_.empty() ? self->server_->shared_buffer() : self->input_.Room();
+    if (!self->server_->gathers_reads()) room = self->Room(self->server_->shared_buffer());
   } catch (const std::bad_alloc&) {
   }
   *buffer = uv_buf_init(room.data(), static_cast<unsigned>(std::min(room.size(), size_t{1} << 30)));
@@ -113,22 +115,29 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
 
 void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(stream->data);
-  if (count > 0) {
-    try {
-      self->Received(buffer->base, static_cast<size_t>(count));
-    } catch (const std::bad_alloc&) {
-      self->Starve();
-    }
-  } else if (count == UV_ENOBUFS) {
-    self->Starve();
-  } else if (count == UV_EOF && self->output_bytes() > 0 && self->draining_since_us_ == 0) {
-    // The client said all it had to say, and may still listen.
-    self->StopReading();
-    self->session_.close_after_reply = true;
-    self->server_->MarkDirty(self);
-  } else if (count < 0) {
-    self->Close();
+  if (count == 0) return;  // libuv's word for EAGAIN
+  if (count == UV_ENOBUFS && self->server_->gathers_reads()) return self->server_->GatherRead(self);
+  self->Read(buffer->base, count == UV_EOF ? 0 : count);
+}
+
+void Connection::Read(const char* bytes, ssize_t count) noexcept {
+  if (closing_ || count == -EAGAIN) return;
+  if (count == -ENOBUFS) return Starve();
+  if (count < 0) return Close();
+  if (count == 0) return EndOfInput();
+  try {
+    Received(bytes, static_cast<size_t>(count));
+  } catch (const std::bad_alloc&) {
+    Starve();
   }
+}
+
+// The client said all it had to say, and may still listen.
+void Connection::EndOfInput() {
+  if (output_bytes() == 0 || draining_since_us_ != 0) return Close();
+  StopReading();
+  session_.close_after_reply = true;
+  server_->MarkDirty(this);
 }
 
 void Connection::Received(const char* bytes, size_t count) {
@@ -138,7 +147,7 @@ void Connection::Received(const char* bytes, size_t count) {
   if (std::exchange(turn_tick_, server_->tick()) != server_->tick()) turn_bytes_ = 0;
   turn_bytes_ += count;
   if (draining_since_us_ != 0) return;
-  if (bytes == server_->shared_buffer().data()) {
+  if (!input_.Receives(bytes)) {
     size_t done = RunRequests({bytes, count});
     if (done < count && !session_.close_after_reply) input_.Append({bytes + done, count - done});
   } else {
@@ -390,18 +399,16 @@ void Connection::FailUncertain(const lsm::Status& why) {
 
 // ---- out ----
 
-void Connection::Flush() {
+void Connection::Sent(ssize_t count) {
   if (closing_) return;
-  if (std::string_view bytes = output_.sendable(); !bytes.empty() && !writing_) {
-    uv_buf_t buffer =
-        uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(std::min(bytes.size(), size_t{1} << 30)));
-    int sent = uv_try_write(&socket_.stream, &buffer, 1);
-    if (sent == UV_EAGAIN) sent = 0;
-    if (sent < 0) return Close();
+  if (count < 0 && count != -EAGAIN) return Close();
+  if (std::string_view bytes = sendable(); !bytes.empty()) {
     NetStats& stats = server_->mutable_stats();
     ++stats.writes;
-    stats.output_bytes += static_cast<uint64_t>(sent);
-    output_.Sent(static_cast<size_t>(sent));
+    if (count > 0) {
+      stats.output_bytes += static_cast<uint64_t>(count);
+      output_.Sent(static_cast<size_t>(count));
+    }
     if (!output_.sendable().empty()) WriteRest();
   }
   if (closing_ || OverOutputLimits()) return;
@@ -445,9 +452,7 @@ void Connection::OnWritten(uv_write_t* request, int status) {
 void Connection::FinishAfterReplies() {
   StopReading();
   if (!output_.empty() || writing_) return;
-  if (!broken_) return Close();
-  int fd = -1;
-  if (uv_fileno(&socket_.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) return Close();
+  if (!broken_ || shutdown(fd_, SHUT_WR) != 0) return Close();
   draining_since_us_ = server_->NowMicros();
   input_.Free();
   StartReading();
@@ -513,9 +518,7 @@ void Connection::CheckDeadlines(uint64_t now_us) {
 // ---- figures ----
 
 resp::ConnectionFacts Connection::Facts() const {
-  int fd = -1;
-  uv_fileno(&socket_.handle, &fd);
-  return {.fd = fd,
+  return {.fd = closing_ ? -1 : fd_,
           .query_buffer_bytes = input_.size(),
           .query_buffer_free_bytes = input_.capacity() - input_.size(),
           .output_bytes = output_bytes(),

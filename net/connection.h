@@ -2,8 +2,8 @@
 //
 //   socket -> shared buffer (or own, while a request is unfinished) -> Parser -> Dispatcher -> OutputQueue -> socket
 //
-// Requests run inside the read callback. Their replies stay in the queue until the server has committed the tick
-// (Server::EndTick), then leave with one write. A reply that shows what the tick wrote is `uncertain` until then: when
+// Requests run inside the read callback, or, where threads read (SocketCalls), when all that can be read just then was.
+// Their replies stay in the queue until the server has committed the tick (Server::EndTick), then leave with one write. A reply that shows what the tick wrote is `uncertain` until then: when
 // the commit fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed what
 // the client is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
 //
@@ -64,8 +64,16 @@ class Connection final : private resp::MessageSink {
   void Unpark();
   void Fetched();
   void StopReading();
-  // Sends what may leave. To be called after the tick's commit.
-  void Flush();
+  bool reading() const { return reading_; }
+  int fd() const { return fd_; }
+  // Where the next bytes go: `shared`, or the own buffer. Throws std::bad_alloc.
+  std::span<char> Room(std::span<char> shared) { return input_.empty() ? shared : input_.Room(); }
+  // What was read into Room(): how many bytes, 0 at their end, or -errno.
+  void Read(const char* bytes, ssize_t count) noexcept;
+  // What may leave now: nothing while libuv still writes. Of a tick that is committed.
+  std::string_view sendable() const { return closing_ || writing_ ? std::string_view() : output_.sendable(); }
+  // `count` bytes of sendable() were sent, or -errno. What the socket does not take, libuv writes later.
+  void Sent(ssize_t count);
   // The clock moves: limits in time. Closes the connection when one is passed.
   void CheckDeadlines(uint64_t now_us);
 
@@ -81,6 +89,7 @@ class Connection final : private resp::MessageSink {
   size_t memory_bytes() const;
   size_t counted_bytes() const { return counted_bytes_; }
   size_t output_bytes() const { return output_.size() + writing_bytes_left(); }
+  bool readable = false;   // in Server::readable_
   bool queued = false;     // in Server::dirty_
   bool waiting = false;    // in Server::ready_
   bool uncertain = false;  // in Server::uncertain_
@@ -117,6 +126,7 @@ class Connection final : private resp::MessageSink {
   };
   void NoteReply(size_t begin, const resp::Execution& execution, Ended ended);
   bool MayRun() const;
+  void EndOfInput();
   void StartReading();
   void WriteRest();
   void FinishAfterReplies();
@@ -131,6 +141,7 @@ class Connection final : private resp::MessageSink {
     uv_pipe_t pipe;
   } socket_{};
   uv_write_t write_{};
+  int fd_ = -1;  // the socket's, which owns it
   resp::Session session_;
   resp::Parser parser_;
   ReadBuffer input_;

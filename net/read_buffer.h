@@ -37,6 +37,8 @@ class ReadBuffer {
     Reserve(kReadBytesMin);
     return {bytes_.get() + end_, capacity_ - end_};
   }
+  // Whether `bytes` are what was read into Room().
+  bool Receives(const char* bytes) const { return bytes_ != nullptr && bytes == bytes_.get() + end_; }
   void Filled(size_t count) {
     assert(count <= capacity_ - end_);
     end_ += count;

@@ -58,6 +58,9 @@ Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Key
     : config_(config),
       dispatcher_(dispatcher),
       keys_(keys),
+      socket_calls_(static_cast<int>(config->io_threads)),
+      gathers_reads_(config->io_threads > 1 && config->io_threads_do_reads),
+      shared_buffer_(gathers_reads_ ? kGatheredReadBytes * SocketCalls::kCallsMax : kSharedBufferBytes),
       disk_reads_(&loop_, keys->db(), [this](uint64_t client_id) { OnFetched(client_id); }) {
   uv_async_init(&loop_, &durable_async_, [](uv_async_t* async) { Of(async)->OnDurable(); });
   durable_async_.data = this;
@@ -195,7 +198,8 @@ void Server::Accept(int fd, const sockaddr_storage& peer) {
 }
 
 void Server::AddClient(int fd, const sockaddr_storage& peer) {
-  for (auto* list : {&dirty_, &uncertain_, &ready_, &resuming_, &parked_}) MakeRoom(list, connections_.size() + 1);
+  for (auto* list : {&readable_, &dirty_, &uncertain_, &ready_, &resuming_, &parked_})
+    MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
   resp::Session& session = connection->session();
@@ -275,7 +279,29 @@ void Server::BeforePoll() {
   uv_idle_start(&work_idle_, [](uv_idle_t* idle) { uv_idle_stop(idle); });
 }
 
+// What was read is run, also where the server was paused, or the client stopped, meanwhile: the socket has it no more.
+void Server::RunReads() {
+  for (size_t i = 0; i < readable_.size(); ++i) {
+    std::span<char> room;  // none: not read
+    try {
+      const size_t part = i * kGatheredReadBytes;
+      if (readable_[i]->reading())
+        room = readable_[i]->Room(std::span(shared_buffer_).subspan(part, kGatheredReadBytes));
+    } catch (const std::bad_alloc&) {
+      readable_[i]->Starve();
+    }
+    socket_calls_.AddRead(readable_[i]->fd(), room);
+  }
+  if (socket_calls_.Run()) stats_.threaded_reads += readable_.size();
+  for (size_t i = 0; i < readable_.size(); ++i) {
+    readable_[i]->readable = false;
+    if (const char* bytes = socket_calls_.bytes(i)) readable_[i]->Read(bytes, socket_calls_.result(i));
+  }
+  readable_.clear();
+}
+
 void Server::EndTick() {
+  RunReads();
   ++tick_;
   const bool idle = !tick_open_;
   if (!parked_.empty()) Unpark();
@@ -284,18 +310,35 @@ void Server::EndTick() {
   if (asked_ticket_ != last_ticket_) AskForSync(idle || !committed);
   if (!committed) return;
   tick_open_ = false;
-  for (size_t i = 0; i < dirty_.size(); ++i) {  // Flush adds none
-    dirty_[i]->queued = false;
-    try {
-      dirty_[i]->Settle(0);
-      dirty_[i]->Flush();
-    } catch (const std::bad_alloc&) {
-      dirty_[i]->Starve();
+  SendReplies();
+  EvictClients();  // messages may have taken more than there was, and sending them has given some back
+  if (shutdown_requested_ && !shutting_down_) Shutdown();
+}
+
+// Nobody becomes dirty meanwhile.
+void Server::SendReplies() {
+  for (size_t begin = 0, end; begin < dirty_.size(); begin = end) {
+    end = std::min(dirty_.size(), begin + SocketCalls::kCallsMax);
+    for (size_t i = begin; i < end; ++i) {
+      dirty_[i]->queued = false;
+      try {
+        dirty_[i]->Settle(0);
+      } catch (const std::bad_alloc&) {
+        dirty_[i]->Starve();
+      }
+      socket_calls_.AddWrite(dirty_[i]->fd(), dirty_[i]->sendable());
+    }
+    stats_.threads_active = socket_calls_.Run();
+    if (stats_.threads_active) stats_.threaded_writes += end - begin;
+    for (size_t i = begin; i < end; ++i) {
+      try {
+        dirty_[i]->Sent(socket_calls_.result(i - begin));
+      } catch (const std::bad_alloc&) {
+        dirty_[i]->Starve();
+      }
     }
   }
   dirty_.clear();
-  EvictClients();  // messages may have taken more than there was, and sending them has given some back
-  if (shutdown_requested_ && !shutting_down_) Shutdown();
 }
 
 bool Server::CommitPending() {
@@ -503,6 +546,7 @@ void Server::CutHeld(const lsm::Status& why) {
 // ---- clients ----
 
 void Server::Remove(Connection* connection) {
+  if (connection->readable) Erase(&readable_, connection);
   if (connection->queued) Erase(&dirty_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
   if (connection->waiting) Erase(&ready_, connection);
@@ -694,14 +738,7 @@ void Server::Shutdown() {
       CutHeld(status);
     }
   }
-  for (Connection* connection : std::exchange(dirty_, {})) {
-    connection->queued = false;
-    try {
-      connection->Flush();
-    } catch (const std::bad_alloc&) {
-      connection->Starve();
-    }
-  }
+  SendReplies();
   CloseListeners();
   for (auto& [id, connection] : connections_) connection->Close();
   for (void* handle : {static_cast<void*>(&prepare_), static_cast<void*>(&check_), static_cast<void*>(&work_idle_),

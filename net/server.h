@@ -1,10 +1,12 @@
 // net/server.h - the loop: listens, reads, runs a tick, commits it once, lets the replies go.
 //
-//   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues
+//   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues;
+//           with io-threads-do-reads they are gathered, read by several threads, and run one after the other (RunReads)
 //   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady); so do keys
 //           whose time came, when there are more than the cron has time for (ExpireSlice)
 //   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll)
-//   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies
+//   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies (SendReplies),
+//           by several threads when there are io-threads
 //
 // Durability. `appendfsync always`: each commit has a ticket, its number; its replies, and those that have read a key it
 // wrote (keyspace/last_commits.h), are held until the engine's durable callback has come for it (through uv_async, from
@@ -49,6 +51,7 @@
 #include "net/connection.h"
 #include "net/disk_reads.h"
 #include "net/listener.h"
+#include "net/socket_calls.h"
 #include "resp/config.h"
 #include "resp/dispatcher.h"
 
@@ -64,6 +67,9 @@ struct NetStats {
   uint64_t output_bytes = 0;
   uint64_t reads = 0;
   uint64_t writes = 0;
+  uint64_t threaded_reads = 0;  // of them those that several threads were asked to make
+  uint64_t threaded_writes = 0;
+  bool threads_active = false;          // the last time there was something to send, they were
   uint64_t recent_max_input_bytes = 0;  // largest buffer of a client in the last few seconds
   uint64_t recent_max_output_bytes = 0;
   double input_kbps = 0;
@@ -81,7 +87,7 @@ struct NetStats {
 
 class Server {
  public:
-  // All outlive the server. `config` may change while running.
+  // All outlive the server. `config` may change while running. Throws std::bad_alloc, also when the system gives no thread.
   Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Keyspace* keys);
   ~Server();
   Server(const Server&) = delete;
@@ -117,7 +123,15 @@ class Server {
   resp::Dispatcher& dispatcher() { return *dispatcher_; }
   const resp::Config& config() const { return *config_; }
   const resp::ParserLimits& limits(bool authenticated) const { return authenticated ? limits_ : limits_before_auth_; }
-  std::span<char> shared_buffer() { return shared_buffer_; }
+  // Where clients without an unfinished request are read to, when each read is run at once.
+  std::span<char> shared_buffer() { return std::span(shared_buffer_).first(kSharedBufferBytes); }
+  // Otherwise a readable client is to say so, and is read with others.
+  bool gathers_reads() const { return gathers_reads_; }
+  void GatherRead(Connection* connection) {
+    if (std::exchange(connection->readable, true)) return;
+    readable_.push_back(connection);
+    if (readable_.size() == SocketCalls::kCallsMax) RunReads();
+  }
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
   bool paused() const { return paused_; }
   uint64_t last_ticket() const { return last_ticket_; }
@@ -173,8 +187,8 @@ class Server {
   void Remove(Connection* connection);
 
  private:
-  // Reads of clients without an unfinished request land here.
   static constexpr size_t kSharedBufferBytes = 64 * 1024;
+  static constexpr size_t kGatheredReadBytes = 16 * 1024;
   // A tick that gathered this much is committed before it goes on.
   static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
   static constexpr uint64_t kTurnUs = 100;  // of one client, before others have theirs
@@ -204,7 +218,9 @@ class Server {
   void Accept(int fd, const sockaddr_storage& peer);
   bool Refuse(int fd, const sockaddr_storage& peer);
   void BeforePoll();
+  void RunReads();
   void EndTick();
+  void SendReplies();
   // True: nothing is pending any more (committed, or failed and answered so).
   bool CommitPending();
   void FailTick(const lsm::Status& why);
@@ -264,7 +280,9 @@ class Server {
   std::map<std::string, std::unique_ptr<Listener>> tcp_listeners_;  // by address
   std::unique_ptr<Listener> unix_listener_;
   std::vector<std::unique_ptr<Listener>> closed_listeners_;  // libuv lets go of them in its own time
-  std::vector<char> shared_buffer_ = std::vector<char>(kSharedBufferBytes);
+  SocketCalls socket_calls_;
+  const bool gathers_reads_;
+  std::vector<char> shared_buffer_;  // of gathered reads a part for each
 
   // Ordered by id, that is by age.
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
@@ -276,6 +294,7 @@ class Server {
   size_t expire_fetched_ = 0;     // records that were read, and may now be waited for
   uint64_t clients_memory_bytes_ = 0;
   // Each has room for all clients, and so never allocates while requests run.
+  std::vector<Connection*> readable_;   // are to be read; empty outside of the poll
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
   std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
   std::vector<Connection*> ready_;      // may go on with requests already read

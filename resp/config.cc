@@ -130,6 +130,8 @@ constexpr ConfigRow kRows[] = {
     // --- start ---
     Text("dir", Change::kProtected, &Config::dir),
     Enum("enable-debug-command", Kind::kDebugCommand, Change::kStart),
+    Number("io-threads", Kind::kInteger, Change::kStart, &Config::io_threads, 1, 128),
+    Flag("io-threads-do-reads", Change::kStart, &Config::io_threads_do_reads),
     Text("logfile", Change::kStart, &Config::logfile),
     Text("pidfile", Change::kStart, &Config::pidfile),
     Number("tcp-backlog", Kind::kInteger, Change::kStart, &Config::tcp_backlog, 0, INT_MAX),
@@ -140,7 +142,6 @@ constexpr ConfigRow kRows[] = {
     Fact("databases", "16", Change::kStart),
     Fact("daemonize", "no", Change::kStart),
     Fact("supervised", "no", Change::kStart),
-    Fact("io-threads", "1", Change::kStart),
     Fact("maxmemory-policy", "noeviction"),
     Fact("cluster-enabled", "no", Change::kStart),
     Fact("replicaof", "", Change::kStart),
@@ -194,7 +195,6 @@ constexpr ConfigRow kRows[] = {
     KeptNumber("active-expire-effort", "1", 1, 10),
     KeptNumber("hz", "10"),
     Kept("dynamic-hz", Kind::kBool, "yes"),
-    Kept("io-threads-do-reads", Kind::kBool, "no", Change::kStart),
     // --- kept: dumps and logs that this server does not write ---
     Kept("rdbcompression", Kind::kBool, "yes"),
     Kept("rdbchecksum", Kind::kBool, "yes", Change::kStart),

@@ -74,6 +74,8 @@ class Config {
   int64_t tcp_keepalive_seconds = 300;
   int64_t timeout_seconds = 0;  // idle clients are closed after this; 0: never
   int64_t maxclients = 10000;
+  int64_t io_threads = 1;               // that send replies, the loop's own among them
+  bool io_threads_do_reads = false;     // and read requests
   int64_t unixsocketperm = 0;           // octal digits in the file
   int64_t hll_sparse_max_bytes = 3000;  // a longer HyperLogLog is stored dense
   int64_t proto_max_bulk_len = int64_t{512} * 1024 * 1024;

@@ -55,6 +55,9 @@ struct ServerFacts {
   uint64_t operations_per_second = 0;
   uint64_t reads_processed = 0;
   uint64_t writes_processed = 0;
+  uint64_t threaded_reads_processed = 0;
+  uint64_t threaded_writes_processed = 0;
+  bool io_threads_active = false;
   uint64_t used_memory_bytes = 0;  // what the allocator handed out, or RSS where it cannot tell
   uint64_t used_memory_peak_bytes = 0;
   uint64_t startup_memory_bytes = 0;    // used when serving began

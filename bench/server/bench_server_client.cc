@@ -1,7 +1,7 @@
 // bench/server/bench_server_client.cc - what bench/server/run.py asks of a server and redis-benchmark cannot: writes
 // every key once, scans them all, or sends GETs and SETs by other distributions, side by side. Checks every reply.
 //
-//   bench_server_client fill  --port N --keys N --value-size N [--writes N]
+//   bench_server_client fill  --port N --keys N --value-size N [--writes N] [--expire-at-ms N] ...
 //   bench_server_client scan  --port N --count N
 //   bench_server_client drive --port N --keys N --value-size N --gets CLIENTS --sets CLIENTS --seconds N [--zipf] ...
 //
@@ -68,6 +68,10 @@ int Main(int argc, char** argv) {
   fill_verb->add_option("--writes", fill.writes, "write only so many of them");
   fill_verb->add_option("--value-size", fill.value_size, "bytes")->required()->check(value_size);
   fill_verb->add_option("--seed", fill.seed, "of the order");
+  fill_verb->add_option("--first", fill.first, "number of the first key")->check(CLI::Range(uint64_t{0}, kKeysMax));
+  fill_verb->add_option("--expire-at-ms", fill.expire_at_ms, "since 1970: when the first of them expire");
+  fill_verb->add_option("--expire-within-ms", fill.expire_within_ms, "all of them, from then on")
+      ->check(CLI::Range(1, 86'400'000));
   CLI::App* const scan_verb = add("scan", "One whole loop of SCAN");
   scan_verb->add_option("--count", scan_count, "its COUNT")->required()->check(keys);
   CLI::App* const drive_verb = add("drive", "GETs and SETs of random keys");

@@ -45,12 +45,16 @@ inline void AppendGet(uint64_t number, std::string* out) {
   *out += "\r\n";
 }
 
-inline void AppendSet(uint64_t number, size_t value_size, std::string* out) {
-  *out += "*3\r\n$3\r\nSET\r\n$16\r\n";
+// With a time to expire, in milliseconds since 1970, unless that is 0.
+inline void AppendSet(uint64_t number, size_t value_size, std::string* out, uint64_t expire_ms = 0) {
+  *out += expire_ms == 0 ? "*3\r\n$3\r\nSET\r\n$16\r\n" : "*5\r\n$3\r\nSET\r\n$16\r\n";
   AppendKey(number, out);
   *out += "\r\n$" + std::to_string(value_size) + "\r\n";
   AppendValue(number, value_size, out);
   *out += "\r\n";
+  if (expire_ms == 0) return;
+  AppendBulk("PXAT", out);
+  AppendBulk(std::to_string(expire_ms), out);
 }
 
 // The reply to a GET.

@@ -16,6 +16,11 @@ constexpr uint64_t kBatch =
     500;  // requests; two batches are on their way, so that the server never waits for the client
 constexpr std::string_view kOk = "+OK\r\n";
 
+void AppendFill(const FillPlan& plan, uint64_t number, std::string* out) {
+  const uint64_t expire_ms = plan.expire_at_ms == 0 ? 0 : plan.expire_at_ms + number % plan.expire_within_ms;
+  AppendSet(plan.first + number, plan.value_size, out, expire_ms);
+}
+
 void ReceiveOks(Connection* connection, uint64_t count) {
   char buffer[kBatch * kOk.size()];
   for (size_t size = count * kOk.size(), at = 0; at < size;) {
@@ -39,7 +44,7 @@ double Fill(const FillPlan& plan) {
   for (uint64_t next = 0; next < plan.writes;) {
     requests.clear();
     const uint64_t batch = std::min(kBatch, plan.writes - next);
-    for (const uint64_t end = next + batch; next < end; ++next) AppendSet(order(next), plan.value_size, &requests);
+    for (const uint64_t end = next + batch; next < end; ++next) AppendFill(plan, order(next), &requests);
     connection.Send(requests);
     ReceiveOks(&connection, waiting);
     waiting = batch;

@@ -13,6 +13,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 from contest import Contest  # beside this file, as all of these  # noqa: E402
+from expiring import ManyExpire  # noqa: E402
 from large import LargeKeyspace  # noqa: E402
 from process import CLIENT_CORE, SERVER_CORE, die  # noqa: E402
 from redis_benchmark import ALWAYS, EVERYSEC, NO_FSYNC  # noqa: E402
@@ -20,7 +21,7 @@ from report import Report  # noqa: E402
 from traffic import BeyondTheBudget, GetsBesideSets  # noqa: E402
 
 GROUPS = {"no-fsync": NO_FSYNC, "everysec": EVERYSEC, "always": ALWAYS, "beside": GetsBesideSets(),
-          "large": LargeKeyspace(), "beyond": BeyondTheBudget()}
+          "expiring": ManyExpire(), "large": LargeKeyspace(), "beyond": BeyondTheBudget()}
 
 # What --quick makes smaller: the value without it, with it, what it is.
 SCALE = {

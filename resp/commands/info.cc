@@ -104,7 +104,7 @@ void ServerSection(const InfoContext& info, Lines& out) {
   out.Field("lru_clock", info.c.keys.NowMs() / 1000 & kLruClockMax);
   out.Text("executable", info.facts.executable);
   out.Text("config_file", info.facts.config_file);
-  out.Text("io_threads_active", "0");
+  out.Text("io_threads_active", info.facts.io_threads_active ? "1" : "0");
 }
 
 void ClientsSection(const InfoContext& info, Lines& out) {
@@ -239,8 +239,9 @@ void StatsSection(const InfoContext& info, Lines& out) {
   out.Zeros({"dump_payload_sanitizations"});
   out.Field("total_reads_processed", facts.reads_processed);
   out.Field("total_writes_processed", facts.writes_processed);
-  out.Zeros(
-      {"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands"});
+  out.Field("io_threaded_reads_processed", facts.threaded_reads_processed);
+  out.Field("io_threaded_writes_processed", facts.threaded_writes_processed);
+  out.Zeros({"reply_buffer_shrinks", "reply_buffer_expands"});
   out.Field("client_query_buffer_limit_disconnections", facts.query_buffer_limit_disconnections);
   out.Field("client_output_buffer_limit_disconnections", facts.output_buffer_limit_disconnections);
   // Not Redis': clients closed because they never read a reply or gave no AUTH in time, or that broke the protocol.

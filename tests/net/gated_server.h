@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -42,6 +43,8 @@ class GatedDb final : public lsm::Db {
     failure_ = std::move(status);
   }
   void set_busy(bool busy) { busy_ = busy; }
+  // How many writes it was too busy for.
+  uint64_t refused() const { return refused_; }
   size_t waiting() {
     std::lock_guard lock(mu_);
     return callbacks_.size();
@@ -106,7 +109,10 @@ class GatedDb final : public lsm::Db {
   }
 
   lsm::Result<lsm::SequenceNumber> WriteAsync(lsm::WriteBatch& batch, lsm::DurableCallback on_durable) override {
-    if (busy_ && !batch.empty()) return lsm::Status::Busy("the gate is closed");
+    if (busy_ && !batch.empty()) {
+      ++refused_;
+      return lsm::Status::Busy("the gate is closed");
+    }
     std::lock_guard lock(mu_);
     if (!failure_.ok()) return failure_;
     if (!batch.empty()) ++commits_;
@@ -210,6 +216,7 @@ class GatedDb final : public lsm::Db {
   std::atomic<uint64_t> reads_done_{0};
   std::atomic<uint64_t> waits_{0};
   std::atomic<bool> busy_{false};
+  std::atomic<uint64_t> refused_{0};
   std::atomic<uint64_t> commits_{0};
   std::mutex mu_;
   lsm::Status failure_;
@@ -230,6 +237,10 @@ class ServerTest : public ::testing::Test {
  protected:
   void Start(const std::string& appendfsync) {
     ASSERT_EQ(config_.Set("appendfsync", appendfsync, resp::SettingTime::kStart), "");
+    if (const char* threads = std::getenv("VARVE_TEST_IO_THREADS")) {
+      ASSERT_EQ(config_.Set("io-threads", threads, resp::SettingTime::kStart), "");
+      config_.io_threads_do_reads = true;
+    }
     auto db = lsm::Db::Open(db_dir_, options_);
     ASSERT_TRUE(db.ok()) << db.status().ToString();
     db_ = std::make_unique<GatedDb>(*std::move(db));

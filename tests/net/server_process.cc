@@ -72,6 +72,9 @@ bool ServerProcess::StartOnce() {
   std::vector<std::string> words = {ServerBinary(), "--port", std::to_string(port_), "--bind", "127.0.0.1",
                                     "--dir",        dir_};
   words.insert(words.end(), flags_.begin(), flags_.end());
+  if (const char* threads = std::getenv("VARVE_TEST_IO_THREADS"); threads != nullptr) {
+    words.insert(words.end(), {"--io-threads", threads, "--io-threads-do-reads", "yes"});
+  }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

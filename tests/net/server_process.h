@@ -1,7 +1,8 @@
 // tests/net/server_process.h - runs the real varve-server for a test: a free port of 127.0.0.1, a temporary directory.
 //
 // The program is found beside the test program, or named by the environment variable VARVE_SERVER. Start() returns
-// when the server says that it is ready. What it logs is kept for failure messages.
+// when the server says that it is ready. What it logs is kept for failure messages. With VARVE_TEST_IO_THREADS=N in the
+// environment it has so many io-threads, for reads too.
 #pragma once
 
 #include <sys/types.h>
