@@ -68,7 +68,9 @@ Keyspace::Keyspace(lsm::Db* db, const Options& options)
       clock_(options.clock != nullptr ? options.clock : lsm::SystemClock()),
       random_(options.random != nullptr ? options.random : lsm::SystemRandom()),
       cursors_(random_->Next(), options.cursor_bytes_max),
-      known_(options.known_key_bytes) {}
+      known_(options.known_key_bytes) {
+  for (std::string& key : near_keys_) key.reserve(kPrefetchNameMax + 8);  // the name, its database and tag
+}
 
 Result<std::unique_ptr<Keyspace>> Keyspace::Open(lsm::Db* db, const Options& options) {
   std::unique_ptr<Keyspace> keys(new Keyspace(db, options));
@@ -182,6 +184,18 @@ void Keyspace::Want(int db, std::string_view name, bool head_only) {
   Result<bool> found = db_->TryGet({}, key_, &scratch_.pin);
   scratch_.pin.Reset();
   if (found.status().Is(lsm::StatusCode::kWouldBlock)) wanted_.records.push_back(key_);
+}
+
+void Keyspace::Prefetch(int db, std::span<const std::string_view> names) {
+  std::array<std::string_view, kPrefetchMax> keys;
+  size_t count = 0;
+  for (std::string_view name : names.first(std::min(names.size(), kPrefetchMax))) {
+    if (name.size() > kPrefetchNameMax) continue;
+    EncodeMetaKey(order_[db], name, &near_keys_[count]);
+    keys[count] = near_keys_[count];
+    ++count;
+  }
+  db_->Prefetch({keys.data(), count});
 }
 
 Result<bool> Keyspace::Find(int db, std::string_view name, Entry* entry) {

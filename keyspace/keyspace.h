@@ -144,6 +144,11 @@ class Keyspace {
     return now_ms_;
   }
 
+  // A hint: these names will be asked for, one by one (Find, Look). At most kPrefetchMax count, of kPrefetchNameMax bytes.
+  void Prefetch(int db, std::span<const std::string_view> names);
+  static constexpr size_t kPrefetchMax = 32;
+  static constexpr size_t kPrefetchNameMax = 256;
+
   // --- one key. Names longer than kNameSizeMax: Find says no, Put says kInvalidArgument. ---
   // True and *entry when the key is there and not expired. An expired one is deleted (pending) and not there.
   lsm::Result<bool> Find(int db, std::string_view name, Entry* entry);
@@ -316,6 +321,7 @@ class Keyspace {
   std::string key_;
   std::string record_;
   std::string index_key_;
+  std::array<std::string, kPrefetchMax> near_keys_;
   mutable std::string watch_key_;
   Entry scratch_;
 };

@@ -430,6 +430,12 @@ void DbImpl::AnswerAsyncReads() {
   EndJob();
 }
 
+void DbImpl::Prefetch(std::span<const std::string_view> keys) {
+  if (closed_.load(std::memory_order_relaxed)) return;
+  CurrentView::Pin view(view_.get());
+  PrefetchFrom(*view, keys);
+}
+
 std::vector<Result<bool>> DbImpl::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                            std::span<PinnedValue> values) {
   if (closed_.load(std::memory_order_relaxed)) {

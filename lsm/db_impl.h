@@ -66,6 +66,7 @@ class DbImpl final : public Db {
   Result<bool> Get(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
   Result<bool> TryGet(const ReadOptions& options, std::string_view key, PinnedValue* value) override;
   Status GetAsync(const ReadOptions& options, std::string_view key, GetCallback callback) override;
+  void Prefetch(std::span<const std::string_view> keys) override;
   std::vector<Result<bool>> MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                      std::span<PinnedValue> values) override;
   Iterator NewIterator(const ReadOptions& options) override;

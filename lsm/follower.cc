@@ -206,6 +206,11 @@ Status Follower::GetAsync(const ReadOptions& options, std::string_view key, GetC
   return Status::Ok();
 }
 
+void Follower::Prefetch(std::span<const std::string_view> keys) {
+  if (closed_.load(std::memory_order_acquire)) return;
+  PrefetchFrom(*Now({}).view, keys);
+}
+
 std::vector<Result<bool>> Follower::MultiGet(const ReadOptions& options, std::span<const std::string_view> keys,
                                              std::span<PinnedValue> values) {
   if (closed_.load(std::memory_order_acquire)) {

@@ -79,7 +79,7 @@ class PointRead {
     if (file.facts().range_deletes > 0) Cover(*(*table)->range_tombstones());
     uint64_t trailer;
     Result<bool> hit = ahead != nullptr && ahead->table == *table
-                           ? Table::Get(*ahead, key_, snapshot_, &trailer, value_)
+                           ? Table::Get(*ahead, key_, &trailer, value_)
                            : (*table)->Get(key_, hash(), snapshot_, tier_, &trailer, value_);
     if (!hit.ok()) return Fail(hit.status());
     if (*hit) {
@@ -186,6 +186,22 @@ void ForEachTable(const Version& version, std::string_view key, Look look) {
   }
 }
 
+// Calls visit(memtable) for all of them, newest first, until it says true.
+template <typename Visit>
+bool AnyMemTable(const ReadView& view, Visit visit) {
+  if (view.active != nullptr && visit(*view.active)) return true;
+  return std::any_of(view.sealed.begin(), view.sealed.end(), [&](const auto& table) { return visit(*table); });
+}
+
+void PrefetchMemory(const ReadView& view, std::span<const std::string_view> keys) {
+  for (std::string_view key : keys) {
+    AnyMemTable(view, [&](const MemTable& table) { return table.Prefetch(key), false; });
+  }
+  for (std::string_view key : keys) {
+    AnyMemTable(view, [&](const MemTable& table) { return table.PrefetchEntry(key); });
+  }
+}
+
 // Many point reads that go through each step together, so that what one touches is on its way from memory while the
 // others' is waited for, and blocks come from the disk side by side. Nothing is decided ahead: the last step is Get's
 // own, and finds everything near.
@@ -195,9 +211,7 @@ class MultiRead {
       : view_(view), rules_(rules), tier_(tier), snapshot_(snapshot) {}
 
   void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, std::vector<Result<bool>>* results) {
-    for (std::string_view key : keys) {
-      if (view_.active != nullptr) view_.active->Prefetch(key);
-    }
+    PrefetchMemory(view_, keys);
     reads_.reserve(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
       reads_.push_back({PointRead(view_, rules_, keys[i], snapshot_, tier_, &values[i])});
@@ -206,6 +220,9 @@ class MultiRead {
     ListTables();
     FindBlocks();
     ReadMissing();
+    for (Read& read : reads_) {
+      if (read.ahead.block) Table::Aim(&read.ahead, read.point.key(), snapshot_);
+    }
     for (Read& read : reads_) {
       for (size_t t = read.first_table; t < read.tables_end && !read.point.done(); ++t) {
         read.point.LookIn(*tables_[t], &read.ahead);
@@ -244,6 +261,9 @@ class MultiRead {
       }
     }
     for (Read& read : reads_) {
+      if (read.ahead.table != nullptr) Table::Approach(read.ahead);
+    }
+    for (Read& read : reads_) {
       if (read.ahead.table != nullptr) Table::TakeResident(&read.ahead);
     }
   }
@@ -276,6 +296,59 @@ class MultiRead {
   const SequenceNumber snapshot_;
   std::vector<Read> reads_;
   std::vector<const TableFile*> tables_;  // of the first read, of the second, ...
+};
+
+// The steps of MultiRead that bring something near, and nothing else.
+class NearKeys {
+ public:
+  NearKeys(const ReadView& view, std::span<const std::string_view> keys) : view_(view), count_(keys.size()) {
+    for (size_t i = 0; i < count_; ++i) keys_[i].key = keys[i];
+  }
+
+  void Bring() {
+    ForEach([&](Key& k) { AnyMemTable(view_, [&](const MemTable& table) { return table.Prefetch(k.key), false; }); });
+    ForEach([&](Key& k) {
+      if (AnyMemTable(view_, [&](const MemTable& table) { return table.PrefetchEntry(k.key); })) return;
+      k.hash = HashKey(k.key);
+      k.in_tables = true;
+      ForEachTable(*view_.version, k.key, [&](const TableFile& file) {
+        if (const Table* table = file.opened(); table != nullptr) table->PrefetchFilter(k.hash);
+        return true;
+      });
+    });
+    ForEach([&](Key& k) {
+      if (!k.in_tables) return;
+      ForEachTable(*view_.version, k.key, [&](const TableFile& file) {
+        const Table* table = file.opened();
+        return table != nullptr && !table->Find(k.key, k.hash, kSequenceMax, &k.ahead);
+      });
+    });
+    ForEach([](Key& k) {
+      if (k.ahead.table != nullptr) Table::Approach(k.ahead);
+    });
+    ForEach([](Key& k) {
+      if (k.ahead.table != nullptr) Table::TakeResident(&k.ahead, /*counted=*/false);
+    });
+    ForEach([](Key& k) {
+      if (k.ahead.block) Table::Aim(&k.ahead, k.key, kSequenceMax);
+    });
+  }
+
+ private:
+  struct Key {
+    std::string_view key;
+    uint64_t hash = 0;
+    bool in_tables = false;
+    BlockAhead ahead = {};
+  };
+  template <typename Step>
+  void ForEach(Step step) {
+    for (size_t i = 0; i < count_; ++i) step(keys_[i]);
+  }
+
+  const ReadView& view_;
+  const size_t count_;
+  std::array<Key, kMultiGetStep> keys_;
 };
 
 // The newest tombstone <= `limit` over each part of the bounds: all that an iterator of one snapshot needs.
@@ -375,6 +448,12 @@ std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& 
     MultiRead(view, rules, tier, snapshot).Run(keys.subspan(i, count), values.subspan(i, count), &results);
   }
   return results;
+}
+
+void PrefetchFrom(const ReadView& view, std::span<const std::string_view> keys) {
+  for (size_t i = 0; i < keys.size(); i += kMultiGetStep) {
+    NearKeys(view, keys.subspan(i, std::min(kMultiGetStep, keys.size() - i))).Bring();
+  }
 }
 
 Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot) {

@@ -38,6 +38,8 @@ Result<bool> GetFrom(const ReadView& view, const ReadOptions& options, SequenceN
 // The same for many keys, from the disk if need be; blocks that are not in memory come from there side by side.
 std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& options, SequenceNumber snapshot,
                                        std::span<const std::string_view> keys, std::span<PinnedValue> values);
+// Brings near what GetFrom of these keys will touch in memory.
+void PrefetchFrom(const ReadView& view, std::span<const std::string_view> keys);
 Iterator IterateOver(std::shared_ptr<const ReadView> view, const ReadOptions& options, SequenceNumber snapshot);
 
 class CurrentView {

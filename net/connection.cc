@@ -181,7 +181,7 @@ bool Connection::MayRun() const {
 }
 
 size_t Connection::RunRequests(std::string_view data) {
-  size_t done = 0;
+  size_t done = 0, looked = 0;
   unfinished_ = false;
   server_->BeforeRequest();
   const uint64_t begin_us = server_->dispatcher().tick_us();
@@ -195,6 +195,7 @@ size_t Connection::RunRequests(std::string_view data) {
       server_->ResumeSoon(this);
       return done;
     }
+    if (done >= looked) looked = done + server_->dispatcher().LookAhead(session_, data.substr(done));
     switch (parser_.Parse(data.substr(done), server_->limits(session_.authenticated))) {
       case resp::ParseResult::kRequest:
         if (!RunRequest()) {

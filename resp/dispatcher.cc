@@ -1,11 +1,13 @@
 #include "resp/dispatcher.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "resp/command_context.h"
 #include "resp/command_keys.h"
 #include "resp/errors.h"
+#include "resp/look_ahead.h"
 #include "resp/numbers.h"
 #include "resp/reply_status.h"
 
@@ -111,6 +113,25 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
           .replied = out->size() > mark,
           .overflowed = reply.overflowed(),
           .shows_commit = ShownCommit(session)};
+}
+
+size_t Dispatcher::LookAhead(const Session& session, std::string_view data) {
+  if (!session.authenticated || session.in_multi) return data.size();
+  constexpr size_t kInVain = 4;  // who began with so many requests that read no record is not looked at further
+  std::array<std::string_view, keyspace::Keyspace::kPrefetchMax> names;
+  size_t count = 0, looked = 0;
+  for (size_t requests = 0; count < names.size(); ++requests) {
+    const std::optional<Glimpse> glimpse = GlimpseRequest(data.substr(looked));
+    if (!glimpse || (count == 0 && requests == kInVain)) {
+      looked = data.size();
+      break;
+    }
+    looked += glimpse->size;
+    const Command* command = FindCommand(glimpse->name);
+    if (command != nullptr && ReadsFirstArgument(*command)) names[count++] = glimpse->first;
+  }
+  if (count > 1) keys_->Prefetch(session.db, {names.data(), count});
+  return looked;
 }
 
 // A command that names its keys has looked at nothing else.

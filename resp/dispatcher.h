@@ -91,6 +91,9 @@ class Dispatcher final : private keyspace::KeyObserver {
   bool MayUnpark(const Session& session);
   // When the last command ended, or the tick began if there was none.
   uint64_t tick_us() const { return tick_us_; }
+  // `data` is what the client has sent and nobody parsed yet. Has the records near that the first requests of it will
+  // ask for, when there are several; returns how many bytes it looked at.
+  size_t LookAhead(const Session& session, std::string_view data);
   // Runs one request (at least one argument) and appends its reply to *out. Afterwards look at
   // session.close_after_reply.
   Execution Execute(Session& session, Args args, std::string* out);

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "lsm/format/hash.h"
+#include "lsm/format/prefetch.h"
 #include "lsm/io/clock.h"
 #include "lsm/mem/arena.h"
 
@@ -29,7 +30,18 @@ class KeyIndex {
   // Brings the slot of `hash` near, for a Set or Find to come.
   void Prefetch(uint64_t hash) const {
     const Table* table = table_.load(std::memory_order_acquire);
-    __builtin_prefetch(&table->slots[hash & table->mask]);
+    PrefetchLine(&table->slots[hash & table->mask]);
+  }
+  // Then the node that Find looks at first. False: there is none with such a hash.
+  bool PrefetchNode(uint64_t hash) const {
+    const Table* table = table_.load(std::memory_order_acquire);
+    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+      const uint64_t slot = table->slots[i].load(std::memory_order_relaxed);
+      if (slot == 0) return false;
+      if (slot >> kPointerBits != hash >> kPointerBits) continue;
+      PrefetchLine(Pointer(slot));
+      return true;
+    }
   }
   // The newest version of `key`, or null.
   const Node* Find(std::string_view key, uint64_t hash) const {
@@ -102,7 +114,7 @@ class KeyIndex {
     Table* const grown = NewTable(size * 2);
     for (size_t i = 0; i < size; ++i) {
       if (i + kPrefetchAhead < size) {
-        __builtin_prefetch(Pointer(old->slots[i + kPrefetchAhead].load(std::memory_order_relaxed)));
+        PrefetchLine(Pointer(old->slots[i + kPrefetchAhead].load(std::memory_order_relaxed)));
       }
       const uint64_t slot = old->slots[i].load(std::memory_order_relaxed);
       if (slot != 0) Place(grown, Pointer(slot), Hash(Pointer(slot)->key()));

@@ -1,6 +1,7 @@
 // lsm/mem/memtable.cc - Contract: memtable.h.
 
 #include "lsm/mem/memtable.h"
+#include "lsm/format/prefetch.h"
 
 #include <algorithm>
 #include <cassert>
@@ -65,7 +66,7 @@ void MemTable::Link(std::span<const Placed> placed) {
     const size_t count = std::min(kTogether, placed.size() - done);
     for (size_t i = 0; i < count; ++i) entries[i] = placed[done + i].entry;
     for (size_t i = done + count; i < std::min(done + count + kTogether, placed.size()); ++i) {
-      __builtin_prefetch(placed[i].entry);  // another core wrote them
+      PrefetchLine(placed[i].entry);  // another core wrote them
     }
     tree_.InsertTogether({entries, count});
   }

@@ -55,8 +55,10 @@ class MemTable {
   // Point versions only: the caller compares *trailer with range_tombstones().
   bool Get(std::string_view key, SequenceNumber snapshot, uint64_t* trailer, std::string_view* value) const;
 
-  // Brings near what Get of `key` touches first.
+  // Bring near what Get of `key` touches first, and then what it touches next: false when that is nothing, for the key
+  // is not there.
   void Prefetch(std::string_view key) const { index_.Prefetch(KeyIndex<MemEntry>::Hash(key)); }
+  bool PrefetchEntry(std::string_view key) const { return index_.PrefetchNode(KeyIndex<MemEntry>::Hash(key)); }
 
   // Null when there are none. Covers every AddRangeDelete that returned before the call.
   std::shared_ptr<const RangeTombstoneStack> range_tombstones() const;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "lsm/format/coding.h"
+#include "lsm/format/prefetch.h"
 
 namespace varve::lsm {
 
@@ -107,11 +108,11 @@ struct VersionTree::Page {
   void Redigest();
   void Prefetch() const {
     for (size_t offset = 0; offset < offsetof(Page, entries); offset += 64) {
-      __builtin_prefetch(reinterpret_cast<const char*>(this) + offset);
+      PrefetchLine(reinterpret_cast<const char*>(this) + offset);
     }
   }
   void PrefetchEntries() const {
-    for (size_t at = 0; at < kSlots; at += 64 / sizeof(entries[0])) __builtin_prefetch(&entries[at]);
+    for (size_t at = 0; at < kSlots; at += 64 / sizeof(entries[0])) PrefetchLine(&entries[at]);
   }
 };
 
@@ -329,7 +330,7 @@ bool VersionTree::Cursor::Load() {
   if (index_ < count) {
     const MemEntry* const entry = leaf_->entries[index_].load(std::memory_order_acquire);
     // Neighbours in order lie far apart in memory: let one come while the caller works on this one.
-    if (index_ + 2 < count) __builtin_prefetch(leaf_->entries[index_ + 2].load(std::memory_order_relaxed));
+    if (index_ + 2 < count) PrefetchLine(leaf_->entries[index_ + 2].load(std::memory_order_relaxed));
     if (!leaf_->StillAt(version_)) return false;
     entry_ = entry;
     return true;

@@ -35,6 +35,15 @@ BlockRef BlockCache::Lookup(Slot* slot) {
   return BlockRef(block);
 }
 
+BlockRef BlockCache::Peek(Slot* slot) {
+  if (!Holds(*slot)) return BlockRef();
+  CachedBlock* block = PointerOf(slot->fetch_add(kOnePin, std::memory_order_acquire));
+  if (block != nullptr) [[likely]]
+    block->Ref();
+  Unpin(slot);
+  return BlockRef(block);
+}
+
 BlockRef BlockCache::Insert(Slot* slot, BlockRef block) {
   if (ChargeOf(*block.get()) > capacity() / 2) return block;
   CachedBlock* evicted = nullptr;

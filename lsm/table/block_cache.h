@@ -25,6 +25,7 @@
 #include <memory>
 #include <string_view>
 
+#include "lsm/format/prefetch.h"
 #include "lsm/sync/mutex.h"
 #include "lsm/table/block_buffer.h"
 
@@ -93,9 +94,10 @@ class BlockCache {
   // Whether a block was resident a moment ago; counts as no lookup.
   static bool Holds(const Slot& slot) { return PointerOf(slot.load(std::memory_order_relaxed)) != nullptr; }
   // Brings near what Pin and Lookup of `slot` touch.
-  static void Prefetch(const Slot& slot) { __builtin_prefetch(PointerOf(slot.load(std::memory_order_relaxed))); }
-  // A reference to the resident block of `slot`, or empty.
+  static void Prefetch(const Slot& slot) { PrefetchLine(PointerOf(slot.load(std::memory_order_relaxed))); }
+  // A reference to the resident block of `slot`, or empty. Peek counts as no lookup, nor as a use of the block.
   BlockRef Lookup(Slot* slot);
+  static BlockRef Peek(Slot* slot);
   // Makes `block` resident in `slot` (unless another thread did so first: then that block is returned and ours is
   // dropped) and returns a reference to what is resident. May evict others. A block of more than half the capacity is
   // handed back without becoming resident.

@@ -29,6 +29,7 @@
 
 #include "lsm/format/coding.h"
 #include "lsm/format/hash.h"
+#include "lsm/format/prefetch.h"
 
 namespace varve::lsm {
 
@@ -90,7 +91,7 @@ class FilterReader {
   void Prefetch(uint64_t hash) const {
     if (empty()) return;
     for (const uint32_t slot : shape_.SlotsOf(shape_.Mix(hash))) {
-      __builtin_prefetch(bits() + shape_.FirstBit(slot) / 8);
+      PrefetchLine(bits() + shape_.FirstBit(slot) / 8);
     }
   }
   bool MayContain(uint64_t hash) const {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lsm/format/coding.h"
+#include "lsm/format/prefetch.h"
 #include "lsm/io/file_in_memory.h"
 #include "lsm/table/filter.h"
 
@@ -193,11 +194,18 @@ Result<BlockRef> CheckedBlock(BlockBytes bytes, uint64_t offset, const std::stri
 
 namespace {
 
+void PrefetchLines(std::string_view bytes) {
+  constexpr uintptr_t kLine = 64;
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  for (uintptr_t line = begin & ~(kLine - 1); line < begin + bytes.size(); line += kLine) {
+    PrefetchLine(reinterpret_cast<const char*>(line));
+  }
+}
+
 // What a search reads first lies at a block's end: the tail, prefixes, trailers.
 void PrefetchSearched(std::string_view block) {
-  constexpr size_t kNearEnd = 256;
-  const char* const end = block.data() + block.size();
-  for (const char* p = end - std::min(block.size(), kNearEnd); p < end; p += 64) __builtin_prefetch(p);
+  constexpr size_t kNearEnd = 768;
+  PrefetchLines(block.substr(block.size() - std::min(block.size(), kNearEnd)));
 }
 
 }  // namespace
@@ -231,7 +239,12 @@ struct Table::Rep {
     const ReadableFile& from = tier.memory_only ? static_cast<const ReadableFile&>(in_memory) : *file;
     return Adopt(index, ReadBlock(from, tail.Block(index), tail.properties.table_id, tail.dictionary.view()), tier);
   }
-  bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const;
+  bool GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer, PinnedValue* value) const {
+    const BlockView view = View(*block);
+    return GetRow(block, view, view.LowerBound(key, newest), key, trailer, value);
+  }
+  bool GetRow(CachedBlock* block, const BlockView& view, uint32_t row, std::string_view key, uint64_t* trailer,
+              PinnedValue* value) const;
 };
 
 // Checks what was read for a block and makes it resident if the tier says so.
@@ -264,11 +277,9 @@ Result<std::shared_ptr<Table>> Table::Open(std::unique_ptr<ReadableFile> file, u
   return table;
 }
 
-// Looks for the newest version <= snapshot in the block where it is, or nowhere (T2).
-bool Table::Rep::GetFrom(CachedBlock* block, std::string_view key, uint64_t newest, uint64_t* trailer,
-                         PinnedValue* value) const {
-  const BlockView view = View(*block);
-  const uint32_t i = view.LowerBound(key, newest);
+// The newest version <= snapshot is in the block where the search for it ends, or nowhere (T2).
+bool Table::Rep::GetRow(CachedBlock* block, const BlockView& view, uint32_t i, std::string_view key, uint64_t* trailer,
+                        PinnedValue* value) const {
   if (i == view.count() || !view.KeyEquals(i, key)) {
     if (!tail.filter.empty()) cache->CountFilterFalsePositive();
     return false;
@@ -311,6 +322,7 @@ Result<bool> Table::Get(std::string_view key, uint64_t key_hash, SequenceNumber 
 
   BlockCache::Slot* slot = &r.slots[block_index];
   if (CachedBlock* block = r.cache->Pin(slot); block != nullptr) {
+    PrefetchSearched(block->view());
     const bool found = r.GetFrom(block, key, newest, trailer, value);
     BlockCache::Unpin(slot);
     return found;
@@ -331,13 +343,18 @@ bool Table::Find(std::string_view key, uint64_t key_hash, SequenceNumber snapsho
   if (index == r.tail.block_count()) return false;
   ahead->table = this;
   ahead->index = index;
-  __builtin_prefetch(&r.slots[index]);
+  PrefetchLine(&r.slots[index]);
   return true;
 }
 
-void Table::TakeResident(BlockAhead* ahead) {
+void Table::Approach(const BlockAhead& ahead) {
+  BlockCache::Prefetch(ahead.table->rep_->slots[ahead.index]);
+}
+
+void Table::TakeResident(BlockAhead* ahead, bool counted) {
   const Rep& r = *ahead->table->rep_;
-  ahead->block = r.cache->Lookup(&r.slots[ahead->index]);
+  BlockCache::Slot* const slot = &r.slots[ahead->index];
+  ahead->block = counted ? r.cache->Lookup(slot) : BlockCache::Peek(slot);
   if (ahead->block) PrefetchSearched(ahead->block->view());
 }
 
@@ -358,9 +375,15 @@ void Table::Read(std::span<BlockAhead*> same_block, ReadTier tier) {
   }
 }
 
-bool Table::Get(const BlockAhead& ahead, std::string_view key, SequenceNumber snapshot, uint64_t* trailer,
-                PinnedValue* value) {
-  return ahead.table->rep_->GetFrom(ahead.block.get(), key, MaxTrailer(snapshot), trailer, value);
+void Table::Aim(BlockAhead* ahead, std::string_view key, SequenceNumber snapshot) {
+  ahead->view = ahead->table->rep_->View(*ahead->block.get());
+  ahead->row = ahead->view.LowerBound(key, MaxTrailer(snapshot));
+  if (ahead->row == ahead->view.count()) return;
+  PrefetchLines(ahead->view.value(ahead->row).substr(0, kCopyValueMax));
+}
+
+bool Table::Get(const BlockAhead& ahead, std::string_view key, uint64_t* trailer, PinnedValue* value) {
+  return ahead.table->rep_->GetRow(ahead.block.get(), ahead.view, ahead.row, key, trailer, value);
 }
 
 const std::shared_ptr<const RangeTombstones>& Table::range_tombstones() const {
@@ -619,7 +642,7 @@ void TableIterator::AimAt(std::string_view key, uint64_t trailer) {
   sequential_ = 0;
   Stop();
   aim_ = r.tail.index.LowerBound(key, trailer);
-  if (aim_ < r.tail.block_count()) __builtin_prefetch(&r.slots[aim_]);
+  if (aim_ < r.tail.block_count()) PrefetchLine(&r.slots[aim_]);
 }
 
 void TableIterator::Approach() const {

@@ -43,6 +43,8 @@ struct BlockAhead {
   const Table* table = nullptr;
   uint32_t index = 0;
   BlockRef block;  // empty: neither in memory nor read yet
+  BlockView view = {};
+  uint32_t row = 0;  // of view: the first version not before what is looked for
 };
 
 class Table {
@@ -64,15 +66,16 @@ class Table {
   // The steps of Get for callers that take many keys through each of them together: every step brings near what the
   // next one touches. Find: false when the table certainly has no version of `key`; else *ahead says which block to
   // look in. TakeResident: the block, if it is in memory. WillRead: has the file system begin to read it. Read: one block
-  // from the disk for all that want it; an error is left for Get to meet. Get: what Get does, by then; *ahead has its
-  // block.
+  // from the disk for all that want it; an error is left for Get to meet. Aim, with a block: where in it. Get: what Get
+  // does, by then.
   void PrefetchFilter(uint64_t key_hash) const;
   bool Find(std::string_view key, uint64_t key_hash, SequenceNumber snapshot, BlockAhead* ahead) const;
-  static void TakeResident(BlockAhead* ahead);
+  static void Approach(const BlockAhead& ahead);
+  static void TakeResident(BlockAhead* ahead, bool counted = true);
   static void WillRead(const BlockAhead& ahead);
   static void Read(std::span<BlockAhead*> same_block, ReadTier tier);
-  static bool Get(const BlockAhead& ahead, std::string_view key, SequenceNumber snapshot, uint64_t* trailer,
-                  PinnedValue* value);
+  static void Aim(BlockAhead* ahead, std::string_view key, SequenceNumber snapshot);
+  static bool Get(const BlockAhead& ahead, std::string_view key, uint64_t* trailer, PinnedValue* value);
 
   // Null when the table has none.
   const std::shared_ptr<const RangeTombstones>& range_tombstones() const;

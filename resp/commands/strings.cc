@@ -207,10 +207,12 @@ void GetEx(Args args, CommandContext& c) {
 void MGet(Args args, CommandContext& c) {
   const size_t mark = c.reply.out().size();
   c.reply.Array(args.size() - 1);
-  for (std::string_view name : args.subspan(1)) {
+  const Args names = args.subspan(1);
+  for (size_t i = 0; i < names.size(); ++i) {
     if (c.reply.overflowed()) return;
+    if (i % keyspace::Keyspace::kPrefetchMax == 0 && names.size() > 1) c.keys.Prefetch(c.db(), names.subspan(i));
     const size_t before = c.reply.out().size();
-    const Found found = FindForRead(name, c, &c.entry);
+    const Found found = FindForRead(names[i], c, &c.entry);
     if (found == Found::kFailed) {
       // One reply only: the error takes the place of the array.
       c.reply.out().erase(mark, before - mark);

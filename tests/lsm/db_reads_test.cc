@@ -88,6 +88,52 @@ TEST_F(DbReadsTest, MultiGetReadsABlockOnceForAllKeysInIt) {
   }
 }
 
+// Keys of every place a Get may end in: memtable, table in memory, table not opened yet, absent, deleted.
+TEST_F(DbReadsTest, PrefetchIsNotSeenInAnyAnswerNorByTheDisk) {
+  Open(machine_.Setup(Small()));
+  Fill(500);
+  Open(machine_.Setup(Small()));
+  std::vector<std::string> keys;
+  for (uint64_t i = 0; i < 600; ++i) keys.push_back(KeyOf(i));
+  keys.emplace_back();
+  keys.emplace_back("absent");
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  const auto prefetch_silently = [&] {
+    const DbStats before = db_->Stats();
+    machine_.fs.SetTracing(true);
+    db_->Prefetch(views);
+    db_->Prefetch({});
+    EXPECT_EQ(TableReads(), 0u);
+    machine_.fs.SetTracing(false);
+    const DbStats after = db_->Stats();
+    EXPECT_EQ(after.cache_hits, before.cache_hits);
+    EXPECT_EQ(after.cache_misses, before.cache_misses);
+    EXPECT_EQ(after.filter_useful, before.filter_useful);
+    EXPECT_EQ(after.filter_false_positives, before.filter_false_positives);
+  };
+  const auto expect_all = [&](uint64_t deleted, uint64_t end) {
+    for (uint64_t i = 0; i < 600; ++i) {
+      PinnedValue value;
+      const Result<bool> found = db_->Get({}, keys[i], &value);
+      ASSERT_TRUE(found.ok());
+      ASSERT_EQ(*found, i != deleted && i < end) << i;
+      if (*found) {
+        ASSERT_EQ(value.view(), "value of " + keys[i]);
+      }
+    }
+  };
+  prefetch_silently();  // no table is open
+  expect_all(UINT64_MAX, 500);
+  prefetch_silently();  // all is in memory
+  expect_all(UINT64_MAX, 500);
+  for (uint64_t i = 450; i < 550; ++i) ASSERT_TRUE(db_->Put({}, keys[i], "value of " + keys[i]).ok());
+  ASSERT_TRUE(db_->Delete({}, keys[7]).ok());
+  prefetch_silently();
+  expect_all(7, 550);
+  ASSERT_TRUE(db_->Close().ok());
+  db_->Prefetch(views);
+}
+
 // So that the disk works on all of them together.
 TEST_F(DbReadsTest, MultiGetAnnouncesEachBlockOnceBeforeItReadsTheFirst) {
   Open(machine_.Setup(Small()));

@@ -157,6 +157,7 @@ TEST_F(DbThreadsTest, PairsAreAlwaysEqual) {
         const std::string other = "right" + one.substr(4);
         const std::string_view both[2] = {one, other};
         PinnedValue values[2];
+        db_->Prefetch(both);
         const auto found = db_->MultiGet({}, both, values);
         ASSERT_TRUE(found[0].ok() && found[1].ok());
         ASSERT_EQ(*found[0], *found[1]);

@@ -152,6 +152,7 @@ class GatedDb final : public lsm::Db {
     reads_.push_back({std::string(k), std::move(callback)});
     return lsm::Status::Ok();
   }
+  void Prefetch(std::span<const std::string_view> keys) override { db_->Prefetch(keys); }
   std::vector<lsm::Result<bool>> MultiGet(const lsm::ReadOptions& o, std::span<const std::string_view> k,
                                           std::span<lsm::PinnedValue> v) override {
     return db_->MultiGet(o, k, v);
