@@ -17,6 +17,7 @@ namespace {
 // Keys that MultiGet takes through its steps together: enough to keep memory and disk busy, and few enough that the
 // lines brought near stay there.
 constexpr size_t kMultiGetStep = 64;
+constexpr size_t kPrefetchStep = 32;
 
 // A point read on its way from the newest source to the oldest.
 class PointRead {
@@ -348,7 +349,7 @@ class NearKeys {
 
   const ReadView& view_;
   const size_t count_;
-  std::array<Key, kMultiGetStep> keys_;
+  std::array<Key, kPrefetchStep> keys_;
 };
 
 // The newest tombstone <= `limit` over each part of the bounds: all that an iterator of one snapshot needs.
@@ -451,8 +452,8 @@ std::vector<Result<bool>> MultiGetFrom(const ReadView& view, const ReadOptions& 
 }
 
 void PrefetchFrom(const ReadView& view, std::span<const std::string_view> keys) {
-  for (size_t i = 0; i < keys.size(); i += kMultiGetStep) {
-    NearKeys(view, keys.subspan(i, std::min(kMultiGetStep, keys.size() - i))).Bring();
+  for (size_t i = 0; i < keys.size(); i += kPrefetchStep) {
+    NearKeys(view, keys.subspan(i, std::min(kPrefetchStep, keys.size() - i))).Bring();
   }
 }
 

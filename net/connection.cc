@@ -181,7 +181,13 @@ bool Connection::MayRun() const {
 }
 
 size_t Connection::RunRequests(std::string_view data) {
-  size_t done = 0, looked = 0;
+  const size_t done = RunWhileItMay(data);
+  looked_ahead_ -= std::min(looked_ahead_, done);
+  return done;
+}
+
+size_t Connection::RunWhileItMay(std::string_view data) {
+  size_t done = 0;
   unfinished_ = false;
   server_->BeforeRequest();
   const uint64_t begin_us = server_->dispatcher().tick_us();
@@ -195,7 +201,7 @@ size_t Connection::RunRequests(std::string_view data) {
       server_->ResumeSoon(this);
       return done;
     }
-    if (done >= looked) looked = done + server_->dispatcher().LookAhead(session_, data.substr(done));
+    if (done >= looked_ahead_) looked_ahead_ = done + server_->dispatcher().LookAhead(session_, data.substr(done));
     switch (parser_.Parse(data.substr(done), server_->limits(session_.authenticated))) {
       case resp::ParseResult::kRequest:
         if (!RunRequest()) {

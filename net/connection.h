@@ -111,6 +111,7 @@ class Connection final : private resp::MessageSink {
   void Received(const char* bytes, size_t count);
   // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
   size_t RunRequests(std::string_view data);
+  size_t RunWhileItMay(std::string_view data);
   // False: the request did not run, it has to wait. It stays unread.
   bool RunRequest();
   void UndoRequest(size_t begin);
@@ -148,6 +149,7 @@ class Connection final : private resp::MessageSink {
   OutputQueue output_;
   std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
   std::vector<UncertainReply> uncertain_replies_;
+  size_t looked_ahead_ = 0;  // so many bytes of what is unread (Dispatcher::LookAhead)
   uint64_t turn_tick_ = 0;
   size_t turn_bytes_ = 0;     // read in the tick turn_tick_
   size_t counted_bytes_ = 0;  // what the server believes memory_bytes() to be

@@ -292,7 +292,8 @@ void Server::RunReads() {
     }
     socket_calls_.AddRead(readable_[i]->fd(), room);
   }
-  if (socket_calls_.Run()) stats_.threaded_reads += readable_.size();
+  stats_.threaded_reads += socket_calls_.Run();
+  if (tick_open_) dispatcher_->BeginTick();  // the time it took is no command's
   for (size_t i = 0; i < readable_.size(); ++i) {
     readable_[i]->readable = false;
     if (const char* bytes = socket_calls_.bytes(i)) readable_[i]->Read(bytes, socket_calls_.result(i));
@@ -328,8 +329,9 @@ void Server::SendReplies() {
       }
       socket_calls_.AddWrite(dirty_[i]->fd(), dirty_[i]->sendable());
     }
-    stats_.threads_active = socket_calls_.Run();
-    if (stats_.threads_active) stats_.threaded_writes += end - begin;
+    const size_t shared = socket_calls_.Run();
+    stats_.threads_active = shared > 0;
+    stats_.threaded_writes += shared;
     for (size_t i = begin; i < end; ++i) {
       try {
         dirty_[i]->Sent(socket_calls_.result(i - begin));

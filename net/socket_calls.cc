@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <new>
 #include <string>
-#include <system_error>
 #include <utility>
 
 namespace varve::net {
@@ -37,7 +36,7 @@ SocketCalls::SocketCalls(int threads) {
       threads_.emplace_back([this] { Work(); });
       pthread_setname_np(threads_.back().native_handle(), ("varve-io-" + std::to_string(i)).c_str());
     }
-  } catch (const std::system_error&) {
+  } catch (...) {  // std::system_error, std::bad_alloc
     Stop();
     throw std::bad_alloc();
   }
@@ -57,14 +56,15 @@ void SocketCalls::Stop() {
 void SocketCalls::Add(const Call& call) {
   assert(!full());
   calls_[count_++] = call;
+  if (call.size > 0) ++to_make_;
 }
 
-bool SocketCalls::Run() {
-  const size_t count = std::exchange(count_, 0);
-  const bool share = !threads_.empty() && count >= kCallsAThread * (threads_.size() + 1);
+size_t SocketCalls::Run() {
+  const size_t count = std::exchange(count_, 0), to_make = std::exchange(to_make_, 0);
+  const bool share = !threads_.empty() && to_make >= kCallsAThread * (threads_.size() + 1);
   if (!share) {
     for (size_t i = 0; i < count; ++i) Make(&calls_[i]);
-    return false;
+    return 0;
   }
   done_.store(0, std::memory_order_relaxed);
   const uint64_t run = state_.load(std::memory_order_relaxed) / kOneRun + 1;
@@ -79,7 +79,7 @@ bool SocketCalls::Run() {
       std::this_thread::yield();
     }
   }
-  return true;
+  return to_make;
 }
 
 // False: all of the run are taken.
@@ -101,7 +101,8 @@ void SocketCalls::Make(Call* call) {
     call->result = call->is_write ? send(call->fd, call->bytes, call->size, MSG_DONTWAIT | MSG_NOSIGNAL)
                                   : recv(call->fd, call->bytes, call->size, MSG_DONTWAIT);
   } while (call->result < 0 && errno == EINTR);
-  if (call->result < 0) call->result = -errno;
+  // A local socket's peer that has no room for memory's sake is no other than one that is slow (libuv does the same).
+  if (call->result < 0) call->result = call->is_write && errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
 void SocketCalls::Work() {

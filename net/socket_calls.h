@@ -43,8 +43,9 @@ class SocketCalls {
   }
   void AddRead(int fd, std::span<char> room) { Add({.fd = fd, .bytes = room.data(), .size = room.size()}); }
   bool full() const { return count_ == kCallsMax; }
-  // Makes them all, and forgets them for the next Add(): results stay until then. True: several threads were asked to.
-  bool Run();
+  // Makes them all, and forgets them for the next Add(): results stay until then. How many several threads were asked to
+  // make; 0: this one has made them.
+  size_t Run();
   // Of the i-th: how many bytes, 0 at the end of what the peer sends, or -errno.
   ssize_t result(size_t i) const { return calls_[i].result; }
   // Where its bytes are.
@@ -69,6 +70,7 @@ class SocketCalls {
 
   std::array<Call, kCallsMax> calls_;
   size_t count_ = 0;
+  size_t to_make_ = 0;              // of them
   std::atomic<uint64_t> state_{0};  // C1: the run's number in the upper half
   std::atomic<size_t> done_{0};
   std::atomic<uint64_t> made_by_others_{0};

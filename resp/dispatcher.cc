@@ -117,11 +117,13 @@ Execution Dispatcher::Execute(Session& session, Args args, std::string* out) {
 
 size_t Dispatcher::LookAhead(const Session& session, std::string_view data) {
   if (!session.authenticated || session.in_multi) return data.size();
+  constexpr size_t kLookedAtMax = 4 * keyspace::Keyspace::kPrefetchMax;
   constexpr size_t kInVain = 4;  // who began with so many requests that read no record is not looked at further
   std::array<std::string_view, keyspace::Keyspace::kPrefetchMax> names;
   size_t count = 0, looked = 0;
   for (size_t requests = 0; count < names.size(); ++requests) {
     const std::optional<Glimpse> glimpse = GlimpseRequest(data.substr(looked));
+    if (requests == kLookedAtMax) break;
     if (!glimpse || (count == 0 && requests == kInVain)) {
       looked = data.size();
       break;

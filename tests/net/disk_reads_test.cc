@@ -46,6 +46,28 @@ TEST_F(DiskReadsTest, NobodyElseWaits) {
   EXPECT_EQ(db_->waits(), 0u) << "the loop never waited";
 }
 
+// What was looked ahead at is not looked at again by every request that had to wait.
+TEST_F(DiskReadsTest, APipelineThatStopsIsLookedAheadAtOnce) {
+  RawClient client(port());
+  ASSERT_EQ(client.Ask({"PING"}), "+PONG\r\n");
+  const uint64_t before = db_->prefetched();
+  const std::string pipeline =
+      Request({"GET", "far"}) + Request({"GET", "near"}) + Request({"GET", "farther"}) + Request({"GET", "near"});
+  ASSERT_TRUE(client.Send(pipeline));
+  for (const char* wanted : {"far", "near", "farther", "near"}) {
+    if (wanted[0] == 'f') {
+      WaitForReads(1);
+      db_->EndReads();
+    }
+    const std::string value = wanted;
+    ASSERT_EQ(client.ReadReply(), "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n");
+  }
+  EXPECT_EQ(db_->prefetched() - before, 4u);
+  ASSERT_TRUE(client.Send(pipeline));
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(client.ReadReply()[0], '$');
+  EXPECT_EQ(db_->prefetched() - before, 8u) << "the next one is";
+}
+
 TEST_F(DiskReadsTest, AWriteThatMustLookWaitsAndIsDoneOnce) {
   RawClient writer(port()), witness(port());
   ASSERT_TRUE(writer.Send(Request({"APPEND", "far", "!"}) + Request({"SET", "near", "later"})));

@@ -80,6 +80,8 @@ class GatedDb final : public lsm::Db {
   uint64_t walks() const { return walks_; }
   // For what the disk was really needed for.
   uint64_t loop_waits() const { return loop_waits_; }
+  // How many keys were asked to be brought near.
+  uint64_t prefetched() const { return prefetched_; }
   void set_loop(std::thread::id loop) { loop_ = loop; }
   void RefuseReads(bool refuse) {
     std::lock_guard lock(mu_);
@@ -152,7 +154,10 @@ class GatedDb final : public lsm::Db {
     reads_.push_back({std::string(k), std::move(callback)});
     return lsm::Status::Ok();
   }
-  void Prefetch(std::span<const std::string_view> keys) override { db_->Prefetch(keys); }
+  void Prefetch(std::span<const std::string_view> keys) override {
+    prefetched_ += keys.size();
+    db_->Prefetch(keys);
+  }
   std::vector<lsm::Result<bool>> MultiGet(const lsm::ReadOptions& o, std::span<const std::string_view> k,
                                           std::span<lsm::PinnedValue> v) override {
     return db_->MultiGet(o, k, v);
@@ -218,6 +223,7 @@ class GatedDb final : public lsm::Db {
   std::atomic<uint64_t> waits_{0};
   std::atomic<bool> busy_{false};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<uint64_t> prefetched_{0};
   std::atomic<uint64_t> commits_{0};
   std::mutex mu_;
   lsm::Status failure_;
