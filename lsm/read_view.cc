@@ -194,13 +194,12 @@ bool AnyMemTable(const ReadView& view, Visit visit) {
   return std::any_of(view.sealed.begin(), view.sealed.end(), [&](const auto& table) { return visit(*table); });
 }
 
-void PrefetchMemory(const ReadView& view, std::span<const std::string_view> keys) {
-  for (std::string_view key : keys) {
-    AnyMemTable(view, [&](const MemTable& table) { return table.Prefetch(key), false; });
-  }
-  for (std::string_view key : keys) {
-    AnyMemTable(view, [&](const MemTable& table) { return table.PrefetchEntry(key); });
-  }
+// What the memtables touch first of a key, and what next: false when none of them has it.
+void PrefetchSlots(const ReadView& view, std::string_view key) {
+  AnyMemTable(view, [&](const MemTable& table) { return table.Prefetch(key), false; });
+}
+bool PrefetchEntry(const ReadView& view, std::string_view key) {
+  return AnyMemTable(view, [&](const MemTable& table) { return table.PrefetchEntry(key); });
 }
 
 // Many point reads that go through each step together, so that what one touches is on its way from memory while the
@@ -212,7 +211,8 @@ class MultiRead {
       : view_(view), rules_(rules), tier_(tier), snapshot_(snapshot) {}
 
   void Run(std::span<const std::string_view> keys, std::span<PinnedValue> values, std::vector<Result<bool>>* results) {
-    PrefetchMemory(view_, keys);
+    for (std::string_view key : keys) PrefetchSlots(view_, key);
+    for (std::string_view key : keys) PrefetchEntry(view_, key);
     reads_.reserve(keys.size());
     for (size_t i = 0; i < keys.size(); ++i) {
       reads_.push_back({PointRead(view_, rules_, keys[i], snapshot_, tier_, &values[i])});
@@ -307,9 +307,9 @@ class NearKeys {
   }
 
   void Bring() {
-    ForEach([&](Key& k) { AnyMemTable(view_, [&](const MemTable& table) { return table.Prefetch(k.key), false; }); });
+    ForEach([&](Key& k) { PrefetchSlots(view_, k.key); });
     ForEach([&](Key& k) {
-      if (AnyMemTable(view_, [&](const MemTable& table) { return table.PrefetchEntry(k.key); })) return;
+      if (PrefetchEntry(view_, k.key)) return;
       k.hash = HashKey(k.key);
       k.in_tables = true;
       ForEachTable(*view_.version, k.key, [&](const TableFile& file) {

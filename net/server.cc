@@ -281,6 +281,7 @@ void Server::BeforePoll() {
 
 // What was read is run, also where the server was paused, or the client stopped, meanwhile: the socket has it no more.
 void Server::RunReads() {
+  if (readable_.empty()) return;
   for (size_t i = 0; i < readable_.size(); ++i) {
     std::span<char> room;  // none: not read
     try {

@@ -122,8 +122,8 @@ size_t Dispatcher::LookAhead(const Session& session, std::string_view data) {
   std::array<std::string_view, keyspace::Keyspace::kPrefetchMax> names;
   size_t count = 0, looked = 0;
   for (size_t requests = 0; count < names.size(); ++requests) {
-    const std::optional<Glimpse> glimpse = GlimpseRequest(data.substr(looked));
     if (requests == kLookedAtMax) break;
+    const std::optional<Glimpse> glimpse = GlimpseRequest(data.substr(looked));
     if (!glimpse || (count == 0 && requests == kInVain)) {
       looked = data.size();
       break;
