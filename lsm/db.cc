@@ -2,10 +2,12 @@
 
 #include "lsm/db_impl.h"
 #include "lsm/follower.h"
+#include "lsm/sync/mutex.h"
 
 namespace varve::lsm {
 
 Result<std::unique_ptr<Db>> Db::Open(const std::string& dir, const Options& options) {
+  ForgetLockOrder();
   if (options.mode == OpenMode::kOwner) return DbImpl::Open(dir, options);
   return Follower::Open(dir, options);
 }

@@ -128,6 +128,7 @@ class Db {
   // Opens or creates the database in `dir` (its parent must exist). Recovers what a crash left. Errors, with nothing
   // written: kBusy when another owner holds it, kCorruption and kUnsupported naming file and offset, kInvalidArgument
   // for a directory with foreign files and no database in it, or for a merge operator that is not the database's.
+  // In a release build it also switches off the process' deadlock detector of Abseil, where Abseil was built with one.
   static Result<std::unique_ptr<Db>> Open(const std::string& dir, const Options& options);
   virtual ~Db() = default;  // closes
 

@@ -4,6 +4,7 @@
 #include "lsm/format/coding.h"
 #include "lsm/format/crc32c.h"
 #include "lsm/mem/memtable.h"
+#include "lsm/sync/mutex.h"
 #include "lsm/version/file_names.h"
 #include "lsm/version/version_edit.h"
 #include "lsm/wal/log_format.h"
@@ -486,6 +487,19 @@ TEST_F(DbOpenTest, TrailingSlashesDoNotMatter) {
   ASSERT_TRUE(copy.ok()) << copy.status().ToString();
   EXPECT_EQ(Compare(copy->get(), {{"k", "v"}}), "");
 }
+
+#ifdef NDEBUG
+// With Abseil's deadlock detector, as Debian builds it, this ends the process: two locks taken in both orders.
+TEST_F(DbOpenTest, NoLockPaysForADeadlockDetector) {
+  auto db = Db::Open(kDir, machine_.Setup());
+  ASSERT_TRUE(db.ok());
+  Mutex first, second;
+  for (Mutex* outer : {&first, &second}) {
+    MutexLock lock(outer);
+    MutexLock inner(outer == &first ? &second : &first);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace varve::lsm
