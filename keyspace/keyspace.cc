@@ -269,9 +269,12 @@ void Keyspace::DeleteRecord(int db, std::string_view name, uint64_t expire_ms, K
   EncodeMetaKey(order_[db], name, &key_);
   batch_.Delete(key_);
   last_commits_.Wrote(key_, next_commit_);
-  known_.Remove(key_);
   counters_of(db).keys--;
-  if (expire_ms != 0) RemoveExpiry(db, name, expire_ms);
+  if (expire_ms == 0) {
+    known_.Remove(key_);
+  } else {
+    RemoveExpiry(db, name, expire_ms);  // known keys have no time to live
+  }
   Touch(db, name, change);
 }
 
@@ -520,30 +523,24 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   size_t expired = 0;
   ExpiryPlace low = {kNever};
   std::string from = lower;  // what has been dealt with lies below
-  for (Seek(it, lower); it.Valid(); Next(it)) {
-    ExpiryKey entry;
-    if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
-    const auto leave = [&] {
-      if (low.ms == kNever) low = {entry.when_ms, std::string(entry.name)};
-    };
-    if (expired + wanted_.records.size() >= limit || static_cast<int64_t>(entry.when_ms) > NowMs()) {
-      leave();
+  for (Seek(it, lower); it.Valid();) {
+    Result<size_t> due = GatherDue(it, limit - expired - wanted_.records.size());
+    if (!due.ok()) return due;
+    if (*due == 0) {
+      if (low.ms == kNever) VARVE_TRY(ReadExpiryPlace(it, &low));
       break;
     }
-    from.assign(it.key()).push_back('\0');
-    Result<bool> found = FindRecord(db, entry.name, &scratch_);
-    if (found.status().Is(lsm::StatusCode::kWouldBlock)) {
-      leave();
-      continue;
-    }
-    if (!found.ok()) return found.status();
-    if (*found && scratch_.expire_ms == entry.when_ms) {
-      DeleteExpired(db, entry.name, entry.when_ms);
-      expired++;
-    } else {
-      index_key_.assign(it.key());
-      batch_.Delete(index_key_);
-      expire_stats_.stale_entries++;
+    EncodeExpiryKey(order_[db], due_[*due - 1].ms, due_[*due - 1].name, &from);
+    from.push_back('\0');
+    PrefetchDue(db, *due);
+    for (size_t i = 0; i < *due; ++i) {
+      Result<bool> gone = Expire(db, due_[i]);
+      if (gone.status().Is(lsm::StatusCode::kWouldBlock)) {
+        if (low.ms == kNever) low = due_[i];
+        continue;
+      }
+      if (!gone.ok()) return gone.status();
+      if (*gone) expired++;
     }
   }
   if (Status status = EndOf(it, from, upper, limit); status.Is(lsm::StatusCode::kWouldBlock)) {
@@ -553,6 +550,45 @@ Result<size_t> Keyspace::ExpireDue(int db, size_t limit) {
   }
   expiry_low_[db] = std::move(low);
   return expired;
+}
+
+Status Keyspace::ReadExpiryPlace(const lsm::Iterator& it, ExpiryPlace* place) const {
+  ExpiryKey entry;
+  if (!DecodeExpiryKey(it.key(), &entry)) return Status::Corruption("expiry index holds a key that is too short");
+  place->ms = entry.when_ms;
+  place->name.assign(entry.name);
+  return {};
+}
+
+// The next entries whose time has come, at most `limit`, into due_; `it` stands behind them.
+Result<size_t> Keyspace::GatherDue(lsm::Iterator& it, size_t limit) {
+  size_t count = 0;
+  for (limit = std::min(limit, due_.size()); it.Valid() && count < limit; Next(it), ++count) {
+    if (Status status = ReadExpiryPlace(it, &due_[count]); !status.ok()) return status;
+    if (static_cast<int64_t>(due_[count].ms) > NowMs()) break;
+  }
+  return count;
+}
+
+void Keyspace::PrefetchDue(int db, size_t count) {
+  std::array<std::string_view, kPrefetchMax> names;
+  std::transform(due_.begin(), due_.begin() + static_cast<ptrdiff_t>(count), names.begin(),
+                 [](const ExpiryPlace& due) { return std::string_view(due.name); });
+  Prefetch(db, {names.data(), count});
+}
+
+// Deletes the key that has this entry in the index. False: it had moved on, only the entry goes.
+Result<bool> Keyspace::Expire(int db, const ExpiryPlace& due) {
+  Result<bool> found = FindRecord(db, due.name, &scratch_);
+  if (!found.ok()) return found;
+  if (*found && scratch_.expire_ms == due.ms) {
+    DeleteExpired(db, due.name, due.ms);
+    return true;
+  }
+  EncodeExpiryKey(order_[db], due.ms, due.name, &index_key_);
+  batch_.Delete(index_key_);
+  expire_stats_.stale_entries++;
+  return false;
 }
 
 Result<int64_t> Keyspace::MeanTimeLeftMs(int db) {

@@ -230,6 +230,11 @@ class Keyspace {
     uint64_t version = 0;
     uint32_t watchers = 0;
   };
+  // An entry of the expiry index.
+  struct ExpiryPlace {
+    uint64_t ms = 0;
+    std::string name = {};
+  };
   using DbCounters = std::array<Counters, kDatabaseCount>;
   // Where a command began.
   struct CommandStart {
@@ -261,6 +266,10 @@ class Keyspace {
   void AddExpiry(int db, std::string_view name, uint64_t expire_ms);
   void RemoveExpiry(int db, std::string_view name, uint64_t expire_ms);
   lsm::Result<size_t> ExpireDue(int db, size_t limit);
+  lsm::Status ReadExpiryPlace(const lsm::Iterator& it, ExpiryPlace* place) const;
+  lsm::Result<size_t> GatherDue(lsm::Iterator& it, size_t limit);
+  void PrefetchDue(int db, size_t count);
+  lsm::Result<bool> Expire(int db, const ExpiryPlace& due);
   lsm::Result<bool> RandomExact(int db, std::string* name);
   lsm::Result<bool> RandomSeek(int db, std::string* name);
   void AppendCounters();
@@ -300,12 +309,8 @@ class Keyspace {
   bool format_written_ = false;
   uint64_t changes_ = 0;
 
-  // A place in the expiry index: what is left there begins with it, or later.
-  struct ExpiryPlace {
-    uint64_t ms = 0;  // UINT64_MAX: nothing is left
-    std::string name = {};
-  };
-  // Saves the walk over entries deleted before, of which there may be many with the same time.
+  // What is left of the expiry index begins with it, or later; kNever: nothing is left. Saves the walk over entries
+  // deleted before, of which there may be many with the same time.
   std::array<ExpiryPlace, kDatabaseCount> expiry_low_;
   int next_expire_db_ = 0;  // where ActiveExpire goes on, so that no database starves
   ExpireStats expire_stats_;
@@ -322,6 +327,7 @@ class Keyspace {
   std::string record_;
   std::string index_key_;
   std::array<std::string, kPrefetchMax> near_keys_;
+  std::array<ExpiryPlace, kPrefetchMax> due_;
   mutable std::string watch_key_;
   Entry scratch_;
 };

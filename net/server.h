@@ -198,7 +198,7 @@ class Server {
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
   static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
   static constexpr uint64_t kExpireSliceUsMin = 50;  // of each cron; what is still due then goes on in slices
-  static constexpr uint64_t kExpireSliceUsMax = 1000;
+  static constexpr uint64_t kExpireSliceUsMax = 250;
   static constexpr size_t kExpireBatch = 16;
   static constexpr uint64_t kExpirer = 0;  // no client's id: whom records of keys to expire are read for
   static constexpr size_t kSamples = 16;
@@ -288,7 +288,9 @@ class Server {
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_client_id_ = 1;
   uint64_t last_checked_id_ = 0;  // where CheckClients goes on
-  uint64_t expire_slice_end_us_ = 0;
+  uint64_t expire_seen_us_ = 0;   // since when all time is others'
+  uint64_t expire_owes_us_ = 0;   // of time, to them
+  uint64_t expire_seen_commands_ = 0;
   bool expire_fetching_ = false;  // what the expirer wants is being read
   bool expire_walked_ = false;    // it was nothing but the index the last time
   size_t expire_fetched_ = 0;     // records that were read, and may now be waited for
