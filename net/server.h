@@ -197,9 +197,9 @@ class Server {
   static constexpr uint64_t kRetryMs = 1;
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
   static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
-  static constexpr uint64_t kExpireSliceUsMin = 50;  // of each cron; what is still due then goes on in slices
+  static constexpr uint64_t kExpireSliceUsMin = 30;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 250;
-  static constexpr size_t kExpireBatch = 16;
+  static constexpr size_t kExpireBatch = 8;
   static constexpr uint64_t kExpirer = 0;  // no client's id: whom records of keys to expire are read for
   static constexpr size_t kSamples = 16;
 
