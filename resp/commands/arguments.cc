@@ -101,6 +101,10 @@ Found FindStringForWrite(std::string_view name, CommandContext& c) {
   return CheckString(FindForWrite(name, c, &c.entry), c);
 }
 
+void PrefetchNames(Args names, size_t at, CommandContext& c) {
+  if (at % keyspace::Keyspace::kPrefetchMax == 0 && names.size() > 1) c.keys.Prefetch(c.db(), names.subspan(at));
+}
+
 bool PutString(std::string_view name, Found found, std::string_view value, uint64_t expire_ms, CommandContext& c) {
   const keyspace::Entry* prior = found == Found::kYes ? &c.entry : nullptr;
   lsm::Status status = c.keys.Put(c.db(), name, prior, keyspace::Type::kString, value, expire_ms);

@@ -37,6 +37,9 @@ Found FindHeadForWrite(std::string_view name, CommandContext& c, keyspace::Entry
 Found FindStringForRead(std::string_view name, CommandContext& c);
 Found FindStringForWrite(std::string_view name, CommandContext& c);
 
+// For commands that read many names, before they read the one at `at`: now and then brings it and the next ones near.
+void PrefetchNames(Args names, size_t at, CommandContext& c);
+
 // Writes a string record over what a Find of this command said; false: the error reply is written.
 bool PutString(std::string_view name, Found found, std::string_view value, uint64_t expire_ms, CommandContext& c);
 

@@ -166,8 +166,10 @@ bool ReadScanOptions(Args args, CommandContext& c, keyspace::ScanOptions* out) {
 
 void CountExisting(Args args, CommandContext& c) {
   int64_t count = 0;
-  for (std::string_view name : args.subspan(1)) {
-    const Found found = FindForRead(name, c, &c.entry);
+  const Args names = args.subspan(1);
+  for (size_t i = 0; i < names.size(); ++i) {
+    PrefetchNames(names, i, c);
+    const Found found = FindForRead(names[i], c, &c.entry);
     if (found == Found::kFailed) return;
     if (found == Found::kYes) count++;
   }

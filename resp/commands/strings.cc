@@ -210,7 +210,7 @@ void MGet(Args args, CommandContext& c) {
   const Args names = args.subspan(1);
   for (size_t i = 0; i < names.size(); ++i) {
     if (c.reply.overflowed()) return;
-    if (i % keyspace::Keyspace::kPrefetchMax == 0 && names.size() > 1) c.keys.Prefetch(c.db(), names.subspan(i));
+    PrefetchNames(names, i, c);
     const size_t before = c.reply.out().size();
     const Found found = FindForRead(names[i], c, &c.entry);
     if (found == Found::kFailed) {
