@@ -8,7 +8,6 @@
 #include <bit>
 #include <cstdint>
 #include <new>
-#include <utility>
 
 #include "lsm/io/map_aligned.h"
 #include "lsm/sync/mutex.h"
@@ -17,7 +16,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kSlabSize = size_t{1} << 20;
-constexpr int kEmptyMax = 4;  // slabs without buffers that stay, of all sizes together
+constexpr int kSparesMax = 4;
 // Every size is so much larger than a round one: a block that is stored as it is is read with its trailer.
 constexpr size_t kRim = 32;
 constexpr size_t kStepMin = 512;                                // the sizes up to 4 KiB are its multiples
@@ -33,7 +32,6 @@ constexpr bool kHasSlabs = true;
 #endif
 
 std::atomic<size_t> slab_bytes{0};
-std::atomic<int> empty_slabs{0};
 
 // The distance between the sizes around `size`, both without their rim.
 size_t StepFor(size_t size) {
@@ -79,6 +77,45 @@ struct Slab {
 constexpr uint32_t kHeader = 64;
 static_assert(sizeof(Slab) <= kHeader);
 
+// Slabs without buffers, for whichever size needs one next: a merge reads blocks of many sizes, and holds a few at a time.
+class Spares {
+ public:
+  // Null when there is none.
+  Slab* Take() {
+    MutexLock lock(&mu_);
+    Slab* const slab = first_;
+    if (slab == nullptr) return nullptr;
+    first_ = slab->next;
+    --count_;
+    return slab;
+  }
+  // Has it back, or gives it to the system.
+  void Put(Slab* slab) {
+    {
+      MutexLock lock(&mu_);
+      if (count_ < kSparesMax) {
+        ++count_;
+        slab->next = first_;
+        first_ = slab;
+        return;
+      }
+    }
+    munmap(slab, kSlabSize);
+    slab_bytes.fetch_sub(kSlabSize, std::memory_order_relaxed);
+  }
+
+ private:
+  Mutex mu_;
+  Slab* first_ VARVE_GUARDED_BY(mu_) = nullptr;
+  int count_ VARVE_GUARDED_BY(mu_) = 0;
+};
+
+// Never destroyed: buffers are given back until the last thread has ended.
+Spares& AllSpares() {
+  static auto& spares = *new Spares;
+  return spares;
+}
+
 // The slabs of one size.
 class Shelf {
  public:
@@ -86,7 +123,6 @@ class Shelf {
     MutexLock lock(&mu_);
     if (first_ == nullptr) AddSlab();
     Slab* const slab = first_;
-    if (slab->used == 0 && std::exchange(has_empty_, false)) empty_slabs.fetch_sub(1, std::memory_order_relaxed);
     char* const bytes = slab->Take(capacity);
     if (!slab->HasRoom(capacity)) Unlink(slab);
     return bytes;
@@ -98,26 +134,21 @@ class Shelf {
       MutexLock lock(&mu_);
       if (!slab->HasRoom(capacity)) Link(slab);
       slab->free = new (bytes) Free{slab->free};
-      if (--slab->used > 0 || MayStay()) return;
+      if (--slab->used > 0) return;
       Unlink(slab);
     }
-    munmap(slab, kSlabSize);
-    slab_bytes.fetch_sub(kSlabSize, std::memory_order_relaxed);
+    AllSpares().Put(slab);
   }
 
  private:
   void AddSlab() VARVE_REQUIRES(mu_) {
-    char* const memory = MapAligned(kSlabSize);
-    if (memory == nullptr) throw std::bad_alloc();
-    slab_bytes.fetch_add(kSlabSize, std::memory_order_relaxed);
+    void* memory = AllSpares().Take();
+    if (memory == nullptr) {
+      memory = MapAligned(kSlabSize);
+      if (memory == nullptr) throw std::bad_alloc();
+      slab_bytes.fetch_add(kSlabSize, std::memory_order_relaxed);
+    }
     Link(new (memory) Slab{.untouched = kHeader});
-  }
-  // A slab that has become empty: the next buffer is likely to be asked for soon.
-  bool MayStay() VARVE_REQUIRES(mu_) {
-    if (has_empty_) return false;
-    has_empty_ = empty_slabs.fetch_add(1, std::memory_order_relaxed) < kEmptyMax;
-    if (!has_empty_) empty_slabs.fetch_sub(1, std::memory_order_relaxed);
-    return has_empty_;
   }
   void Link(Slab* slab) VARVE_REQUIRES(mu_) {
     slab->previous = nullptr;
@@ -131,11 +162,10 @@ class Shelf {
   }
 
   Mutex mu_;
-  Slab* first_ VARVE_GUARDED_BY(mu_) = nullptr;   // of those with room
-  bool has_empty_ VARVE_GUARDED_BY(mu_) = false;  // one of these that is in nobody's hands
+  Slab* first_ VARVE_GUARDED_BY(mu_) = nullptr;  // of those with room
 };
 
-// Never destroyed: buffers are given back until the last thread has ended.
+// Never destroyed, as the spares.
 Shelf& ShelfOf(size_t capacity) {
   static auto& shelves = *new std::array<Shelf, kSizes>;
   return shelves[IndexOf(capacity)];

@@ -6,9 +6,10 @@
 // (docs/experiments.md). So buffers of up to kBlockBufferMax bytes come from slabs of 1 MiB, mapped by ourselves, which
 // all threads share: a slab holds buffers of one size, of which there are eight between a power of two and the next; what
 // was given back is used again before what was never touched; a slab without buffers goes back to the system, but for a
-// few. Of what is given back between others nothing does. Larger buffers are the allocator's. So are all under the
-// address sanitizer, or it would not see who uses what was given back.
-// Threads: any; a lock for each size, a leaf. std::bad_alloc where there is no memory.
+// few that wait for the next size that needs one. Of what is given back between others nothing does. Larger buffers are
+// the allocator's. So are all under the address sanitizer, or it would not see who uses what was given back.
+// Threads: any; a lock for each size, and below these one for the slabs that wait. std::bad_alloc where there is no
+// memory.
 #pragma once
 
 #include <cstddef>

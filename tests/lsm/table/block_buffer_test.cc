@@ -112,16 +112,25 @@ TEST(BlockSlabTest, WhatOneThreadGivesBackAnotherGets) {
 
 // However many come and go: what is full of holes is filled, what is empty goes.
 TEST(BlockSlabTest, EmptySlabsGoBackToTheSystem) {
-  Fill(kSlab, 5000).clear();
-  const size_t before = BlockSlabBytes();
-  std::vector<BlockBuffer> buffers = Fill(20 * kSlab, 5000);
+  Fill(8 * kSlab, 5000).clear();
+  const size_t before = BlockSlabBytes();  // four that wait to be used again
+  std::vector<BlockBuffer> buffers = Fill(24 * kSlab, 5000);
   EXPECT_GE(BlockSlabBytes(), before + 19 * kSlab);
   EXPECT_LE(BlockSlabBytes(), before + 22 * kSlab);
   for (size_t i = 0; i < buffers.size(); i += 3) buffers[i].reset();
   for (size_t i = 1; i < buffers.size(); i += 3) buffers[i].reset();
   EXPECT_GE(BlockSlabBytes(), before + 19 * kSlab);  // each holds a third yet
   buffers.clear();
-  EXPECT_LE(BlockSlabBytes(), before + kSlab);
+  EXPECT_EQ(BlockSlabBytes(), before);
+}
+
+TEST(BlockSlabTest, AnEmptySlabServesTheNextSizeThatNeedsOne) {
+  Fill(8 * kSlab, 5000).clear();
+  const size_t before = BlockSlabBytes();
+  for (size_t size = 500; size < kBlockBufferMax; size += 500) {
+    const BlockBuffer buffer = NewBlockBuffer(size);
+    ASSERT_EQ(BlockSlabBytes(), before) << size;
+  }
 }
 
 // Slabs of other sizes do not stay each with its own.
