@@ -1,5 +1,7 @@
 #include "lsm/table/block_compressor.h"
 
+#include "lsm/format/coding.h"
+
 namespace varve::lsm {
 namespace {
 

@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "lsm/format/coding.h"
@@ -21,7 +22,9 @@ constexpr uint64_t kGrowthMax = 64 * 1024;
 
 // The decompression state of a thread: making one costs more than a block.
 struct DContext {
-  DContext() : context(ZSTD_createDCtx()) {}
+  DContext() : context(ZSTD_createDCtx()) {
+    if (context == nullptr) throw std::bad_alloc();
+  }
   ~DContext() { ZSTD_freeDCtx(context); }
   DContext(const DContext&) = delete;
   DContext& operator=(const DContext&) = delete;
