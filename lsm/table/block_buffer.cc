@@ -32,6 +32,7 @@ constexpr bool kHasSlabs = true;
 #endif
 
 std::atomic<size_t> slab_bytes{0};
+std::atomic<size_t> hole_bytes{0};
 
 // The distance between the sizes around `size`, both without their rim.
 size_t StepFor(size_t size) {
@@ -123,6 +124,7 @@ class Shelf {
     MutexLock lock(&mu_);
     if (first_ == nullptr) AddSlab();
     Slab* const slab = first_;
+    if (slab->free != nullptr) hole_bytes.fetch_sub(capacity, std::memory_order_relaxed);
     char* const bytes = slab->Take(capacity);
     if (!slab->HasRoom(capacity)) Unlink(slab);
     return bytes;
@@ -134,8 +136,10 @@ class Shelf {
       MutexLock lock(&mu_);
       if (!slab->HasRoom(capacity)) Link(slab);
       slab->free = new (bytes) Free{slab->free};
+      hole_bytes.fetch_add(capacity, std::memory_order_relaxed);
       if (--slab->used > 0) return;
       Unlink(slab);
+      hole_bytes.fetch_sub(slab->untouched - kHeader, std::memory_order_relaxed);
     }
     AllSpares().Put(slab);
   }
@@ -198,6 +202,10 @@ void GiveBack::operator()(char* bytes) const noexcept {
 
 size_t BlockSlabBytes() {
   return slab_bytes.load(std::memory_order_relaxed);
+}
+
+size_t BlockHoleBytes() {
+  return hole_bytes.load(std::memory_order_relaxed);
 }
 
 }  // namespace varve::lsm

@@ -32,5 +32,7 @@ using BlockBuffer = std::unique_ptr<char[], GiveBack>;
 BlockBuffer NewBlockBuffer(size_t size);
 // Bytes of all slabs, touched or not.
 size_t BlockSlabBytes();
+// Of these, what was given back and serves only another buffer of its size: memory that nobody uses.
+size_t BlockHoleBytes();
 
 }  // namespace varve::lsm

@@ -12,13 +12,15 @@
 // a scan, goes at the first pass. Capacity is what the memory budget leaves after everything else that is charged
 // (SetCapacity). Blocks are reference counted: one reference is the cache's, iterators and pinned values hold theirs;
 // an evicted block lives on until the last is dropped, after its table and the cache if need be. Charged bytes are
-// block memory plus bookkeeping. C1  The pointer of a slot changes under mu_ only, and leaves only while pins == 0, in
+// block memory plus bookkeeping, and the holes that blocks have left between others (block_buffer.h), up to a quarter of the
+// capacity: those of the process, so that of several caches each pays for all. C1  The pointer of a slot changes under mu_ only, and leaves only while pins == 0, in
 // one compare-exchange: whoever
 //     raised pins above 0 and saw the pointer may use the block until it lowers them.
 // Locks: mu_ is a leaf; blocks are freed after it is released. Hits take no lock.
 // Threads: all of it, any thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -128,6 +130,7 @@ class BlockCache {
     return BlockBufferCapacity(block.bytes.get_deleter().size) + sizeof(CachedBlock) + kAllocationOverhead;
   }
   static constexpr size_t kAllocationOverhead = 32;  // of what the allocator holds for a block
+  static constexpr size_t kHoleShare = 4;            // holes count up to this part of the capacity
 
   struct alignas(64) Counters {
     std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0}, filter_false_positives{0};
@@ -136,7 +139,10 @@ class BlockCache {
   Counters& MyCounters() const;
   uint64_t Sum(std::atomic<uint64_t> Counters::*counter) const;
 
-  bool OverCapacity() const { return block_bytes() + table_memory_bytes() > capacity(); }
+  bool OverCapacity() const {
+    const size_t holes = std::min(BlockHoleBytes(), capacity() / kHoleShare);
+    return block_bytes() + table_memory_bytes() + holes > capacity();
+  }
   void EvictToCapacity() VARVE_EXCLUDES(mu_);
   // Takes blocks out until the rest fits or two rounds found nothing to take; they come as a list through `next`, with
   // the cache's reference, for the caller to drop without the lock.

@@ -124,6 +124,21 @@ TEST(BlockSlabTest, EmptySlabsGoBackToTheSystem) {
   EXPECT_EQ(BlockSlabBytes(), before);
 }
 
+TEST(BlockSlabTest, HolesAreWhatNobodyUses) {
+  const size_t before = BlockHoleBytes(), capacity = BlockBufferCapacity(5000);
+  std::vector<BlockBuffer> buffers = Fill(8 * kSlab, 5000);
+  const size_t filled = BlockHoleBytes();  // others' leavings of this size are taken first
+  EXPECT_LE(filled, before);
+  for (size_t i = 0; i < 300; ++i) buffers[i * 4].reset();
+  EXPECT_EQ(BlockHoleBytes(), filled + 300 * capacity);
+  for (size_t i = 0; i < 100; ++i) buffers[i * 4] = NewBlockBuffer(5000);
+  EXPECT_EQ(BlockHoleBytes(), filled + 200 * capacity);
+  const BlockBuffer other = NewBlockBuffer(5000 + kBlockBufferMax / 2);
+  EXPECT_LE(BlockHoleBytes(), filled + 200 * capacity);
+  buffers.clear();
+  EXPECT_LE(BlockHoleBytes(), filled) << "slabs without buffers have none";
+}
+
 TEST(BlockSlabTest, AnEmptySlabServesTheNextSizeThatNeedsOne) {
   Fill(8 * kSlab, 5000).clear();
   const size_t before = BlockSlabBytes();

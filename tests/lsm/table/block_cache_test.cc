@@ -71,6 +71,33 @@ TEST(BlockCache, StaysWithinItsCapacity) {
   EXPECT_EQ(cache.block_bytes(), 0u);
 }
 
+#ifndef __SANITIZE_ADDRESS__  // block_buffer.h: it has no slabs
+
+// What a compaction drops lies between what stays: memory all the same.
+TEST(BlockCache, PaysForHoles) {
+  constexpr size_t kCapacity = size_t{32} << 20;
+  BlockCache cache(kCapacity);
+  Slots slots(&cache, 10'000);
+  const auto fill = [&] {
+    for (size_t i = 0; i < 10'000; ++i) cache.Insert(slots[i], MakeBlock(8000, 'a'));
+    return cache.block_bytes();
+  };
+  std::vector<BlockRef> others;
+  for (size_t i = 0; i < 3000; ++i) others.push_back(MakeBlock(5000, 'b'));
+  EXPECT_GE(fill(), kCapacity - 20'000 - BlockHoleBytes());
+  for (size_t i = 0; i < others.size(); ++i) {
+    if (i % 3 != 0) others[i].Reset();
+  }
+  ASSERT_GE(BlockHoleBytes(), size_t{9} << 20);
+  const size_t beside_holes = fill();
+  EXPECT_LE(beside_holes, kCapacity - kCapacity / 4);  // no more than that
+  EXPECT_GE(beside_holes, kCapacity - kCapacity / 4 - 20'000);
+  others.clear();
+  EXPECT_GE(fill(), kCapacity - 20'000 - BlockHoleBytes());
+}
+
+#endif
+
 TEST(BlockCache, BlocksInUseSurviveAScan) {
   BlockCache cache(50'000);
   Slots slots(&cache, 1000);
