@@ -5,7 +5,8 @@ calls.
 
 Two workers run side by side with seeds that no earlier soak has used, until the time is over: one takes turns with power
 losses (clones) and with operation logs under every set of options (operations), the other with killing the server
-(deaths) and with histories. What was done is added to docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
+(deaths) and with histories. Where nothing of one's parts is asked for it helps the other. What was done is added to
+docs/soak.tsv, a line a soak; a failure is printed with the seed that repeats it, and kept out of the totals. The last line
 is 'N passed, N failed', of rounds.
 """
 import itertools
@@ -91,7 +92,7 @@ def main():
     if unknown := set(words) - parts[0].keys() - parts[1].keys():
         sys.exit(f"soak: no part '{unknown.pop()}': {', '.join([*parts[0], *parts[1]])}")
     chosen = [[part for name, part in group.items() if not words or name in words] for group in parts]
-    workers = [threading.Thread(target=soak.work, args=group) for group in chosen if group]
+    workers = [threading.Thread(target=soak.work, args=group or other) for group, other in zip(chosen, chosen[::-1])]
     started = time.monotonic()
     for worker in workers:
         worker.start()
