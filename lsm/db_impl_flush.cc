@@ -114,7 +114,7 @@ Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber>
 void DbImpl::WarmCache(std::span<const TableFileRef> files, uint64_t bytes) {
   const uint64_t asked = cache_->filter_useful();
   if (std::exchange(filters_asked_, asked) == asked) return;
-  if (cache_->block_bytes() + cache_->table_memory_bytes() + bytes > cache_->capacity()) return;
+  if (!cache_->HasRoom(bytes)) return;
   for (const TableFileRef& file : files) {
     if (!file->Open().ok()) return;  // whoever needs it will say so
     TableIterator it(file->shared_table(), ReadTier{});

@@ -16,7 +16,7 @@ namespace varve::lsm {
 namespace {
 
 constexpr size_t kSlabSize = size_t{1} << 20;
-constexpr int kSparesMax = 4;
+constexpr int kSparesMax = 4;  // slabs: what a merge gives back and asks for again
 // Every size is so much larger than a round one: a block that is stored as it is is read with its trailer.
 constexpr size_t kRim = 32;
 constexpr size_t kStepMin = 512;                                // the sizes up to 4 KiB are its multiples
@@ -57,7 +57,7 @@ struct Slab {
   Slab* next = nullptr;
   Free* free = nullptr;
   uint32_t used = 0;       // buffers in somebody's hands
-  uint32_t untouched = 0;  // where those begin that nobody had yet
+  uint32_t untouched = 0;  // where those begin that nobody had yet as buffers of this size
 
   static Slab* Of(char* bytes) {
     return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(bytes) & ~uintptr_t{kSlabSize - 1});

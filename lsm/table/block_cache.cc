@@ -1,5 +1,6 @@
 #include "lsm/table/block_cache.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -89,6 +90,12 @@ void BlockCache::ChargeTableMemory(int64_t delta_bytes) {
 void BlockCache::SetCapacity(size_t bytes) {
   capacity_.store(bytes, std::memory_order_relaxed);
   EvictToCapacity();
+}
+
+bool BlockCache::HasRoom(size_t bytes) const {
+  const size_t room = capacity() - std::min(capacity(), table_memory_bytes());
+  const size_t holes = std::max(BlockHoleBytes(), kHolesFree) - kHolesFree;
+  return block_bytes() + bytes + std::min(holes, room / kHoleShare) <= room;
 }
 
 void BlockCache::EvictToCapacity() {

@@ -12,15 +12,14 @@
 // a scan, goes at the first pass. Capacity is what the memory budget leaves after everything else that is charged
 // (SetCapacity). Blocks are reference counted: one reference is the cache's, iterators and pinned values hold theirs;
 // an evicted block lives on until the last is dropped, after its table and the cache if need be. Charged bytes are
-// block memory plus bookkeeping, and the holes that blocks have left between others (block_buffer.h), up to a quarter of the
-// capacity: those of the process, so that of several caches each pays for all. C1  The pointer of a slot changes under mu_ only, and leaves only while pins == 0, in
-// one compare-exchange: whoever
+// block memory plus bookkeeping, and the holes that blocks leave between others (block_buffer.h): those of the process, so
+// that each of several caches pays for all.
+// C1  The pointer of a slot changes under mu_ only, and leaves only while pins == 0, in one compare-exchange: whoever
 //     raised pins above 0 and saw the pointer may use the block until it lowers them.
 // Locks: mu_ is a leaf; blocks are freed after it is released. Hits take no lock.
 // Threads: all of it, any thread.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -110,6 +109,8 @@ class BlockCache {
   // Index, filter and slot bytes of open tables count against the same capacity.
   void ChargeTableMemory(int64_t delta_bytes);
   void SetCapacity(size_t bytes);  // evicts down to it
+  // Whether blocks of so many bytes more fit beside what is there.
+  bool HasRoom(size_t bytes) const;
   size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
   size_t block_bytes() const { return block_bytes_.load(std::memory_order_relaxed); }
   size_t table_memory_bytes() const { return table_bytes_.load(std::memory_order_relaxed); }
@@ -129,8 +130,9 @@ class BlockCache {
   static size_t ChargeOf(const CachedBlock& block) {
     return BlockBufferCapacity(block.bytes.get_deleter().size) + sizeof(CachedBlock) + kAllocationOverhead;
   }
-  static constexpr size_t kAllocationOverhead = 32;  // of what the allocator holds for a block
-  static constexpr size_t kHoleShare = 4;            // holes count up to this part of the capacity
+  static constexpr size_t kAllocationOverhead = 32;      // of what the allocator holds for a block
+  static constexpr size_t kHolesFree = size_t{4} << 20;  // of these a process always has some
+  static constexpr size_t kHoleShare = 4;  // more count up to a quarter of the room: blocks have to have some
 
   struct alignas(64) Counters {
     std::atomic<uint64_t> hits{0}, misses{0}, filter_useful{0}, filter_false_positives{0};
@@ -139,10 +141,7 @@ class BlockCache {
   Counters& MyCounters() const;
   uint64_t Sum(std::atomic<uint64_t> Counters::*counter) const;
 
-  bool OverCapacity() const {
-    const size_t holes = std::min(BlockHoleBytes(), capacity() / kHoleShare);
-    return block_bytes() + table_memory_bytes() + holes > capacity();
-  }
+  bool OverCapacity() const { return !HasRoom(0); }
   void EvictToCapacity() VARVE_EXCLUDES(mu_);
   // Takes blocks out until the rest fits or two rounds found nothing to take; they come as a list through `next`, with
   // the cache's reference, for the caller to drop without the lock.

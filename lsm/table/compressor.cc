@@ -14,14 +14,18 @@ namespace {
 constexpr int kUselessMax = 8;
 constexpr int kWithoutMax = 31;
 
-// Whether the first block of `frame` has its literals in a Huffman code (RFC 8878, 3.1.1).
+// Whether a block of `frame`, as we ask for them, has its literals in a Huffman code (RFC 8878, 3.1.1).
 bool HasHuffmanLiterals(std::string_view frame) {
-  constexpr size_t kFrameHeader = 4 + 1 + 1;  // magic; descriptor, which says that all else is left out; window
-  constexpr size_t kBlockHeader = 3;
-  if (frame.size() <= kFrameHeader + kBlockHeader) return false;
-  const int block_type = frame[kFrameHeader] >> 1 & 3;
-  const int literals_type = frame[kFrameHeader + kBlockHeader] & 3;
-  return block_type == 2 && literals_type >= 2;
+  constexpr size_t kFrameHeader = 4 + 1 + 1;  // magic; descriptor, of zeros: all else is left out; window
+  constexpr size_t kBlockHeader = 3;          // last : 1 bit | type : 2 | size : 21
+  constexpr uint32_t kRle = 1, kCompressed = 2;
+  for (size_t at = kFrameHeader; at + kBlockHeader < frame.size();) {
+    const uint32_t header = DecodeFixed32(frame.data() + at);  // and the literals' first byte behind it
+    const uint32_t type = header >> 1 & 3, size = (header & 0xffffff) >> 3, literals_type = header >> 24 & 3;
+    if (type == kCompressed && literals_type >= 2) return true;
+    at += kBlockHeader + (type == kRle ? 1 : size);
+  }
+  return false;
 }
 
 }  // namespace

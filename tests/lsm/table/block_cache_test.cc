@@ -75,7 +75,8 @@ TEST(BlockCache, StaysWithinItsCapacity) {
 
 // What a compaction drops lies between what stays: memory all the same.
 TEST(BlockCache, PaysForHoles) {
-  constexpr size_t kCapacity = size_t{32} << 20;
+  constexpr size_t kCapacity = size_t{64} << 20, kOneBlock = 20'000;
+  ASSERT_LT(BlockHoleBytes(), size_t{2} << 20) << "somebody keeps buffers";
   BlockCache cache(kCapacity);
   Slots slots(&cache, 10'000);
   const auto fill = [&] {
@@ -83,17 +84,26 @@ TEST(BlockCache, PaysForHoles) {
     return cache.block_bytes();
   };
   std::vector<BlockRef> others;
-  for (size_t i = 0; i < 3000; ++i) others.push_back(MakeBlock(5000, 'b'));
-  EXPECT_GE(fill(), kCapacity - 20'000 - BlockHoleBytes());
+  for (size_t i = 0; i < 12'000; ++i) others.push_back(MakeBlock(5000, 'b'));
+  EXPECT_GE(fill(), kCapacity - kOneBlock);
+  EXPECT_FALSE(cache.HasRoom(kOneBlock));
+  for (size_t i = 0; i < 2400; ++i) others[i * 5].Reset();
+  const size_t holes = BlockHoleBytes();
+  ASSERT_GE(holes, size_t{10} << 20);
+  EXPECT_LE(fill(), kCapacity - (holes - (size_t{4} << 20)) + kOneBlock);
   for (size_t i = 0; i < others.size(); ++i) {
-    if (i % 3 != 0) others[i].Reset();
+    if (i % 5 != 1) others[i].Reset();
   }
-  ASSERT_GE(BlockHoleBytes(), size_t{9} << 20);
-  const size_t beside_holes = fill();
-  EXPECT_LE(beside_holes, kCapacity - kCapacity / 4);  // no more than that
-  EXPECT_GE(beside_holes, kCapacity - kCapacity / 4 - 20'000);
+  const size_t least = kCapacity - kCapacity / 4;  // whatever the holes
+  ASSERT_GE(BlockHoleBytes(), kCapacity / 2);
+  EXPECT_LE(fill(), least);
+  EXPECT_GE(cache.block_bytes(), least - kOneBlock);
+  EXPECT_FALSE(cache.HasRoom(kOneBlock));
+  cache.ChargeTableMemory(kCapacity / 2);
+  EXPECT_GE(fill(), kCapacity / 2 - kCapacity / 8 - kOneBlock) << "of what tables leave";
+  cache.ChargeTableMemory(-static_cast<int64_t>(kCapacity / 2));
   others.clear();
-  EXPECT_GE(fill(), kCapacity - 20'000 - BlockHoleBytes());
+  EXPECT_GE(fill(), kCapacity - kOneBlock);
 }
 
 #endif

@@ -1,9 +1,12 @@
 #include "lsm/table/compressor.h"
 
 #include <gtest/gtest.h>
+#include <zstd.h>
 
+#include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 
 namespace varve::lsm {
 namespace {
@@ -34,6 +37,7 @@ size_t SizeAfresh(std::string_view contents) {
 }
 
 std::string Back(std::string_view stored, size_t size) {
+  if (stored.size() < 4) return "nothing";
   std::string contents(size, 0);
   const size_t done = ZSTD_decompress(contents.data(), contents.size(), stored.data() + 4, stored.size() - 4);
   return ZSTD_isError(done) ? ZSTD_getErrorName(done) : contents.substr(0, done);
@@ -71,6 +75,39 @@ TEST(CompressorTest, ACodeThatHelpsAgainIsFoundWithin32Inputs) {
   }
   EXPECT_GE(without, 1);
   EXPECT_LE(without, 31);
+}
+
+// Of a large value the beginning says little.
+TEST(CompressorTest, EveryBlockOfAFrameCounts) {
+  std::mt19937_64 random(5);
+  Compressor compressor(kLevel);
+  for (int i = 0; i < 20; ++i) {
+    std::string contents;
+    while (contents.size() < (size_t{128} << 10)) contents += TwiceTheSame(&random);
+    while (contents.size() < (size_t{300} << 10)) contents += Digits(&random);
+    ASSERT_EQ(compressor.Compress(contents).size(), SizeAfresh(contents)) << i;
+  }
+}
+
+TEST(CompressorTest, ADictionaryOutlastsTheCode) {
+  std::mt19937_64 random(6);
+  std::string dictionary;
+  for (int i = 0; i < 3; ++i) dictionary += TwiceTheSame(&random);
+  Compressor compressor(kLevel, dictionary);
+  for (int i = 0; i < 100; ++i) {
+    const std::string contents = i % 2 == 0 ? TwiceTheSame(&random) : dictionary.substr(200, 8000);
+    const std::string stored(compressor.Compress(contents));
+    if (i % 2 == 1) {
+      ASSERT_LT(stored.size(), 100u) << i;
+    }
+    ASSERT_GT(stored.size(), 4u);
+    const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+    std::string back(contents.size(), 0);
+    ASSERT_EQ(ZSTD_decompress_usingDict(context.get(), back.data(), back.size(), stored.data() + 4, stored.size() - 4,
+                                        dictionary.data(), dictionary.size()),
+              contents.size());
+    ASSERT_EQ(back, contents) << i;
+  }
 }
 
 TEST(CompressorTest, ACodeThatHelpsNowAndThenIsTriedEachTime) {
