@@ -31,8 +31,9 @@ class Listener {
   void Close();
 
  private:
-  // Accepted in one go at most, so that a flood of new clients does not starve the present ones.
-  static constexpr int kAcceptsPerTurn = 8;
+  // Accepted in one go at most, so that a flood of new clients does not starve the present ones: each may have a costly
+  // request ready. More at a time would not be accepted faster.
+  static constexpr int kAcceptsPerTurn = 2;
   static constexpr uint64_t kBackOffMs = 100;
 
   lsm::Status Start(int fd, int backlog, const std::string& name);
