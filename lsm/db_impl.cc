@@ -318,6 +318,7 @@ Status DbImpl::Close() {
   if (wal_ != nullptr && !fenced_.load(std::memory_order_acquire)) {
     status = wal_->Sync();
     if (status.ok() && view_ != nullptr) IfMemoryAllows([&] { NoteEnds(); });  // null: Open has failed
+    wal_->GiveUpPrepared();
   }
   closed_.store(true, std::memory_order_release);
   lock_.reset();

@@ -279,6 +279,7 @@ class DbImpl final : public Db {
   void RunFlush();
   Status FlushAll();
   Status FlushOldest();
+  void PrepareLog();
   void RunCompaction();
   Status DropTables();
   void StartNext(std::optional<CompactionPlan>* plan) noexcept;

@@ -70,7 +70,15 @@ Status DbImpl::FlushOldest() {
   VARVE_TRY(status);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   ReleaseLog();
+  PrepareLog();
   return Status::Ok();
+}
+
+// For the writer who fills the memtable that took this one's place. Without space for it that writer tries again.
+void DbImpl::PrepareLog() {
+  const Status status = OrOutOfMemory([&] { return wal_->Prepare(); });
+  const bool harmless = status.Is(StatusCode::kNoSpace) || status.Is(StatusCode::kOutOfMemory);
+  if (!status.ok() && !harmless) Fence(status);
 }
 
 Status DbImpl::WriteLevel0(const Flushing& flushing, std::vector<SequenceNumber> snapshots, ActiveJob* job) {

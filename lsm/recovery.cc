@@ -142,11 +142,17 @@ class Replay {
     return Status::Ok();
   }
 
+  // The one that holds the newest record; behind it may be one that was begun for later. Null: there is none at all.
+  const RecoveredLog::Segment* LastSegment() const {
+    const auto holds_any = [this](const RecoveredLog::Segment& s) { return s.first_sequence < next_sequence_; };
+    const auto last = std::find_if(log_.replayed.rbegin(), log_.replayed.rend(), holds_any);
+    if (last != log_.replayed.rend()) return &*last;
+    return log_.replayed.empty() ? nullptr : &log_.replayed.back();
+  }
   // "<path>: offset N", where the log ends.
   std::string EndOfLog() const {
-    if (!log_.replayed.empty()) {
-      const RecoveredLog::Segment& last = log_.replayed.back();
-      return WalFileName(dir_, last.number) + ": offset " + std::to_string(last.end);
+    if (const RecoveredLog::Segment* last = LastSegment()) {
+      return WalFileName(dir_, last->number) + ": offset " + std::to_string(last->end);
     }
     return log_.cut_segments.empty() ? dir_ : WalFileName(dir_, log_.cut_segments.front()) + ": offset 0";
   }
@@ -163,9 +169,10 @@ class Replay {
     }
     VARVE_TRY(reader->status());
     if (reader->earlier_durable()) {
-      const std::string end = log_.replayed.empty() ? "the segments before it are missing"
-                                                    : WalFileName(dir_, log_.replayed.back().number) +
-                                                          " ends at offset " + std::to_string(log_.replayed.back().end);
+      const RecoveredLog::Segment* last = LastSegment();
+      const std::string end = last == nullptr
+                                  ? "the segments before it are missing"
+                                  : WalFileName(dir_, last->number) + " ends at offset " + std::to_string(last->end);
       return Status::Corruption(path + ": was written after all earlier records were durable, but sequence " +
                                 std::to_string(next_sequence_) + " is missing before it (" + end +
                                 "). Bytes of the log are lost or damaged; restore a backup");

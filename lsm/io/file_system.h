@@ -47,11 +47,11 @@ class WritableFile {
   // Writes all of `data` at `offset`, extending the file (a hole reads as zeros). On error any part may have been
   // written.
   virtual Status WriteAt(uint64_t offset, std::string_view data) = 0;
-  // Says that [offset, offset + size) is about to be written in many small pieces, from lower to higher: an
-  // implementation may allocate it (the file grows, reading as zeros) and map it, so that a WriteAt inside costs no system
-  // call; a Sync may then write more around it than was stored. A size of 0: no more. Optional, and silent: what is wrong,
-  // WriteAt tells. A WriteAt into what is prepared stores its first 16 bytes last: a reader of the file that sees them
-  // sees the rest.
+  // Says that [offset, offset + size) is about to be written in small pieces, upwards: an implementation may allocate
+  // it (the file grows, reading as zeros) and map it, so that a WriteAt inside costs no system call (its first 16 bytes
+  // come last: a reader who sees them sees the rest); a Sync may write more around it than was stored. What is there now,
+  // from `offset` to the end of the range's last page, may become zeros. A size of 0: no more. Optional, and silent:
+  // what is wrong, WriteAt tells.
   virtual void Prepare(uint64_t offset, size_t size) {
     static_cast<void>(offset);
     static_cast<void>(size);

@@ -423,11 +423,15 @@ class MemoryFileSystem::Writable final : public WritableFile {
   Writable(MemoryFileSystem* fs, FilePtr file, std::string path)
       : fs_(fs), file_(std::move(file)), path_(std::move(path)) {}
   ~Writable() override { (void)Close(); }
-  // As the posix implementation does it: whole blocks.
+  // Whole blocks, as in the posix implementation; and all that may be lost is.
   void Prepare(uint64_t offset, size_t size) override {
     MutexLock lock(&fs_->mu_);
     if (file_ == nullptr || size == 0 || offset > kFileSizeMax || size > kFileSizeMax - offset) return;
     file_->Extend((offset + size + kBlockSize - 1) / kBlockSize * kBlockSize);
+    static const std::array<char, kBlockSize> zeros = {};
+    for (const uint64_t end = offset + size; offset < end; offset += zeros.size()) {
+      file_->Write(offset, {zeros.data(), std::min<size_t>(zeros.size(), end - offset)});
+    }
   }
   Status WriteAt(uint64_t offset, std::string_view data) override {
     MutexLock lock(&fs_->mu_);

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "lsm/io/file_in_memory.h"
@@ -152,6 +154,7 @@ class MappedRange {
     data_ = static_cast<char*>(data);
     begin_ = begin;
     size_ = end - begin;
+    if (!WriteAbsent(fd, (offset + page - 1) / page * page, page)) return Unmap();
     unusable_ = ::madvise(data_, size_, MADV_POPULATE_WRITE) != 0;  // an older kernel, or a page that cannot be read
     if (unusable_) Unmap();
   }
@@ -185,20 +188,45 @@ class MappedRange {
   // costs three times what it costs as a part of a larger folio, and folios become as large as the writes that fill them
   // (ext4; on tmpfs this gains nothing). In folios larger than this, each fault costs more again: it visits all blocks.
   static bool Extend(int fd, uint64_t begin, uint64_t end) {
-    constexpr uint64_t kFolio = 64 * 1024;
     struct stat info;
     if (::fstat(fd, &info) != 0) return false;
     if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin), static_cast<off_t>(end - begin)) != 0)
       return false;
-    static const char zeros[kFolio] = {};
-    for (uint64_t at = std::max(begin, static_cast<uint64_t>(info.st_size)); at < end;) {
-      const uint64_t step = std::min(kFolio - at % kFolio, end - at);
-      const ssize_t count = Retry([&] { return ::pwrite(fd, zeros, step, static_cast<off_t>(at)); });
-      if (count <= 0) return false;
-      at += static_cast<uint64_t>(count);
+    return WriteZeros(fd, std::max(begin, static_cast<uint64_t>(info.st_size)), end);
+  }
+
+  // Writes zeros to the mapped pages from `offset` on that are not in the page cache. A fault would read them from the
+  // disk, for nothing.
+  bool WriteAbsent(int fd, uint64_t offset, uint64_t page) const {
+    std::array<unsigned char, 256> present;
+    const uint64_t end = begin_ + size_;
+    for (uint64_t behind; offset < end; offset = behind) {
+      behind = std::min(end, offset + present.size() * page);
+      if (::mincore(data_ + (offset - begin_), behind - offset, present.data()) != 0) return true;  // nobody knows
+      const auto pages = std::span(present).first((behind - offset) / page);
+      const auto is_absent = [](unsigned char residence) { return (residence & 1) == 0; };
+      for (auto run = pages.begin(), run_end = run; run != pages.end(); run = run_end) {
+        run = std::find_if(run, pages.end(), is_absent);
+        run_end = std::find_if_not(run, pages.end(), is_absent);
+        const auto at = [&](auto it) { return offset + static_cast<uint64_t>(it - pages.begin()) * page; };
+        if (!WriteZeros(fd, at(run), at(run_end))) return false;
+      }
     }
     return true;
   }
+
+  static bool WriteZeros(int fd, uint64_t begin, uint64_t end) {
+    static const char zeros[kFolio] = {};
+    while (begin < end) {
+      const uint64_t step = std::min(kFolio - begin % kFolio, end - begin);
+      const ssize_t count = Retry([&] { return ::pwrite(fd, zeros, step, static_cast<off_t>(begin)); });
+      if (count <= 0) return false;
+      begin += static_cast<uint64_t>(count);
+    }
+    return true;
+  }
+
+  static constexpr uint64_t kFolio = 64 * 1024;
 
   char* data_ = nullptr;
   uint64_t begin_ = 0;
@@ -306,8 +334,9 @@ class PosixFileSystemImpl final : public FileSystem {
   Status SyncDir(const std::string& dir) override {
     const Descriptor fd = Open(dir, O_RDONLY | O_DIRECTORY);
     if (!fd.valid()) return PosixError(dir, "open directory", errno);
-    if (Retry([&] { return ::fsync(fd.get()); }) != 0) return PosixError(dir, "fsync", errno);
-    return {};
+    if (Retry([&] { return ::fsync(fd.get()); }) == 0) return {};
+    // Never kNoSpace: who tries again when there is space may be told that all is well (rule R5).
+    return Status::IoError(std::string(PosixError(dir, "fsync", errno).message()));
   }
   Result<bool> Exists(const std::string& path) override {
     struct stat info;

@@ -67,17 +67,37 @@ Status Wal::Rotate() {
     MutexLock lock(&mu_);
     segments_.reserve(segments_.size() + 1);
   }
-  auto next = Begin(/*earlier_durable=*/false);
-  if (!next.ok()) return next.status();
+  MutexLock begin_lock(&begin_mu_);
+  VARVE_TRY(PrepareLocked());
   if (Status s = OrOutOfMemory([&] { return current_->Seal(); }); !s.ok()) {
-    GiveUp((*next)->path());
+    GiveUp(std::exchange(prepared_, nullptr)->path());
     return s;
   }
-  current_ = *next;
+  current_ = std::exchange(prepared_, nullptr);
   MutexLock lock(&mu_);
-  segments_.push_back(std::move(next).value());
+  segments_.push_back(current_);
   renewed_bytes_ = 0;
   return Status::Ok();
+}
+
+Status Wal::Prepare() {
+  MutexLock lock(&begin_mu_);
+  return PrepareLocked();
+}
+
+Status Wal::PrepareLocked() {
+  if (prepared_ != nullptr) return Status::Ok();
+  auto next = Begin(/*earlier_durable=*/false);
+  if (!next.ok()) return next.status();
+  prepared_ = std::move(next).value();
+  MutexLock lock(&mu_);
+  renewed_bytes_ = prepared_->file_size();
+  return Status::Ok();
+}
+
+void Wal::GiveUpPrepared() {
+  MutexLock lock(&begin_mu_);
+  if (prepared_ != nullptr) GiveUp(std::exchange(prepared_, nullptr)->path());
 }
 
 Status Wal::Sync() {
@@ -129,7 +149,8 @@ void Wal::Release(uint64_t number, uint64_t reuse_bytes_max) {
   while (segments_.size() > 1 && segments_.front()->number() < number) {
     const Recycled old{segments_.front()->number(), segments_.front()->file_size()};
     segments_.erase(segments_.begin());
-    if (recycled_.size() < kRecycledMax && old.bytes <= reuse_bytes_max) {
+    const size_t prepared = renewed_bytes_ != 0 ? 1 : 0;
+    if (recycled_.size() + prepared < kRecycledMax && old.bytes <= reuse_bytes_max) {
       recycled_.push_back(old);
       continue;
     }

@@ -143,6 +143,60 @@ TEST_F(DbTest, AFlushLeavesTheLogOfYoungerMemtables) {
   EXPECT_EQ(ReadAll(db->get())->size(), static_cast<size_t>(filled));
 }
 
+// The flush of the one before has begun its log segment.
+TEST_F(DbTest, AWriterWhoSealsAMemTableWaitsForNoDirectory) {
+  Options options;
+  options.memtable_size = 16 * 1024;
+  Open(options);
+  Fill(0, 40, 'v', 500);
+  Fill(40, 80, 'v', 500);
+  machine_.Rest();
+  ASSERT_EQ(db_->Stats().flushes, 1u);
+  FaultRule rule;
+  rule.ops = {FileOp::kSyncDir, FileOp::kCreate, FileOp::kOpenForWrite, FileOp::kRename};
+  machine_.fs.AddRule(rule);
+  Fill(80, 120, 'v', 500);
+  machine_.fs.ClearRules();
+  machine_.Rest();
+  EXPECT_EQ(db_->Stats().flushes, 2u) << "it was sealed";
+  EXPECT_EQ(ReadAll(db_.get())->size(), 120u);
+}
+
+// A flush makes room; nobody knows what else a failing disk has kept.
+TEST_F(DbTest, ASegmentThatCannotBeBegunForLaterStopsWritingUnlessSpaceIsShort) {
+  Options options;
+  options.memtable_size = 16 * 1024;
+  for (const StatusCode code : {StatusCode::kNoSpace, StatusCode::kIoError}) {
+    Open(options);
+    Fill(0, 20, 'v', 500);
+    FaultRule rule;
+    rule.ops = {FileOp::kCreate, FileOp::kRename};
+    rule.path_classes = {PathClass::kWal};
+    rule.code = code;
+    rule.times_max = 1;
+    // The flush's, for the one of the memtable that is sealed has been begun.
+    machine_.fs.SetHook([&](const FileCall& call) {
+      if (call.op == FileOp::kSyncDir) machine_.fs.AddRule(rule);
+    });
+    const uint64_t faults = machine_.fs.FaultCount();
+    const Status flushed = db_->Flush();
+    machine_.fs.SetHook(nullptr);
+    machine_.fs.ClearRules();
+    EXPECT_GT(machine_.fs.FaultCount(), faults);
+    const Status written = db_->Put({}, "after", "it");
+    if (code == StatusCode::kNoSpace) {
+      EXPECT_TRUE(flushed.ok()) << flushed.ToString();
+      EXPECT_TRUE(written.ok()) << written.ToString();
+      EXPECT_EQ(db_->Stats().flushes, 1u);
+    } else {
+      EXPECT_TRUE(written.Is(StatusCode::kFenced)) << written.ToString();
+    }
+    db_.reset();
+    Open(options);
+    EXPECT_GE(ReadAll(db_.get())->size(), 20u);
+  }
+}
+
 TEST_F(DbTest, LargestKeysAndLargeValues) {
   Open();
   const std::string key(64 * 1024, 'k'), largest(kKeySizeMax, 'k'), value(100 << 20, 'v');

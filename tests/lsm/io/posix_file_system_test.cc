@@ -1,10 +1,13 @@
 // What only the real one can show; the common behaviour is in file_system_test.cc.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +82,7 @@ TEST_F(PosixFileSystemTest, AFullTableOfOpenFilesIsLackOfSpace) {
 }
 
 // Whatever is prepared, and wherever writes begin and end: the file holds what was written, and another reader sees it.
+// (All of it is in the page cache, so nothing becomes zeros.)
 TEST_F(PosixFileSystemTest, PreparedWritesAreWrites) {
   auto file = fs_->Create(dir_ + "/log");
   ASSERT_TRUE(file.ok());
@@ -181,6 +185,47 @@ TEST_F(PosixFileSystemTest, PreparedWritesSurviveTheProcess) {
   std::string found(20'000, 'x');
   ASSERT_EQ(*(*reader)->ReadAt(0, found.size(), found.data()), found.size());
   for (size_t i = 0; i < 1000; ++i) ASSERT_EQ(found.substr(i * 20, 20), "twenty bytes a write");
+}
+
+// To read it from the disk first would be for nothing.
+TEST_F(PosixFileSystemTest, WhatIsPreparedIsNotReadFromTheDisk) {
+  constexpr uint64_t kSize = 1 << 20, kFrom = 100'001, kPrepared = 700'000, kPage = 4096;
+  const std::string path = dir_ + "/used";
+  const std::string old(kSize, 'o');
+  {
+    auto file = fs_->Create(path);
+    ASSERT_TRUE(file.ok() && (*file)->WriteAt(0, old).ok() && (*file)->Sync().ok());
+  }
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(::posix_fadvise(fd, 300'000, 200'000, POSIX_FADV_DONTNEED), 0);
+  void* const mapped = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  std::vector<unsigned char> present(kSize / kPage);
+  ASSERT_EQ(::mincore(mapped, kSize, present.data()), 0);
+  ::munmap(mapped, kSize);
+  ::close(fd);
+
+  auto file = fs_->OpenForWrite(path);
+  ASSERT_TRUE(file.ok());
+  (*file)->Prepare(kFrom, kPrepared);
+  ASSERT_TRUE((*file)->WriteAt(kFrom, "new").ok() && (*file)->Sync().ok());
+  auto reader = fs_->OpenForRead(path);
+  std::string found(kSize, 'x');
+  ASSERT_EQ(*(*reader)->ReadAt(0, kSize, found.data()), kSize);
+  EXPECT_EQ(found.substr(0, kFrom), old.substr(0, kFrom));
+  EXPECT_EQ(found.substr(kFrom, 3), "new");
+  const uint64_t behind = (kFrom + kPrepared + kPage - 1) / kPage * kPage;
+  EXPECT_EQ(found.substr(behind), old.substr(behind));
+  struct statfs info;
+  ASSERT_EQ(::statfs(dir_.c_str(), &info), 0);
+  for (uint64_t at = (kFrom / kPage + 1) * kPage; at < behind; at += kPage) {
+    const bool is_zero = found.substr(at, kPage) == std::string(kPage, '\0');
+    EXPECT_TRUE(is_zero || found.substr(at, kPage) == old.substr(at, kPage)) << at;
+    if (info.f_type == EXT4_SUPER_MAGIC && (present[at / kPage] & 1) == 0) {
+      EXPECT_TRUE(is_zero) << at;
+    }
+  }
 }
 
 TEST_F(PosixFileSystemTest, WhatCannotBePreparedIsWrittenAllTheSame) {

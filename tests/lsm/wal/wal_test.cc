@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <thread>
@@ -106,6 +108,69 @@ TEST_F(FaultyWalTest, ARotationThatFailsChangesNothing) {
         });
     for (const std::string& name : Files()) EXPECT_TRUE(disk_.Remove("db/" + name).ok());
   }
+}
+
+// With a file to be reused and without: a rotation into a prepared segment writes the seal and calls nothing else.
+TEST_F(FaultyWalTest, APreparedSegmentIsReadyForARotation) {
+  for (const uint64_t reuse_bytes_max : {uint64_t{0}, UINT64_MAX}) {
+    const auto wal = CreateWal(&fs_);
+    ASSERT_TRUE(wal->Append("first").ok() && wal->Rotate().ok() && wal->Append("second").ok());
+    const uint64_t number = wal->current_number();
+    wal->Release(number, reuse_bytes_max);
+    ASSERT_TRUE(wal->Prepare().ok());
+    EXPECT_EQ(wal->current_number(), number);
+    ASSERT_TRUE(wal->Append("third").ok()) << "the last segment goes on";
+    EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+    ASSERT_TRUE(wal->Sync().ok());
+    EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+    const uint64_t before = fs_.CallCount();
+    ASSERT_TRUE(wal->Prepare().ok() && wal->Prepare().ok()) << "one is enough";
+    EXPECT_EQ(fs_.CallCount(), before);
+    ASSERT_TRUE(wal->Rotate().ok());
+    EXPECT_EQ(fs_.CallCount(), before + 1);
+    EXPECT_EQ(wal->current_number(), number + 1);
+    ASSERT_TRUE(wal->Append("fourth").ok());
+    EXPECT_EQ(Read(number), (Records{"second", "third"}));
+    EXPECT_EQ(Read(number + 1), Records{"fourth"});
+    for (const std::string& name : Files()) EXPECT_TRUE(disk_.Remove("db/" + name).ok());
+  }
+}
+
+TEST_F(FaultyWalTest, APreparationThatFailsChangesNothing) {
+  for (const uint64_t reuse_bytes_max : {uint64_t{0}, UINT64_MAX}) {
+    const auto wal = CreateWal(&fs_);
+    ASSERT_TRUE(wal->Append("first").ok() && wal->Rotate().ok());
+    wal->Release(UINT64_MAX, reuse_bytes_max);
+    FailEachCall(
+        &fs_, [&] { return wal->Prepare(); },
+        [&](bool met, const Status& status) {
+          EXPECT_TRUE(met || status.ok()) << status.ToString();
+          const uint64_t number = wal->current_number();
+          const std::set<std::string> files = Files();
+          const bool begun = std::any_of(files.begin(), files.end(), [&](const std::string& name) {
+            return std::strtoull(name.c_str(), nullptr, 10) > number;
+          });
+          EXPECT_EQ(begun, status.ok());
+          ASSERT_TRUE(wal->Append("more").ok());
+          ASSERT_TRUE(wal->Rotate().ok());
+          EXPECT_GT(wal->current_number(), number);
+          EXPECT_EQ(Read(number), Records{"more"});
+          wal->Release(UINT64_MAX, reuse_bytes_max);
+        });
+    for (const std::string& name : Files()) EXPECT_TRUE(disk_.Remove("db/" + name).ok());
+  }
+}
+
+TEST_F(FaultyWalTest, APreparedSegmentThatNobodyTakesIsGivenUp) {
+  const auto wal = CreateWal(&fs_);
+  wal->GiveUpPrepared();
+  ASSERT_TRUE(wal->Append("first").ok() && wal->Prepare().ok());
+  EXPECT_EQ(Files(), (std::set<std::string>{"7.wal", "8.wal"}));
+  wal->GiveUpPrepared();
+  EXPECT_EQ(Files(), std::set<std::string>{"7.wal"});
+  EXPECT_EQ(wal->disk_bytes(), BytesOfFiles());
+  ASSERT_TRUE(wal->Rotate().ok());
+  EXPECT_EQ(wal->current_number(), 9u);
 }
 
 TEST_F(FaultyWalTest, AFailedAppendIsNotCounted) {
@@ -268,7 +333,7 @@ TEST(Wal, ASegmentBegunDuringASyncWaitsForTheNextOne) {
   EXPECT_TRUE(earlier_durable());
 }
 
-TEST(Wal, AppenderAndSyncersRunTogether) {
+TEST(Wal, AppenderSyncersAndPreparerRunTogether) {
   ScriptedFiles fs;
   const auto wal = CreateWal(&fs);
   std::atomic<bool> done{false};
@@ -278,6 +343,9 @@ TEST(Wal, AppenderAndSyncersRunTogether) {
       while (!done) EXPECT_TRUE(wal->Sync().ok());
     });
   }
+  std::thread preparer([&] {
+    while (!done) EXPECT_TRUE(wal->Prepare().ok());
+  });
   size_t records = 0;
   for (int segment = 0; segment < 5; ++segment) {
     for (int i = 0; i < 400; ++i) ASSERT_TRUE(wal->Append("record " + std::to_string(records++)).ok());
@@ -285,6 +353,7 @@ TEST(Wal, AppenderAndSyncersRunTogether) {
   }
   done = true;
   for (std::thread& syncer : syncers) syncer.join();
+  preparer.join();
   EXPECT_TRUE(wal->Sync().ok());
   EXPECT_FALSE(wal->NeedsSync());
   EXPECT_EQ(wal->current_number(), 12u);
