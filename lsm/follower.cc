@@ -101,8 +101,7 @@ Status Follower::TryOnceLocked() {
     if (current->manifest == manifest_->name()) break;
     VARVE_TRY(ReadManifestLocked());  // the owner has begun a new one, and goes on there
   }
-  const std::string last = segments_.empty() ? dir_ : WalFileName(dir_, segments_.rbegin()->first);
-  VARVE_TRY(CheckLogReaches(manifest_->state().durable_sequence, next_sequence_ - 1, last));
+  VARVE_TRY(CheckLogReaches(manifest_->state().durable_sequence, next_sequence_ - 1, EndOfLogLocked()));
   auto view = std::make_shared<ReadView>();
   for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) view->sealed.push_back(it->second.table);
   view->version = manifest_->state().version;
@@ -173,6 +172,14 @@ Status Follower::ReadLogLocked() {
     if (segment.reader.end() != LogReader::End::kSealed && !segment.table->empty()) break;
   }
   return Status::Ok();
+}
+
+// The segment with the newest record: behind it may be one that was begun for later.
+std::string Follower::EndOfLogLocked() const {
+  if (segments_.empty()) return dir_;
+  const auto holds_any = [](const auto& entry) { return !entry.second.table->empty(); };
+  const auto last = std::find_if(segments_.rbegin(), segments_.rend(), holds_any);
+  return WalFileName(dir_, last == segments_.rend() ? segments_.begin()->first : last->first);
 }
 
 Follower::Moment Follower::Now(const ReadOptions& options) const {

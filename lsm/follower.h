@@ -86,6 +86,7 @@ class Follower final : public Db {
   Status TryOnceLocked() VARVE_REQUIRES(mu_);
   Status ReadManifestLocked() VARVE_REQUIRES(mu_);
   Status ReadLogLocked() VARVE_REQUIRES(mu_);
+  std::string EndOfLogLocked() const VARVE_REQUIRES(mu_);
   Status OpenTables(const Version& version) const;
 
   const std::string dir_;

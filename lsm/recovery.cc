@@ -142,19 +142,21 @@ class Replay {
     return Status::Ok();
   }
 
-  // The one that holds the newest record; behind it may be one that was begun for later. Null: there is none at all.
-  const RecoveredLog::Segment* LastSegment() const {
+  // The one that holds the newest record; behind it may be one that was begun for later. Null: none holds any.
+  const RecoveredLog::Segment* LastWithRecords() const {
     const auto holds_any = [this](const RecoveredLog::Segment& s) { return s.first_sequence < next_sequence_; };
     const auto last = std::find_if(log_.replayed.rbegin(), log_.replayed.rend(), holds_any);
-    if (last != log_.replayed.rend()) return &*last;
-    return log_.replayed.empty() ? nullptr : &log_.replayed.back();
+    return last == log_.replayed.rend() ? nullptr : &*last;
   }
   // "<path>: offset N", where the log ends.
   std::string EndOfLog() const {
-    if (const RecoveredLog::Segment* last = LastSegment()) {
-      return WalFileName(dir_, last->number) + ": offset " + std::to_string(last->end);
-    }
-    return log_.cut_segments.empty() ? dir_ : WalFileName(dir_, log_.cut_segments.front()) + ": offset 0";
+    const auto end_of = [this](const RecoveredLog::Segment& s) {
+      return WalFileName(dir_, s.number) + ": offset " + std::to_string(s.end);
+    };
+    if (const RecoveredLog::Segment* last = LastWithRecords()) return end_of(*last);
+    const uint64_t first_cut = log_.cut_segments.empty() ? UINT64_MAX : log_.cut_segments.front();
+    if (!log_.replayed.empty() && log_.replayed.front().number < first_cut) return end_of(log_.replayed.front());
+    return log_.cut_segments.empty() ? dir_ : WalFileName(dir_, first_cut) + ": offset 0";
   }
 
   // False when the segment's first record leaves a gap: the log ended before.
@@ -169,7 +171,8 @@ class Replay {
     }
     VARVE_TRY(reader->status());
     if (reader->earlier_durable()) {
-      const RecoveredLog::Segment* last = LastSegment();
+      const RecoveredLog::Segment* last = LastWithRecords();
+      if (last == nullptr && !log_.replayed.empty()) last = &log_.replayed.back();
       const std::string end = last == nullptr
                                   ? "the segments before it are missing"
                                   : WalFileName(dir_, last->number) + " ends at offset " + std::to_string(last->end);
