@@ -332,6 +332,7 @@ void Connection::Push(std::span<const std::string_view> pieces, bool about_data)
     const size_t needed = out->size() + (size - output_bytes());
     if (out->capacity() < needed) out->reserve(std::max(needed, out->size() + out->size() / 2));
     for (std::string_view piece : pieces) out->append(piece);
+    pushed_ = true;
   } catch (const std::bad_alloc&) {
     ++server_->mutable_stats().out_of_memory_errors;
     return CutReceiver();
@@ -409,37 +410,31 @@ void Connection::FailUncertain(const lsm::Status& why) {
 void Connection::Sent(ssize_t count) {
   if (closing_) return;
   if (count < 0 && count != -EAGAIN) return Close();
-  if (std::string_view bytes = sendable(); !bytes.empty()) {
+  if (const size_t offered = slice().size(); offered > 0) {
     NetStats& stats = server_->mutable_stats();
     ++stats.writes;
     if (count > 0) {
       stats.output_bytes += static_cast<uint64_t>(count);
       output_.Sent(static_cast<size_t>(count));
     }
-    if (!output_.sendable().empty()) WriteRest();
+    if (count != static_cast<ssize_t>(offered)) AwaitRoom();
   }
+  if (output_.empty()) pushed_ = false;
   if (closing_ || OverOutputLimits()) return;
   CountMemory();
-  if (closing_) return;
+  if (closing_ || !sendable().empty()) return;  // the next slice follows
   if (session_.close_after_reply) return FinishAfterReplies();
   if (unfinished_ && MayRun()) server_->ResumeSoon(this);
 }
 
-// The socket is full: libuv writes the rest when there is room again.
-void Connection::WriteRest() {
-  writing_bytes_ = output_.Take();
+// The socket is full: libuv writes when there is room again. Of replies only what comes first, to hear of it; the next
+// slice follows. Of messages all.
+void Connection::AwaitRoom() {
+  writing_bytes_ = output_.Take(pushed_ ? slice().size() : std::min(slice().size(), kFirstBytes));
   writing_ = true;
   stalled_since_us_ = 0;
-  uv_buf_t buffers[2];
-  unsigned count = 0;
-  std::string_view rest = writing_bytes_;
-  for (; !rest.empty() && count < 2;
-       ++count) {  // the length of a uv_buf_t is all right up to 4 GiB, that of a write up to 2
-    size_t size = std::min(rest.size(), size_t{1} << 30);
-    buffers[count] = uv_buf_init(const_cast<char*>(rest.data()), static_cast<unsigned>(size));
-    rest.remove_prefix(size);
-  }
-  if (!rest.empty() || uv_write(&write_, &socket_.stream, buffers, count, &Connection::OnWritten) != 0) {
+  const uv_buf_t buffer = uv_buf_init(writing_bytes_.data(), static_cast<unsigned>(writing_bytes_.size()));
+  if (uv_write(&write_, &socket_.stream, &buffer, 1, &Connection::OnWritten) != 0) {
     writing_ = false;
     Close();
   }
@@ -453,7 +448,11 @@ void Connection::OnWritten(uv_write_t* request, int status) {
   self->server_->mutable_stats().output_bytes += self->writing_bytes_.size();
   std::string().swap(self->writing_bytes_);
   self->stalled_since_us_ = 0;
-  self->server_->MarkDirty(self);  // the end of the tick goes on with what has gathered
+  if (self->sendable().empty()) {
+    self->server_->MarkDirty(self);  // the end of the tick goes on with what has gathered
+  } else {
+    self->server_->SendInSlices(self);
+  }
 }
 
 void Connection::FinishAfterReplies() {

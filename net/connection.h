@@ -3,9 +3,11 @@
 //   socket -> shared buffer (or own, while a request is unfinished) -> Parser -> Dispatcher -> OutputQueue -> socket
 //
 // Requests run inside the read callback, or, where threads read (SocketCalls), when all that can be read just then was.
-// Their replies stay in the queue until the server has committed the tick (Server::EndTick), then leave with one write. A reply that shows what the tick wrote is `uncertain` until then: when
-// the commit fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed what
-// the client is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
+// Their replies stay in the queue until the server has committed the tick (Server::EndTick), then leave with one write,
+// large ones with one for each slice; messages that nobody asked for (Push) are not sliced, for nothing but the socket
+// holds back who sends them. A reply that shows what the tick wrote is `uncertain` until then: when the commit
+// fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed what the client
+// is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
 //
 // Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
 // the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read
@@ -72,7 +74,12 @@ class Connection final : private resp::MessageSink {
   void Read(const char* bytes, ssize_t count) noexcept;
   // What may leave now: nothing while libuv still writes. Of a tick that is committed.
   std::string_view sendable() const { return closing_ || writing_ ? std::string_view() : output_.sendable(); }
-  // `count` bytes of sendable() were sent, or -errno. What the socket does not take, libuv writes later.
+  // As much of it as is sent in one go.
+  std::string_view slice() const { return sendable().substr(0, pushed_ ? kWriteBytesMax : kSliceBytes); }
+  // It is more than others should wait for.
+  bool wants_slices() const { return !pushed_ && sendable().size() > kSmallBytes; }
+  // `count` bytes of slice() were sent, or -errno. When the socket took all of it and there is more, that is still
+  // sendable(); otherwise libuv says when there is room again.
   void Sent(ssize_t count);
   // The clock moves: limits in time. Closes the connection when one is passed.
   void CheckDeadlines(uint64_t now_us);
@@ -91,6 +98,7 @@ class Connection final : private resp::MessageSink {
   size_t output_bytes() const { return output_.size() + writing_bytes_left(); }
   bool readable = false;   // in Server::readable_
   bool queued = false;     // in Server::dirty_
+  bool slicing = false;    // in Server::slicing_
   bool waiting = false;    // in Server::ready_
   bool uncertain = false;  // in Server::uncertain_
 
@@ -102,6 +110,11 @@ class Connection final : private resp::MessageSink {
     size_t begin;
     IfFailed if_failed;
   };
+
+  static constexpr size_t kSmallBytes = size_t{16} * 1024;
+  static constexpr size_t kSliceBytes = size_t{64} * 1024;   // a socket takes as much in about 40 us
+  static constexpr size_t kWriteBytesMax = size_t{1} << 30;  // a write's length is all right up to 2 GiB
+  static constexpr size_t kFirstBytes = size_t{16} * 1024;   // that wait for room
 
   static void OnAllocate(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
   static void OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer);
@@ -129,7 +142,7 @@ class Connection final : private resp::MessageSink {
   bool MayRun() const;
   void EndOfInput();
   void StartReading();
-  void WriteRest();
+  void AwaitRoom();
   void FinishAfterReplies();
   bool OverOutputLimits();
   size_t writing_bytes_left() const { return writing_ ? uv_stream_get_write_queue_size(&socket_.stream) : 0; }
@@ -162,6 +175,7 @@ class Connection final : private resp::MessageSink {
   bool unix_socket_ = false;
   bool reading_ = false;
   bool writing_ = false;     // a uv_write is under way
+  bool pushed_ = false;      // messages are, or were, among what waits in output_
   bool fetching_ = false;    // a request waits for the disk
   bool unfinished_ = false;  // input_ may hold whole requests
   bool broken_ = false;      // the protocol was violated

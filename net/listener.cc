@@ -97,17 +97,17 @@ lsm::Status Listener::Start(int fd, int backlog, const std::string& name) {
 }
 
 void Listener::AcceptReady() {
-  for (int i = 0; i < kAcceptsPerTurn && fd_ >= 0; ++i) {
+  for (bool more = true; more && fd_ >= 0;) {
     sockaddr_storage peer{};
     socklen_t size = sizeof(peer);
     int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       if (!unix_path_.empty()) peer.ss_family = AF_UNIX;
-      accepted_(fd, peer);
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
+      more = accepted_(fd, peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       return Rest();
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
     }
     // Anything else concerns that one caller, who has gone already.
   }

@@ -1,7 +1,8 @@
 // net/listener.h - one listening socket: hands over accepted sockets, and rests when descriptors run out.
 //
-// Accepts by itself instead of through uv_listen, so that a lack of descriptors pauses accepting for a moment (callers
-// wait in the kernel's queue) and nothing that runs already fails.
+// Accepts by itself instead of through uv_listen: as many a turn of the loop as the owner likes, for each may have a
+// costly request ready, and a flood of them must not starve those who are there already; and so that a lack of
+// descriptors pauses accepting for a moment (callers wait in the kernel's queue) and nothing that runs already fails.
 // Ownership: Close() first, destroy after the loop has run its close callbacks. Threads: the loop's.
 #pragma once
 
@@ -17,8 +18,8 @@ namespace varve::net {
 
 class Listener {
  public:
-  // The callee owns `fd`.
-  using Accepted = std::function<void(int fd, const sockaddr_storage& peer)>;
+  // The callee owns `fd`. False: the next are to wait until the loop has turned.
+  using Accepted = std::function<bool(int fd, const sockaddr_storage& peer)>;
 
   Listener(uv_loop_t* loop, Accepted accepted);
   Listener(const Listener&) = delete;
@@ -31,9 +32,6 @@ class Listener {
   void Close();
 
  private:
-  // Accepted in one go at most, so that a flood of new clients does not starve the present ones: each may have a costly
-  // request ready. More at a time would not be accepted faster.
-  static constexpr int kAcceptsPerTurn = 2;
   static constexpr uint64_t kBackOffMs = 100;
 
   lsm::Status Start(int fd, int backlog, const std::string& name);

@@ -15,28 +15,26 @@ void OutputQueue::Release(uint64_t ticket) {
 void OutputQueue::Sent(size_t count) {
   assert(count <= ready_ - head_);
   head_ += count;
-  if (head_ == bytes_.size()) {
-    head_ = ready_ = 0;
-    bytes_.clear();
-    if (bytes_.capacity() > kIdleBytesMax) std::string().swap(bytes_);
-  } else if (head_ > bytes_.size() / 2) {
-    DropSent();  // at most as many bytes move as were sent since the last time
-  }
+  if (head_ < bytes_.size()) return;
+  head_ = ready_ = 0;
+  bytes_.clear();
+  if (bytes_.capacity() > kIdleBytesMax) std::string().swap(bytes_);
 }
 
-std::string OutputQueue::Take() {
+std::string OutputQueue::Take(size_t size) {
+  assert(size <= ready_ - head_);
   std::string taken;
-  if (ready_ == bytes_.size() && head_ == 0) {
+  if (head_ == 0 && size == bytes_.size()) {
     taken = std::exchange(bytes_, std::string());
     ready_ = 0;
     return taken;
   }
-  taken = sendable();
-  Sent(taken.size());
+  taken = bytes_.substr(head_, size);
+  Sent(size);
   return taken;
 }
 
-void OutputQueue::DropSent() {
+void OutputQueue::MoveUp() {
   bytes_.erase(0, head_);
   ready_ -= head_;
   for (Mark& mark : marks_) mark.end -= head_;

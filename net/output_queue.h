@@ -6,8 +6,8 @@
 // Handlers append at the end. When the tick is committed its replies are decided: Ready() lets them go, Hold() keeps
 // them until Release() of a ticket at least as high. Order is kept: what comes behind held bytes waits with them.
 // O1  head_ <= ready_ <= marks' ends, ascending, <= size.    O2  Tickets of marks_ strictly ascend.
-// Until decided, offsets into tail() are stable: nothing moves bytes but Sent() and Take(), which the owner calls
-// between ticks only.
+// Until decided, offsets into tail() are stable: what was sent stays in front until something is decided again, or all
+// was sent. So a long reply is not moved up while it leaves.
 // Threads: the loop's.
 #pragma once
 
@@ -32,21 +32,25 @@ class OutputQueue {
 
   // Decides everything appended since the last decision.
   void Ready() {
+    if (decided()) return;
     if (marks_.empty()) {
       ready_ = bytes_.size();
     } else {
       marks_.back().end = bytes_.size();
     }
+    DropSent();
   }
   // True: somebody must Release(ticket) who did not have to before.
   [[nodiscard]] bool Hold(uint64_t ticket) {
-    if (bytes_.size() == (marks_.empty() ? ready_ : marks_.back().end)) return false;
-    if (!marks_.empty() && marks_.back().ticket >= ticket) {
+    if (decided()) return false;
+    const bool later = marks_.empty() || marks_.back().ticket < ticket;
+    if (later) {
+      marks_.push_back({ticket, bytes_.size()});
+    } else {
       marks_.back().end = bytes_.size();
-      return false;
     }
-    marks_.push_back({ticket, bytes_.size()});
-    return true;
+    DropSent();
+    return later;
   }
   // Everything held for `ticket` or an earlier one may leave.
   void Release(uint64_t ticket);
@@ -60,8 +64,8 @@ class OutputQueue {
     head_ = ready_ = 0;
     marks_.clear();
   }
-  // Moves sendable() out, to be written by somebody who needs it to stay in place.
-  std::string Take();
+  // Moves the first `size` bytes of sendable() out, to be written by somebody who needs them to stay in place.
+  std::string Take(size_t size);
 
  private:
   struct Mark {
@@ -71,7 +75,13 @@ class OutputQueue {
   // An idle client keeps at most this much memory for its next replies.
   static constexpr size_t kIdleBytesMax = 16 * 1024;
 
-  void DropSent();
+  bool decided() const { return bytes_.size() == (marks_.empty() ? ready_ : marks_.back().end); }
+  // At most as many bytes move as were sent since the last time.
+  void DropSent() {
+    if (head_ > bytes_.size() / 2) [[unlikely]]
+      MoveUp();
+  }
+  void MoveUp();
 
   std::string bytes_;
   size_t head_ = 0;

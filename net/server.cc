@@ -155,7 +155,7 @@ lsm::Status Server::OpenTcp(std::map<std::string, std::unique_ptr<Listener>>* fr
       continue;
     }
     auto listener =
-        std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
+        std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { return Accept(fd, peer); });
     lsm::Status status = listener->ListenTcp(address, static_cast<int>(config_->tcp_backlog));
     if (status.Is(lsm::StatusCode::kNotFound)) continue;
     VARVE_TRY(std::move(status));
@@ -173,7 +173,7 @@ void Server::Retire(std::unique_ptr<Listener> listener) {
 
 lsm::Status Server::ListenUnix() {
   unix_listener_ =
-      std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { Accept(fd, peer); });
+      std::make_unique<Listener>(&loop_, [this](int fd, const sockaddr_storage& peer) { return Accept(fd, peer); });
   lsm::Status status = unix_listener_->ListenUnix(config_->unixsocket, static_cast<int>(config_->tcp_backlog),
                                                   static_cast<unsigned>(config_->unixsocketperm));
   if (!status.ok()) unix_listener_.reset();
@@ -185,9 +185,11 @@ void Server::CloseListeners() {
   if (unix_listener_ != nullptr) unix_listener_->Close();
 }
 
-void Server::Accept(int fd, const sockaddr_storage& peer) {
+// Each may have a costly request ready: one a tick, and more where ticks are long anyhow.
+bool Server::Accept(int fd, const sockaddr_storage& peer) {
   ++stats_.connections;
-  if (Refuse(fd, peer)) return;
+  if (accepts_left_ > 0) --accepts_left_;
+  if (Refuse(fd, peer)) return accepts_left_ > 0;
   try {
     AddClient(fd, peer);
   } catch (const std::bad_alloc&) {
@@ -195,10 +197,11 @@ void Server::Accept(int fd, const sockaddr_storage& peer) {
     ++stats_.out_of_memory_errors;
     close(fd);
   }
+  return accepts_left_ > 0;
 }
 
 void Server::AddClient(int fd, const sockaddr_storage& peer) {
-  for (auto* list : {&readable_, &dirty_, &uncertain_, &ready_, &resuming_, &parked_})
+  for (auto* list : {&readable_, &dirty_, &slicing_, &uncertain_, &ready_, &resuming_, &parked_})
     MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
@@ -274,7 +277,7 @@ void Server::Run() {
 
 // The poll's timeout is reckoned behind this: with an idle handle it is none.
 void Server::BeforePoll() {
-  const bool work = !paused_ && (!dirty_.empty() || keys_->has_pending());
+  const bool work = !slicing_.empty() || (!paused_ && (!dirty_.empty() || keys_->has_pending()));
   if (!work && asked_ticket_ == last_ticket_) return;
   uv_idle_start(&work_idle_, [](uv_idle_t* idle) { uv_idle_stop(idle); });
 }
@@ -310,38 +313,82 @@ void Server::EndTick() {
   const bool committed = CommitPending();
   if (committed) dispatcher_->EndTick();
   if (asked_ticket_ != last_ticket_) AskForSync(idle || !committed);
+  if (committed) tick_open_ = false;
+  SendAll(committed, idle);
   if (!committed) return;
-  tick_open_ = false;
-  SendReplies();
   EvictClients();  // messages may have taken more than there was, and sending them has given some back
   if (shutdown_requested_ && !shutting_down_) Shutdown();
 }
 
-// Nobody becomes dirty meanwhile.
+// Where the tick is not committed, only what was before.
+void Server::SendAll(bool committed, bool idle) {
+  const bool anything = !slicing_.empty() || (committed && !dirty_.empty());
+  if (anything) {
+    shared_sends_ = 0;
+    if (committed) SendReplies();
+    const uint64_t now_us = NowMicros();
+    SendSlices(now_us + (idle ? 0 : (now_us - tick_begin_us_) / 4));
+    stats_.threads_active = shared_sends_ > 0;
+    stats_.threaded_writes += shared_sends_;
+  }
+  accepts_left_ = 1 + (idle ? 0 : (NowMicros() - tick_begin_us_) / kAcceptUs);
+}
+
+// The small ones before any slice of the large: who asked for little does not wait for them.
 void Server::SendReplies() {
-  for (size_t begin = 0, end; begin < dirty_.size(); begin = end) {
-    end = std::min(dirty_.size(), begin + SocketCalls::kCallsMax);
-    for (size_t i = begin; i < end; ++i) {
-      dirty_[i]->queued = false;
-      try {
-        dirty_[i]->Settle(0);
-      } catch (const std::bad_alloc&) {
-        dirty_[i]->Starve();
-      }
-      socket_calls_.AddWrite(dirty_[i]->fd(), dirty_[i]->sendable());
+  size_t small = 0;
+  for (Connection* connection : dirty_) {
+    connection->queued = false;
+    try {
+      connection->Settle(0);
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
     }
-    const size_t shared = socket_calls_.Run();
-    stats_.threads_active = shared > 0;
-    stats_.threaded_writes += shared;
-    for (size_t i = begin; i < end; ++i) {
+    if (connection->slicing || connection->wants_slices()) {
+      SendInSlices(connection);
+    } else {
+      dirty_[small++] = connection;
+    }
+  }
+  dirty_.resize(small);
+  Send(dirty_);
+  dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<ptrdiff_t>(small));
+}
+
+// At least one for everybody who sends, then until `end_us`, or as long as clients' memory is short. Those who have more
+// go to the end of the queue.
+void Server::SendSlices(uint64_t end_us) {
+  const size_t at_once =
+      config_->io_threads == 1 ? 1 : SocketCalls::kCallsAThread * static_cast<size_t>(config_->io_threads);
+  while (!slicing_.empty()) {
+    const size_t count = std::min(slicing_.size(), at_once);
+    Send(std::span(slicing_).first(count));
+    const auto served = slicing_.begin() + static_cast<ptrdiff_t>(count);
+    const auto more = std::stable_partition(slicing_.begin(), served, [](Connection* connection) {
+      connection->slicing = !connection->sendable().empty();
+      return !connection->slicing;
+    });
+    std::rotate(more, served, slicing_.end());
+    slicing_.erase(slicing_.begin(), more);
+    const bool short_of_memory = clients_memory_bytes_ > static_cast<uint64_t>(config_->ClientMemoryMax()) / 2;
+    if (!short_of_memory && NowMicros() >= end_us) return;
+  }
+}
+
+void Server::Send(std::span<Connection* const> connections) {
+  while (!connections.empty()) {
+    const auto some = connections.first(std::min(connections.size(), SocketCalls::kCallsMax));
+    connections = connections.subspan(some.size());
+    for (Connection* connection : some) socket_calls_.AddWrite(connection->fd(), connection->slice());
+    shared_sends_ += socket_calls_.Run();
+    for (size_t i = 0; i < some.size(); ++i) {
       try {
-        dirty_[i]->Sent(socket_calls_.result(i - begin));
+        some[i]->Sent(socket_calls_.result(i));
       } catch (const std::bad_alloc&) {
-        dirty_[i]->Starve();
+        some[i]->Starve();
       }
     }
   }
-  dirty_.clear();
 }
 
 bool Server::CommitPending() {
@@ -553,6 +600,7 @@ void Server::CutHeld(const lsm::Status& why) {
 void Server::Remove(Connection* connection) {
   if (connection->readable) Erase(&readable_, connection);
   if (connection->queued) Erase(&dirty_, connection);
+  if (connection->slicing) Erase(&slicing_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
   if (connection->waiting) Erase(&ready_, connection);
   if (connection->session().parked) Erase(&parked_, connection);
@@ -754,6 +802,7 @@ void Server::Shutdown() {
     }
   }
   SendReplies();
+  SendSlices(UINT64_MAX);  // as far as the sockets take them
   CloseListeners();
   for (auto& [id, connection] : connections_) connection->Close();
   for (void* handle : {static_cast<void*>(&prepare_), static_cast<void*>(&check_), static_cast<void*>(&work_idle_),

@@ -6,7 +6,8 @@
 //           whose time came, when there are more than the cron has time for (ExpireSlice)
 //   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies (SendReplies),
-//           by several threads when there are io-threads
+//           by several threads when there are io-threads. Large replies leave in slices, for a quarter of the time
+//           that the tick has taken, so that they make no tick long (SendSlices)
 //
 // Durability. `appendfsync always`: each commit has a ticket, its number; its replies, and those that have read a key it
 // wrote (keyspace/last_commits.h), are held until the engine's durable callback has come for it (through uv_async, from
@@ -145,6 +146,7 @@ class Server {
     if (tick_open_) return;
     tick_open_ = true;
     dispatcher_->BeginTick();
+    tick_begin_us_ = dispatcher_->tick_us();
   }
   void NoteWrote(bool wrote) { tick_wrote_ |= wrote; }
   void AfterRequest() {
@@ -154,6 +156,11 @@ class Server {
   void MarkDirty(Connection* connection) {
     if (std::exchange(connection->queued, true)) return;
     dirty_.push_back(connection);
+  }
+  // What it may send leaves slice by slice, also while the server is paused.
+  void SendInSlices(Connection* connection) {
+    if (std::exchange(connection->slicing, true)) return;
+    slicing_.push_back(connection);
   }
   void MarkUncertain(Connection* connection) {
     if (std::exchange(connection->uncertain, true)) return;
@@ -191,8 +198,9 @@ class Server {
   static constexpr size_t kGatheredReadBytes = 16 * 1024;
   // A tick that gathered this much is committed before it goes on.
   static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
-  static constexpr uint64_t kTurnUs = 100;  // of one client, before others have theirs
-  static constexpr uint64_t kFlushUs = 4;   // about what it takes to send one client its replies
+  static constexpr uint64_t kTurnUs = 100;    // of one client, before others have theirs
+  static constexpr uint64_t kFlushUs = 4;     // about what it takes to send one client its replies
+  static constexpr uint64_t kAcceptUs = 500;  // of a tick, for which a client more is accepted in the next
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
@@ -215,12 +223,15 @@ class Server {
   void Retire(std::unique_ptr<Listener> listener);
   lsm::Status ListenUnix();
   void CloseListeners();
-  void Accept(int fd, const sockaddr_storage& peer);
+  bool Accept(int fd, const sockaddr_storage& peer);
   bool Refuse(int fd, const sockaddr_storage& peer);
   void BeforePoll();
   void RunReads();
   void EndTick();
+  void SendAll(bool committed, bool idle);
   void SendReplies();
+  void SendSlices(uint64_t end_us);
+  void Send(std::span<Connection* const> connections);
   // True: nothing is pending any more (committed, or failed and answered so).
   bool CommitPending();
   void FailTick(const lsm::Status& why);
@@ -298,12 +309,16 @@ class Server {
   // Each has room for all clients, and so never allocates while requests run.
   std::vector<Connection*> readable_;   // are to be read; empty outside of the poll
   std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
+  std::vector<Connection*> slicing_;    // have much to send, a slice in their turn
   std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
   std::vector<Connection*> ready_;      // may go on with requests already read
   std::vector<Connection*> resuming_;   // those of them whose turn it is
   std::vector<Connection*> parked_;     // have a request that waits (CLIENT PAUSE, WAIT), the first first
 
   uint64_t tick_ = 0;
+  uint64_t tick_begin_us_ = 0;  // when its first request ran
+  uint64_t accepts_left_ = 1;   // before the end of the tick
+  size_t shared_sends_ = 0;     // of the tick: that several threads were asked to make
   bool tick_open_ = false;
   bool tick_wrote_ = false;
   bool paused_ = false;

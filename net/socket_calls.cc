@@ -13,9 +13,8 @@ namespace varve::net {
 namespace {
 
 constexpr uint64_t kOneRun = uint64_t{1} << 32;
-constexpr size_t kCallsAThread = 2;  // with fewer it is faster to make them than to have them made
-constexpr int kLooks = 2000;         // for work, before a thread sleeps: some ten microseconds
-constexpr int kBusyLooks = 200;      // for the end of calls that others make, before they are given the core
+constexpr int kLooks = 2000;     // for work, before a thread sleeps: some ten microseconds
+constexpr int kBusyLooks = 200;  // for the end of calls that others make, before they are given the core
 
 size_t CallsLeft(uint64_t state) {
   return state % kOneRun;

@@ -28,7 +28,8 @@ namespace varve::net {
 
 class SocketCalls {
  public:
-  static constexpr size_t kCallsMax = 256;  // of one Run()
+  static constexpr size_t kCallsMax = 256;    // of one Run()
+  static constexpr size_t kCallsAThread = 2;  // with fewer it is faster to make them than to have them made
 
   // `threads` counts the one that calls Run(). Throws std::bad_alloc, also when the system gives no thread.
   explicit SocketCalls(int threads);

@@ -60,6 +60,9 @@ void Reply::Bulk(std::string_view bytes) {
   char buffer[kNumberSize];
   const size_t head = FormatLine('$', static_cast<int64_t>(bytes.size()), buffer);
   if (!Fits(head + bytes.size() + 2)) return;
+  // At once: by its pieces it would take the room of the bytes first, and twice that for the end of the line.
+  const size_t size = out_->size() + head + bytes.size() + 2;
+  if (size > out_->capacity()) out_->reserve(size);
   out_->append(buffer, head);
   out_->append(bytes.data(), bytes.size());
   out_->append("\r\n", 2);

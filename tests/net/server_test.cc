@@ -349,6 +349,46 @@ TEST_F(ServerTest, ExpiredKeysGoByThemselves) {
   }
 }
 
+// What is committed does not wait for what cannot be.
+TEST_F(ServerTest, ALargeReplyGoesOnWhileTheEngineIsBusy) {
+  Start("everysec");
+  RawClient reader(port(), 4096), writer(port());
+  const std::string large(size_t{8} << 20, 'x');  // more than the kernel keeps for who does not read
+  ASSERT_EQ(writer.Ask({"SET", "large", large}), "+OK\r\n");
+  ASSERT_TRUE(reader.Send(Request({"GET", "large"})));
+  const std::string head = "$" + std::to_string(large.size()) + "\r\n";
+  ASSERT_EQ(reader.Read(head.size()), head);
+  db_->set_busy(true);
+  ASSERT_TRUE(writer.Send(Request({"SET", "a", "1"})));
+  while (db_->refused() == 0) std::this_thread::yield();
+  EXPECT_EQ(reader.Read(large.size() + 2), large + "\r\n");
+  EXPECT_TRUE(writer.Silent());
+  db_->set_busy(false);
+  EXPECT_EQ(writer.ReadReply(), "+OK\r\n");
+}
+
+// What is sent meanwhile moves nothing of what is not decided yet.
+TEST_F(ServerTest, AFailedCommitFindsItsReplyBehindAReplyUnderWay) {
+  Start("everysec");
+  RawClient client(port(), 4096), witness(port());
+  const std::string large(200'000, 'x');  // less than what would stop the client's requests
+  ASSERT_EQ(witness.Ask({"SET", "large", large}), "+OK\r\n");
+  const std::string bulk = "$200000\r\n" + large + "\r\n";
+  for (int i = 0; i < 50; ++i) {  // how much of it is under way when the engine is busy is a matter of chance
+    ASSERT_TRUE(client.Send(Request({"GET", "large"})));
+    ASSERT_EQ(client.Read(1), "$");
+    db_->set_busy(true);
+    const uint64_t refused = db_->refused();
+    ASSERT_TRUE(client.Send(Request({"SET", "a", "1"})));
+    while (db_->refused() == refused) std::this_thread::yield();
+    db_->FailWith(lsm::Status::IoError("no space"));
+    db_->set_busy(false);
+    ASSERT_EQ(client.Read(bulk.size() - 1), bulk.substr(1));
+    ASSERT_EQ(client.ReadLine().substr(0, 6), "-IOERR");
+    db_->FailWith(lsm::Status::Ok());
+  }
+}
+
 // SAVE is about what is on the disk: the writes before it in the same tick are there.
 TEST_F(ServerTest, ASaveComesAfterTheWritesBeforeIt) {
   Start("no");

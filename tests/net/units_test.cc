@@ -95,6 +95,32 @@ TEST(OutputQueue, HoldingNothingAsksForNoRelease) {
   EXPECT_FALSE(queue.Hold(1));
 }
 
+TEST(OutputQueue, WhatIsNotDecidedStaysInItsPlace) {
+  OutputQueue queue;
+  queue.tail()->append(std::string(100, 'a'));
+  queue.Ready();
+  queue.tail()->append("later");
+  queue.Sent(90);
+  EXPECT_EQ(queue.tail()->substr(100), "later");
+  EXPECT_EQ(queue.Take(10), std::string(10, 'a'));
+  EXPECT_EQ(queue.tail()->substr(100), "later");
+  queue.Ready();
+  EXPECT_EQ(*queue.tail(), "later") << "what was sent is forgotten";
+}
+
+TEST(OutputQueue, AQueueThatIsNeverEmptyForgetsWhatWasSent) {
+  OutputQueue queue;
+  queue.tail()->append(std::string(5000, 'x'));
+  queue.Ready();
+  for (int i = 0; i < 10000; ++i) {
+    queue.tail()->append(std::string(1000, 'x'));
+    queue.Ready();
+    queue.Sent(1000);
+  }
+  EXPECT_EQ(queue.size(), 5000u);
+  EXPECT_LE(queue.capacity(), 50'000u);
+}
+
 // Every way to take bytes out, in random pieces, keeps their order.
 TEST(OutputQueue, RandomPiecesKeepTheirOrder) {
   uint64_t state = 1;
@@ -116,7 +142,7 @@ TEST(OutputQueue, RandomPiecesKeepTheirOrder) {
     }
     if (random(3) == 0) queue.Release(durable = std::min(ticket, durable + random(4)));
     if (random(5) == 0) {
-      sent += queue.Take();
+      sent += queue.Take(random(3) == 0 ? queue.sendable().size() : random(queue.sendable().size() + 1));
     } else {
       size_t count = random(queue.sendable().size() + 1);
       sent += queue.sendable().substr(0, count);
@@ -125,7 +151,7 @@ TEST(OutputQueue, RandomPiecesKeepTheirOrder) {
     ASSERT_EQ(queue.size(), said.size() - sent.size());
   }
   queue.Release(ticket);
-  sent += queue.Take();
+  sent += queue.Take(queue.sendable().size());
   EXPECT_EQ(sent, said);
 }
 
