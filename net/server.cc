@@ -355,8 +355,8 @@ void Server::SendReplies() {
   dirty_.erase(dirty_.begin(), dirty_.begin() + static_cast<ptrdiff_t>(small));
 }
 
-// At least one for everybody who sends, then until `end_us`, or as long as clients' memory is short. Those who have more
-// go to the end of the queue.
+// At least one, with io-threads two for each; then on until `end_us`, or while memory for clients is short. Those who
+// have more go to the end of the queue.
 void Server::SendSlices(uint64_t end_us) {
   const size_t at_once =
       config_->io_threads == 1 ? 1 : SocketCalls::kCallsAThread * static_cast<size_t>(config_->io_threads);
