@@ -20,8 +20,6 @@ constexpr uint64_t kAuthDeadlineUs = 10 * kUsPerSecond;
 constexpr uint64_t kReplyBytesBeforeAuthMax = 8 * 1024;
 // Closing a socket with unread bytes resets it, and the client may lose our last words. So read on for a moment.
 constexpr uint64_t kDrainUs = 1 * kUsPerSecond;
-// So much of one client is read in its turn (Server::turn_us).
-constexpr size_t kTurnBytes = size_t{64} * 1024;
 constexpr size_t kUncertainKept = 256;                   // places in a list that stays
 constexpr uint64_t kStallUsDefault = 60 * kUsPerSecond;  // when the soft limit has no time of its own
 
@@ -105,9 +103,16 @@ void Connection::StopReading() {
 
 void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(handle->data);
+  Server* server = self->server_;
   std::span<char> room;  // none: OnRead hears UV_ENOBUFS
+  self->put_off_ = self->heavy_ && !server->share().MayRead(&self->round_);
+  if (self->put_off_) {
+    *buffer = uv_buf_init(nullptr, 0);
+    return;
+  }
+  if (self->heavy_) self->read_begin_us_ = server->NowMicros();
   try {
-    if (!self->server_->gathers_reads()) room = self->Room(self->server_->shared_buffer());
+    if (!server->gathers_reads()) room = self->Room(server->shared_buffer());
   } catch (const std::bad_alloc&) {
   }
   *buffer = uv_buf_init(room.data(), static_cast<unsigned>(std::min(room.size(), size_t{1} << 30)));
@@ -116,8 +121,21 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
 void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(stream->data);
   if (count == 0) return;  // libuv's word for EAGAIN
-  if (count == UV_ENOBUFS && self->server_->gathers_reads()) return self->server_->GatherRead(self);
-  self->Read(buffer->base, count == UV_EOF ? 0 : count);
+  if (count == UV_ENOBUFS) {
+    if (self->put_off_) return;
+    if (self->server_->gathers_reads()) return self->server_->GatherRead(self);
+  }
+  self->ReadInTurn(buffer->base, count == UV_EOF ? 0 : count, self->read_begin_us_);
+}
+
+void Connection::ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept {
+  const bool was_heavy = heavy_;
+  Read(bytes, count);
+  if (was_heavy) {
+    server_->share().Spent(server_->NowMicros() - begin_us);
+  } else if (!heavy_) {
+    server_->share().OthersAsked();
+  }
 }
 
 void Connection::Read(const char* bytes, ssize_t count) noexcept {
@@ -144,9 +162,8 @@ void Connection::Received(const char* bytes, size_t count) {
   NetStats& stats = server_->mutable_stats();
   ++stats.reads;
   stats.input_bytes += count;
-  if (std::exchange(turn_tick_, server_->tick()) != server_->tick()) turn_bytes_ = 0;
-  turn_bytes_ += count;
   if (draining_since_us_ != 0) return;
+  heavy_ = count >= kReadBytesMax;
   if (!input_.Receives(bytes)) {
     size_t done = RunRequests({bytes, count});
     if (done < count && !session_.close_after_reply) input_.Append({bytes + done, count - done});
@@ -157,9 +174,8 @@ void Connection::Received(const char* bytes, size_t count) {
   if (closing_) return;
   if (unfinished_ || session_.close_after_reply) {
     StopReading();
-  } else if (turn_bytes_ >= kTurnBytes) {
-    StopReading();
-    server_->ResumeSoon(this);
+  } else if (!input_.empty()) {
+    heavy_ = true;
   }
   if (input_.size() > static_cast<size_t>(server_->config().client_query_buffer_limit)) {
     spdlog::warn("client {} {} is closed: more than client-query-buffer-limit bytes unread", session_.id,
@@ -194,10 +210,11 @@ size_t Connection::RunWhileItMay(std::string_view data) {
   while (done < data.size()) {
     if (!MayRun()) {
       unfinished_ = true;
+      heavy_ |= output_bytes() >= kOutputPauseBytes;
       return done;
     }
-    if (server_->dispatcher().tick_us() > begin_us + server_->turn_us()) {
-      unfinished_ = true;
+    if (server_->dispatcher().tick_us() > begin_us + server_->turn_us(heavy_)) {
+      unfinished_ = heavy_ = true;
       server_->ResumeSoon(this);
       return done;
     }
@@ -460,6 +477,7 @@ void Connection::FinishAfterReplies() {
   if (!output_.empty() || writing_) return;
   if (!broken_ || shutdown(fd_, SHUT_WR) != 0) return Close();
   draining_since_us_ = server_->NowMicros();
+  heavy_ = true;
   input_.Free();
   StartReading();
 }

@@ -9,10 +9,11 @@
 // fails, FailUncertain() cuts such replies off and gives errors instead. An EXEC that has also changed what the client
 // is to us (SUBSCRIBE, SELECT) is the last that its client hears of: it cannot know where it stands.
 //
-// Reading stops (backpressure) while replies of kOutputPauseBytes wait, while the server as a whole is paused, and once
-// the connection is to be closed. The same while a request is parked (CLIENT PAUSE, WAIT) or what it asks for is read
-// from the disk (DiskReads): it stays unread, and is given once more when it may go on. Requests already read then wait
-// in the own buffer; Resume() goes on with them.
+// A client that asks for much is read, and its requests are run, for a share of the tick (FairShare): what else it sends
+// waits in the socket until it is its turn. Reading stops (backpressure) while replies of kOutputPauseBytes wait, while
+// the server as a whole is paused, and once the connection is to be closed. The same while a request is parked (CLIENT
+// PAUSE, WAIT) or what it asks for is read from the disk (DiskReads): it stays unread, and is given once more when it
+// may go on. Requests already read then wait in the own buffer; Resume() goes on with them.
 // Ends: Close() at any time; the object goes away in the loop's closing phase, never inside a call chain.
 // Memory. What it costs is told to the server wherever that may have grown (CountMemory). A request that finds too
 // little is undone and answered -OOM (UndoRequest); where the connection itself finds too little, it is closed: no
@@ -22,6 +23,7 @@
 
 #include <uv.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -44,6 +46,8 @@ class Connection final : private resp::MessageSink {
  public:
   // More waiting replies than this: the client is not read, nor its requests run, until they left.
   static constexpr size_t kOutputPauseBytes = size_t{256} * 1024;
+  // Of one read.
+  static constexpr size_t kReadBytesMax = size_t{64} * 1024;
 
   explicit Connection(Server* server) : server_(server) { session_.sink = this; }
   ~Connection() override = default;
@@ -69,9 +73,16 @@ class Connection final : private resp::MessageSink {
   bool reading() const { return reading_; }
   int fd() const { return fd_; }
   // Where the next bytes go: `shared`, or the own buffer. Throws std::bad_alloc.
-  std::span<char> Room(std::span<char> shared) { return input_.empty() ? shared : input_.Room(); }
-  // What was read into Room(): how many bytes, 0 at their end, or -errno.
-  void Read(const char* bytes, ssize_t count) noexcept;
+  std::span<char> Room(std::span<char> shared) {
+    if (input_.empty()) return shared;
+    const std::span<char> room = input_.Room();
+    return room.first(std::min(room.size(), kReadBytesMax));
+  }
+  // What was read into Room(): how many bytes, 0 at their end, or -errno. It began at `begin_us`, which is told to
+  // the share of those who ask for much, if it is one of them.
+  void ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept;
+  // It asks for much, or is new (FairShare).
+  bool heavy() const { return heavy_; }
   // What may leave now: nothing while libuv still writes. Of a tick that is committed.
   std::string_view sendable() const { return closing_ || writing_ ? std::string_view() : output_.sendable(); }
   // As much of it as is sent in one go.
@@ -121,6 +132,7 @@ class Connection final : private resp::MessageSink {
   static void OnWritten(uv_write_t* request, int status);
   static void OnClosed(uv_handle_t* handle);
 
+  void Read(const char* bytes, ssize_t count) noexcept;
   void Received(const char* bytes, size_t count);
   // Runs complete requests of `data` as long as it may; returns the bytes that are done with.
   size_t RunRequests(std::string_view data);
@@ -162,16 +174,18 @@ class Connection final : private resp::MessageSink {
   OutputQueue output_;
   std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
   std::vector<UncertainReply> uncertain_replies_;
-  size_t looked_ahead_ = 0;  // so many bytes of what is unread (Dispatcher::LookAhead)
-  uint64_t turn_tick_ = 0;
-  size_t turn_bytes_ = 0;     // read in the tick turn_tick_
-  size_t counted_bytes_ = 0;  // what the server believes memory_bytes() to be
-  uint64_t seen_ticket_ = 0;  // highest ticket whose writes a reply of this tick may show
+  size_t looked_ahead_ = 0;     // so many bytes of what is unread (Dispatcher::LookAhead)
+  uint64_t round_ = 0;          // FairShare: in which it last was read
+  uint64_t read_begin_us_ = 0;  // of the read that is under way, while heavy_
+  size_t counted_bytes_ = 0;    // what the server believes memory_bytes() to be
+  uint64_t seen_ticket_ = 0;    // highest ticket whose writes a reply of this tick may show
   uint64_t unauthenticated_reply_bytes_ = 0;
   uint64_t over_soft_since_us_ = 0;  // 0: the output is below the soft limit
   uint64_t stalled_since_us_ = 0;    // 0: the kernel takes what we send
   size_t stalled_bytes_left_ = 0;    // when that was last looked at
   uint64_t draining_since_us_ = 0;   // 0: not; else the last reply is out and what still comes in is thrown away
+  bool heavy_ = true;
+  bool put_off_ = false;  // it is not its turn
   bool unix_socket_ = false;
   bool reading_ = false;
   bool writing_ = false;     // a uv_write is under way

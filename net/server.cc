@@ -60,7 +60,7 @@ Server::Server(resp::Config* config, resp::Dispatcher* dispatcher, keyspace::Key
       keys_(keys),
       socket_calls_(static_cast<int>(config->io_threads)),
       gathers_reads_(config->io_threads > 1 && config->io_threads_do_reads),
-      shared_buffer_(gathers_reads_ ? kGatheredReadBytes * SocketCalls::kCallsMax : kSharedBufferBytes),
+      shared_buffer_(gathers_reads_ ? kGatheredReadBytes * SocketCalls::kCallsMax : Connection::kReadBytesMax),
       disk_reads_(&loop_, keys->db(), [this](uint64_t client_id) { OnFetched(client_id); }) {
   uv_async_init(&loop_, &durable_async_, [](uv_async_t* async) { Of(async)->OnDurable(); });
   durable_async_.data = this;
@@ -300,14 +300,14 @@ void Server::RunReads() {
   if (tick_open_) dispatcher_->BeginTick();  // the time it took is no command's
   for (size_t i = 0; i < readable_.size(); ++i) {
     readable_[i]->readable = false;
-    if (const char* bytes = socket_calls_.bytes(i)) readable_[i]->Read(bytes, socket_calls_.result(i));
+    if (const char* bytes = socket_calls_.bytes(i))
+      readable_[i]->ReadInTurn(bytes, socket_calls_.result(i), NowMicros());
   }
   readable_.clear();
 }
 
 void Server::EndTick() {
   RunReads();
-  ++tick_;
   const bool idle = !tick_open_;
   if (!parked_.empty()) Unpark();
   const bool committed = CommitPending();
@@ -323,14 +323,13 @@ void Server::EndTick() {
 // Where the tick is not committed, only what was before.
 void Server::SendAll(bool committed, bool idle) {
   const bool anything = !slicing_.empty() || (committed && !dirty_.empty());
-  if (anything) {
-    shared_sends_ = 0;
-    if (committed) SendReplies();
-    const uint64_t now_us = NowMicros();
-    SendSlices(now_us + (idle ? 0 : (now_us - tick_begin_us_) / 4));
-    stats_.threads_active = shared_sends_ > 0;
-    stats_.threaded_writes += shared_sends_;
-  }
+  shared_sends_ = 0;
+  if (committed) SendReplies();
+  const uint64_t now_us = NowMicros(), tick_us = idle ? 0 : now_us - tick_begin_us_;
+  share_.EndTick(tick_us);
+  SendSlices(now_us + tick_us / 4);
+  if (anything) stats_.threads_active = shared_sends_ > 0;
+  stats_.threaded_writes += shared_sends_;
   accepts_left_ = 1 + (idle ? 0 : (NowMicros() - tick_begin_us_) / kAcceptUs);
 }
 
@@ -530,7 +529,7 @@ void Server::OnFetched(uint64_t client_id) {
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
   resuming_.swap(ready_);  // empty from the last time
-  const uint64_t end_us = NowMicros() + kReadyBudgetUs;
+  const uint64_t begin_us = NowMicros(), end_us = begin_us + share_.us();
   size_t done = 0;
   while (done < resuming_.size() && (done == 0 || NowMicros() < end_us)) {
     Connection* connection = resuming_[done++];
@@ -541,6 +540,7 @@ void Server::RunReady() {
       connection->Starve();
     }
   }
+  share_.SpentOnReady(NowMicros() - begin_us);
   // Those left over come before those that had a turn.
   ready_.insert(ready_.begin(), resuming_.begin() + static_cast<ptrdiff_t>(done), resuming_.end());
   resuming_.clear();

@@ -51,6 +51,7 @@
 #include "lsm/sync/mutex.h"
 #include "net/connection.h"
 #include "net/disk_reads.h"
+#include "net/fair_share.h"
 #include "net/listener.h"
 #include "net/socket_calls.h"
 #include "resp/config.h"
@@ -125,12 +126,13 @@ class Server {
   const resp::Config& config() const { return *config_; }
   const resp::ParserLimits& limits(bool authenticated) const { return authenticated ? limits_ : limits_before_auth_; }
   // Where clients without an unfinished request are read to, when each read is run at once.
-  std::span<char> shared_buffer() { return std::span(shared_buffer_).first(kSharedBufferBytes); }
+  std::span<char> shared_buffer() { return std::span(shared_buffer_).first(Connection::kReadBytesMax); }
   // Otherwise a readable client is to say so, and is read with others.
   bool gathers_reads() const { return gathers_reads_; }
   void GatherRead(Connection* connection) {
     if (std::exchange(connection->readable, true)) return;
     readable_.push_back(connection);
+    if (connection->heavy()) share_.Spent(kReadUs);
     if (readable_.size() == SocketCalls::kCallsMax) RunReads();
   }
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
@@ -140,7 +142,6 @@ class Server {
   bool tick_wrote() const { return tick_wrote_; }
   // Writes that nobody knows yet whether they will be there.
   bool IsPending(uint64_t commit) const { return tick_wrote_ && commit >= keys_->next_commit(); }
-  uint64_t tick() const { return tick_; }
   NetStats& mutable_stats() { return stats_; }
   void BeforeRequest() {
     if (tick_open_) return;
@@ -179,7 +180,8 @@ class Server {
     return after <= before || clients_memory_bytes_ <= limit + limit / 4;
   }
   // One client's turn: as long as what its end costs, so that who speaks to many is not made to send each word apart.
-  uint64_t turn_us() const { return kTurnUs + kFlushUs * dirty_.size(); }
+  uint64_t turn_us(bool heavy) const { return (heavy ? share_.us() : kTurnUs) + kFlushUs * dirty_.size(); }
+  FairShare& share() { return share_; }
   // False: not yet, all clients are paused until it succeeds.
   bool CommitBeforeRequest() { return CommitPending(); }
   // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
@@ -194,17 +196,16 @@ class Server {
   void Remove(Connection* connection);
 
  private:
-  static constexpr size_t kSharedBufferBytes = 64 * 1024;
   static constexpr size_t kGatheredReadBytes = 16 * 1024;
   // A tick that gathered this much is committed before it goes on.
   static constexpr size_t kCommitBytes = size_t{16} * 1024 * 1024;
   static constexpr uint64_t kTurnUs = 100;    // of one client, before others have theirs
   static constexpr uint64_t kFlushUs = 4;     // about what it takes to send one client its replies
+  static constexpr uint64_t kReadUs = 4;      // and to read what it sent
   static constexpr uint64_t kAcceptUs = 500;  // of a tick, for which a client more is accepted in the next
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
-  static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
   static constexpr uint64_t kExpireSliceUsMin = 30;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 250;
   static constexpr size_t kExpireBatch = 8;
@@ -315,10 +316,10 @@ class Server {
   std::vector<Connection*> resuming_;   // those of them whose turn it is
   std::vector<Connection*> parked_;     // have a request that waits (CLIENT PAUSE, WAIT), the first first
 
-  uint64_t tick_ = 0;
   uint64_t tick_begin_us_ = 0;  // when its first request ran
   uint64_t accepts_left_ = 1;   // before the end of the tick
-  size_t shared_sends_ = 0;     // of the tick: that several threads were asked to make
+  FairShare share_;
+  size_t shared_sends_ = 0;  // of the tick: that several threads were asked to make
   bool tick_open_ = false;
   bool tick_wrote_ = false;
   bool paused_ = false;

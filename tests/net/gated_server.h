@@ -263,7 +263,10 @@ class ServerTest : public ::testing::Test {
       config_.port = 20000 + (getpid() * 7 + attempt * 131) % 40000;
       if (net_->Listen().ok()) break;
     }
-    net_->set_on_cron([this] { ++crons_; });
+    net_->set_on_cron([this] {
+      ++crons_;
+      while (loop_held_) std::this_thread::yield();
+    });
     loop_ = std::thread([this] {
       db_->set_loop(std::this_thread::get_id());
       net_->Run();
@@ -271,6 +274,7 @@ class ServerTest : public ::testing::Test {
   }
   void TearDown() override {
     if (!loop_.joinable()) return;
+    LetLoopGo();
     db_->FailWith(lsm::Status::Ok());
     db_->set_busy(false);
     db_->HoldWalks(false);
@@ -283,6 +287,13 @@ class ServerTest : public ::testing::Test {
     EXPECT_TRUE(db_->Close().ok());
   }
   int port() const { return static_cast<int>(config_.port); }
+  // From when it returns until told otherwise the loop reads nothing: all that is sent meanwhile it finds at once.
+  void HoldLoop() {
+    const uint64_t before = crons_;
+    loop_held_ = true;
+    while (crons_ == before) std::this_thread::yield();
+  }
+  void LetLoopGo() { loop_held_ = false; }
   // The loop has run at least one whole tick since. PING sees no data, so it waits for no sync.
   static void Turn(RawClient& witness) {
     ASSERT_EQ(witness.Ask({"PING"}), "+PONG\r\n");
@@ -302,6 +313,7 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<resp::Dispatcher> dispatcher_;
   std::unique_ptr<Server> net_;
   std::atomic<uint64_t> crons_{0};
+  std::atomic<bool> loop_held_{false};
   std::thread loop_;
 };
 

@@ -129,6 +129,48 @@ TEST_F(ServerTest, APipelineOfManyTurnsWaitsForNoCron) {
   EXPECT_LT(crons_ - before, 40u) << "ten a second";
 }
 
+// Who sends byte by byte is read for a share of each tick, in turns; who asks a whole question is answered at once.
+TEST_F(ServerTest, ManyInTheMiddleOfTheirRequestsHoldUpNobody) {
+  used_clock_ = &stepping_clock_;
+  Start("everysec");
+  constexpr uint64_t kSlow = 200;
+  const std::string request = Request({"PING"});
+  RawClient witness(port());
+  uint64_t asked = 0;
+  // So many reads of others there have been when it is answered.
+  auto others_read = [&] {
+    const std::string info = witness.ReadReply(), field = "\r\ntotal_reads_processed:";
+    const size_t at = info.find(field);
+    EXPECT_NE(at, std::string::npos) << info;
+    return std::stoull(info.substr(at + field.size())) - asked;
+  };
+  auto ask = [&] {
+    ++asked;
+    ASSERT_TRUE(witness.Send(Request({"INFO", "stats"})));
+  };
+  auto await = [&](uint64_t count) {
+    do {
+      ask();
+    } while (others_read() < count);
+  };
+  std::vector<RawClient> slow;
+  for (uint64_t i = 0; i < kSlow; ++i) {
+    slow.emplace_back(port());
+    ASSERT_TRUE(slow.back().Send(request.substr(0, 1)));
+  }
+  await(kSlow);
+  for (size_t byte = 1; byte <= 3; ++byte) {
+    HoldLoop();
+    for (RawClient& client : slow) ASSERT_TRUE(client.Send(request.substr(byte, 1)));
+    ask();
+    LetLoopGo();
+    EXPECT_LT(others_read(), byte * kSlow + kSlow / 4) << "most of them come later";
+    await((byte + 1) * kSlow);
+  }
+  for (RawClient& client : slow) ASSERT_TRUE(client.Send(request.substr(4)));
+  for (RawClient& client : slow) ASSERT_EQ(client.ReadReply(), "+PONG\r\n");
+}
+
 TEST_F(ServerTest, AFailedCommitTurnsRepliesIntoItsError) {
   Start("everysec");
   RawClient writer(port());

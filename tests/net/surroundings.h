@@ -25,6 +25,7 @@ class Surroundings final : public resp::ServerControl {
   resp::ServerFacts Facts() override {
     resp::ServerFacts facts;
     facts.auth_timeout_disconnections = net->stats().auth_timeout_disconnections;
+    facts.reads_processed = net->stats().reads;
     facts.threaded_reads_processed = net->stats().threaded_reads;
     facts.threaded_writes_processed = net->stats().threaded_writes;
     facts.io_threads_active = net->stats().threads_active;

@@ -1,9 +1,11 @@
-// tests/net/units_test.cc - the parts of net/ that need no socket: addresses, the output queue, the read buffer.
+// tests/net/units_test.cc - the parts of net/ that need no socket: addresses, the share of those who ask for much, the
+// output queue, the read buffer.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
 #include "net/address.h"
+#include "net/fair_share.h"
 #include "net/output_queue.h"
 #include "net/read_buffer.h"
 
@@ -53,6 +55,74 @@ TEST(Address, LoopbackInEverySpelling) {
   for (const char* outside : {"128.0.0.1", "10.0.0.1", "::2", "::ffff:10.0.0.1", "::", "0.0.0.0"}) {
     EXPECT_FALSE(IsLoopback(Ip(outside))) << outside;
   }
+}
+
+TEST(FairShare, ARoundGivesEachATurn) {
+  FairShare share;
+  uint64_t rounds[5] = {};
+  std::string order;
+  for (int tick = 0; tick < 5; ++tick) {
+    for (size_t i = 0; i < std::size(rounds); ++i) {
+      if (!share.MayRead(&rounds[i])) continue;
+      order += static_cast<char>('a' + i);
+      share.Spent(60);  // of 100
+    }
+    share.EndTick(120);
+    order += ' ';
+  }
+  EXPECT_EQ(order, "ab cd e ab cd ") << "and not the first two every time";
+}
+
+TEST(FairShare, AloneInItsTurnOneReadsOn) {
+  FairShare share;
+  uint64_t one = 0, other = 0;
+  ASSERT_TRUE(share.MayRead(&one));
+  share.Spent(99);
+  EXPECT_TRUE(share.MayRead(&one)) << "there is time left";
+  share.Spent(1);
+  EXPECT_FALSE(share.MayRead(&one));
+  EXPECT_FALSE(share.MayRead(&other));
+  share.EndTick(100);
+  EXPECT_FALSE(share.MayRead(&one)) << "the other waits";
+  ASSERT_TRUE(share.MayRead(&other));
+  EXPECT_FALSE(share.MayRead(&one));
+  share.EndTick(10);
+  EXPECT_TRUE(share.MayRead(&one)) << "all had a turn: a new round";
+}
+
+TEST(FairShare, AtLeastOneHoweverLongTheTick) {
+  FairShare share;
+  uint64_t rounds[2] = {};
+  share.SpentOnReady(1'000'000);
+  ASSERT_TRUE(share.MayRead(&rounds[0]));
+  share.Spent(1'000'000);
+  EXPECT_FALSE(share.MayRead(&rounds[1]));
+  share.EndTick(2'000'000);
+  EXPECT_EQ(share.us(), FairShare::kUsAlone) << "they took that time themselves";
+}
+
+TEST(FairShare, IsSmallWhileOthersAskForLittleAndHalfTheirTimeWhereTheyTakeMuch) {
+  FairShare share;
+  EXPECT_EQ(share.us(), FairShare::kUsAlone);
+  share.OthersAsked();
+  share.EndTick(20);
+  EXPECT_EQ(share.us(), FairShare::kUsMin);
+  share.OthersAsked();
+  share.EndTick(1000);
+  EXPECT_EQ(share.us(), 500u);
+  share.OthersAsked();
+  share.EndTick(1'000'000);
+  EXPECT_EQ(share.us(), FairShare::kUsMax) << "one long command is no reason for another long tick";
+  share.OthersAsked();
+  share.EndTick(20);
+  EXPECT_EQ(share.us(), FairShare::kUsMin);
+  int ticks = 0;
+  for (uint64_t before = 0; share.us() < FairShare::kUsAlone; ++ticks) {
+    before = share.us();
+    share.EndTick(0);
+    ASSERT_GT(share.us(), before);
+  }
+  EXPECT_GT(ticks, 5) << "not at once";
 }
 
 TEST(OutputQueue, NothingLeavesBeforeItIsDecided) {
