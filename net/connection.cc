@@ -105,8 +105,8 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(handle->data);
   Server* server = self->server_;
   std::span<char> room;  // none: OnRead hears UV_ENOBUFS
-  self->put_off_ = self->heavy_ && !server->share().MayRead(&self->round_);
-  if (self->put_off_) {
+  self->refused_ = self->heavy_ && !server->MayRead(self);
+  if (self->refused_) {
     *buffer = uv_buf_init(nullptr, 0);
     return;
   }
@@ -122,20 +122,25 @@ void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buff
   auto* self = static_cast<Connection*>(stream->data);
   if (count == 0) return;  // libuv's word for EAGAIN
   if (count == UV_ENOBUFS) {
-    if (self->put_off_) return;
+    if (self->refused_) return self->server_->PutOff(self);
     if (self->server_->gathers_reads()) return self->server_->GatherRead(self);
   }
-  self->ReadInTurn(buffer->base, count == UV_EOF ? 0 : count, self->read_begin_us_);
+  self->ReadInTurn(buffer->base, count == UV_EOF ? 0 : count, std::exchange(self->read_begin_us_, 0));
 }
 
 void Connection::ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept {
   const bool was_heavy = heavy_;
   Read(bytes, count);
-  if (was_heavy) {
-    server_->share().Spent(server_->NowMicros() - begin_us);
-  } else if (!heavy_) {
-    server_->share().OthersAsked();
+  server_->HadTurn(this);
+  if (begin_us != 0) {
+    server_->dispatcher().ReadClock();  // the time it took is no later command's
+    server_->share().Spent(server_->dispatcher().tick_us() - begin_us);
   }
+  if (!was_heavy && !heavy_) server_->share().OthersAsked();
+}
+
+void Connection::ReadAgain() {
+  if (draining_since_us_ != 0 || (!unfinished_ && !session_.close_after_reply)) StartReading();
 }
 
 void Connection::Read(const char* bytes, ssize_t count) noexcept {
@@ -163,7 +168,6 @@ void Connection::Received(const char* bytes, size_t count) {
   ++stats.reads;
   stats.input_bytes += count;
   if (draining_since_us_ != 0) return;
-  heavy_ = count >= kReadBytesMax;
   if (!input_.Receives(bytes)) {
     size_t done = RunRequests({bytes, count});
     if (done < count && !session_.close_after_reply) input_.Append({bytes + done, count - done});
@@ -174,9 +178,8 @@ void Connection::Received(const char* bytes, size_t count) {
   if (closing_) return;
   if (unfinished_ || session_.close_after_reply) {
     StopReading();
-  } else if (!input_.empty()) {
-    heavy_ = true;
   }
+  heavy_ = asks_on_ || count >= server_->read_bytes() || (!unfinished_ && !input_.empty());
   if (input_.size() > static_cast<size_t>(server_->config().client_query_buffer_limit)) {
     spdlog::warn("client {} {} is closed: more than client-query-buffer-limit bytes unread", session_.id,
                  session_.address);
@@ -204,17 +207,17 @@ size_t Connection::RunRequests(std::string_view data) {
 
 size_t Connection::RunWhileItMay(std::string_view data) {
   size_t done = 0;
-  unfinished_ = false;
+  unfinished_ = asks_on_ = false;
   server_->BeforeRequest();
   const uint64_t begin_us = server_->dispatcher().tick_us();
   while (done < data.size()) {
     if (!MayRun()) {
       unfinished_ = true;
-      heavy_ |= output_bytes() >= kOutputPauseBytes;
+      asks_on_ = output_bytes() >= kOutputPauseBytes;
       return done;
     }
     if (server_->dispatcher().tick_us() > begin_us + server_->turn_us(heavy_)) {
-      unfinished_ = heavy_ = true;
+      unfinished_ = asks_on_ = true;
       server_->ResumeSoon(this);
       return done;
     }
@@ -371,6 +374,7 @@ void Connection::CutReceiver() {
 void Connection::Resume() {
   if (closing_) return;
   input_.Consume(RunRequests(input_.view()));
+  heavy_ |= asks_on_;
   if (!unfinished_ && !session_.close_after_reply && !server_->paused()) StartReading();
   CountMemory();
 }

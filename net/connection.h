@@ -78,11 +78,13 @@ class Connection final : private resp::MessageSink {
     const std::span<char> room = input_.Room();
     return room.first(std::min(room.size(), kReadBytesMax));
   }
-  // What was read into Room(): how many bytes, 0 at their end, or -errno. It began at `begin_us`, which is told to
-  // the share of those who ask for much, if it is one of them.
+  // What was read into Room(): how many bytes, 0 at their end, or -errno. `begin_us`: when the read began, if it is
+  // heavy(); 0: not known.
   void ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept;
   // It asks for much, or is new (FairShare).
   bool heavy() const { return heavy_; }
+  // It was put off, and now it is its turn.
+  void ReadAgain();
   // What may leave now: nothing while libuv still writes. Of a tick that is committed.
   std::string_view sendable() const { return closing_ || writing_ ? std::string_view() : output_.sendable(); }
   // As much of it as is sent in one go.
@@ -111,6 +113,8 @@ class Connection final : private resp::MessageSink {
   bool queued = false;     // in Server::dirty_
   bool slicing = false;    // in Server::slicing_
   bool waiting = false;    // in Server::ready_
+  bool put_off = false;    // in Server::put_off_
+  bool called = false;     // was in it, and is now read as soon as the share allows
   bool uncertain = false;  // in Server::uncertain_
 
  private:
@@ -175,8 +179,7 @@ class Connection final : private resp::MessageSink {
   std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
   std::vector<UncertainReply> uncertain_replies_;
   size_t looked_ahead_ = 0;     // so many bytes of what is unread (Dispatcher::LookAhead)
-  uint64_t round_ = 0;          // FairShare: in which it last was read
-  uint64_t read_begin_us_ = 0;  // of the read that is under way, while heavy_
+  uint64_t read_begin_us_ = 0;  // of the read that is under way, of a heavy one
   size_t counted_bytes_ = 0;    // what the server believes memory_bytes() to be
   uint64_t seen_ticket_ = 0;    // highest ticket whose writes a reply of this tick may show
   uint64_t unauthenticated_reply_bytes_ = 0;
@@ -185,7 +188,8 @@ class Connection final : private resp::MessageSink {
   size_t stalled_bytes_left_ = 0;    // when that was last looked at
   uint64_t draining_since_us_ = 0;   // 0: not; else the last reply is out and what still comes in is thrown away
   bool heavy_ = true;
-  bool put_off_ = false;  // it is not its turn
+  bool refused_ = false;  // the read that is under way: it is not its turn
+  bool asks_on_ = false;  // the last requests took their turn's time, or gave more replies than may wait
   bool unix_socket_ = false;
   bool reading_ = false;
   bool writing_ = false;     // a uv_write is under way

@@ -201,7 +201,7 @@ bool Server::Accept(int fd, const sockaddr_storage& peer) {
 }
 
 void Server::AddClient(int fd, const sockaddr_storage& peer) {
-  for (auto* list : {&readable_, &dirty_, &slicing_, &uncertain_, &ready_, &resuming_, &parked_})
+  for (auto* list : {&readable_, &dirty_, &slicing_, &uncertain_, &ready_, &put_off_, &resuming_, &parked_})
     MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
@@ -297,11 +297,11 @@ void Server::RunReads() {
     socket_calls_.AddRead(readable_[i]->fd(), room);
   }
   stats_.threaded_reads += socket_calls_.Run();
-  if (tick_open_) dispatcher_->BeginTick();  // the time it took is no command's
+  if (tick_open_) dispatcher_->ReadClock();  // the time it took is no command's
   for (size_t i = 0; i < readable_.size(); ++i) {
     readable_[i]->readable = false;
     if (const char* bytes = socket_calls_.bytes(i))
-      readable_[i]->ReadInTurn(bytes, socket_calls_.result(i), NowMicros());
+      readable_[i]->ReadInTurn(bytes, socket_calls_.result(i), readable_[i]->heavy() ? NowMicros() : 0);
   }
   readable_.clear();
 }
@@ -315,6 +315,7 @@ void Server::EndTick() {
   if (asked_ticket_ != last_ticket_) AskForSync(idle || !committed);
   if (committed) tick_open_ = false;
   SendAll(committed, idle);
+  if (!put_off_.empty() && !paused_) CallPutOff();
   if (!committed) return;
   EvictClients();  // messages may have taken more than there was, and sending them has given some back
   if (shutdown_requested_ && !shutting_down_) Shutdown();
@@ -526,25 +527,53 @@ void Server::OnFetched(uint64_t client_id) {
   if (auto client = connections_.find(client_id); client != connections_.end()) client->second->Fetched();
 }
 
+// As many as the share has time for, if they sent little.
+void Server::CallPutOff() {
+  const size_t fit = 1 + share_.us() / kReadUs, count = std::min(put_off_.size(), fit - std::min(fit, called_));
+  for (size_t i = 0; i < count; ++i) {
+    Connection* connection = put_off_[i];
+    connection->put_off = false;
+    connection->ReadAgain();
+    connection->called = connection->reading();
+    called_ += connection->called ? 1 : 0;
+  }
+  put_off_.erase(put_off_.begin(), put_off_.begin() + static_cast<ptrdiff_t>(count));
+}
+
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
   resuming_.swap(ready_);  // empty from the last time
-  const uint64_t begin_us = NowMicros(), end_us = begin_us + share_.us();
-  size_t done = 0;
-  while (done < resuming_.size() && (done == 0 || NowMicros() < end_us)) {
-    Connection* connection = resuming_[done++];
-    connection->waiting = false;
-    try {
-      connection->Resume();
-    } catch (const std::bad_alloc&) {
-      connection->Starve();
+  const uint64_t end_us = NowMicros() + kReadyBudgetUs;
+  size_t left = 0;
+  for (size_t i = 0; i < resuming_.size(); ++i) {
+    Connection* connection = resuming_[i];
+    const uint64_t begin_us = NowMicros();
+    if (connection->heavy() ? share_.over_for_ready() : begin_us >= end_us) {
+      resuming_[left++] = connection;
+      continue;
     }
+    RunReady(connection, begin_us);
   }
-  share_.SpentOnReady(NowMicros() - begin_us);
   // Those left over come before those that had a turn.
-  ready_.insert(ready_.begin(), resuming_.begin() + static_cast<ptrdiff_t>(done), resuming_.end());
+  ready_.insert(ready_.begin(), resuming_.begin(), resuming_.begin() + static_cast<ptrdiff_t>(left));
   resuming_.clear();
   StartRunningReady();
+}
+
+void Server::RunReady(Connection* connection, uint64_t begin_us) {
+  connection->waiting = false;
+  const bool heavy = connection->heavy();
+  try {
+    connection->Resume();
+  } catch (const std::bad_alloc&) {
+    connection->Starve();
+  }
+  dispatcher_->ReadClock();
+  if (heavy) {
+    share_.SpentOnReady(dispatcher_->tick_us() - begin_us);
+  } else {
+    share_.OthersAsked();
+  }
 }
 
 void Server::StartRunningReady() {
@@ -603,6 +632,8 @@ void Server::Remove(Connection* connection) {
   if (connection->slicing) Erase(&slicing_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
   if (connection->waiting) Erase(&ready_, connection);
+  if (connection->put_off) Erase(&put_off_, connection);
+  HadTurn(connection);
   if (connection->session().parked) Erase(&parked_, connection);
   assert(connection->counted_bytes() == 0);
   dispatcher_->Forget(connection->session());

@@ -132,7 +132,7 @@ class Server {
   void GatherRead(Connection* connection) {
     if (std::exchange(connection->readable, true)) return;
     readable_.push_back(connection);
-    if (connection->heavy()) share_.Spent(kReadUs);
+    if (connection->heavy()) share_.Spent(kReadUs);  // as long at least
     if (readable_.size() == SocketCalls::kCallsMax) RunReads();
   }
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
@@ -146,7 +146,7 @@ class Server {
   void BeforeRequest() {
     if (tick_open_) return;
     tick_open_ = true;
-    dispatcher_->BeginTick();
+    dispatcher_->ReadClock();
     tick_begin_us_ = dispatcher_->tick_us();
   }
   void NoteWrote(bool wrote) { tick_wrote_ |= wrote; }
@@ -180,8 +180,26 @@ class Server {
     return after <= before || clients_memory_bytes_ <= limit + limit / 4;
   }
   // One client's turn: as long as what its end costs, so that who speaks to many is not made to send each word apart.
-  uint64_t turn_us(bool heavy) const { return (heavy ? share_.us() : kTurnUs) + kFlushUs * dirty_.size(); }
+  uint64_t turn_us(bool heavy) const {
+    const uint64_t turn_us = !heavy ? kTurnUs : share_.over() ? 0 : share_.us();
+    return turn_us + kFlushUs * dirty_.size();
+  }
   FairShare& share() { return share_; }
+  // How much of one client is read at once.
+  size_t read_bytes() const { return gathers_reads_ ? kGatheredReadBytes : Connection::kReadBytesMax; }
+  // Whether one that asks for much is read now. Those who were put off come first, one read each.
+  bool MayRead(const Connection* connection) const {
+    return !share_.over() && (connection->called || put_off_.empty());
+  }
+  // It is not read before all that were put off earlier.
+  void PutOff(Connection* connection) {
+    if (connection->called) return;  // in the next tick
+    connection->StopReading();
+    if (!std::exchange(connection->put_off, true)) put_off_.push_back(connection);
+  }
+  void HadTurn(Connection* connection) {
+    if (std::exchange(connection->called, false)) --called_;
+  }
   // False: not yet, all clients are paused until it succeeds.
   bool CommitBeforeRequest() { return CommitPending(); }
   // Takes back the writes of the request that ran out of memory, or, when that fails too, of the whole tick.
@@ -205,6 +223,7 @@ class Server {
   static constexpr uint64_t kAcceptUs = 500;  // of a tick, for which a client more is accepted in the next
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
+  static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
   static constexpr uint64_t kExpireSliceUsMin = 30;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 250;
@@ -250,6 +269,8 @@ class Server {
   void Pause();
   void Unpause();
   void RunReady();
+  void RunReady(Connection* connection, uint64_t begin_us);
+  void CallPutOff();
   void Unpark();
   void StartRunningReady();
   void OnFetched(uint64_t client_id);
@@ -313,12 +334,14 @@ class Server {
   std::vector<Connection*> slicing_;    // have much to send, a slice in their turn
   std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
   std::vector<Connection*> ready_;      // may go on with requests already read
+  std::vector<Connection*> put_off_;    // have something to say, and ask for much: not read, the first first
   std::vector<Connection*> resuming_;   // those of them whose turn it is
   std::vector<Connection*> parked_;     // have a request that waits (CLIENT PAUSE, WAIT), the first first
 
   uint64_t tick_begin_us_ = 0;  // when its first request ran
   uint64_t accepts_left_ = 1;   // before the end of the tick
   FairShare share_;
+  size_t called_ = 0;        // clients whose turn it is to be read
   size_t shared_sends_ = 0;  // of the tick: that several threads were asked to make
   bool tick_open_ = false;
   bool tick_wrote_ = false;

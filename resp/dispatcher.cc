@@ -55,7 +55,7 @@ Dispatcher::Dispatcher(keyspace::Keyspace* keys, ServerControl* server, Config* 
       config_(config),
       command_stats_(TotalCommandCount()),
       tracking_(server, keys->random()) {
-  BeginTick();
+  ReadClock();
   keys_->set_observer(this);
 }
 
@@ -179,7 +179,7 @@ Execution Dispatcher::FetchFirst(const Command& command, Args args, Session& ses
   entry_.pin.Reset();
   other_entry_.pin.Reset();
   if ((command.flags & kFetchesFirst) == 0) WantKeys(command, args, session.db);
-  tick_us_ = keys_->clock()->MonotonicMicros();
+  ReadClock();
   return {.fetching = true};
 }
 
@@ -261,7 +261,7 @@ const Command* Dispatcher::Admit(Session& session, Args args, Reply& reply) {
 }
 
 void Dispatcher::Reject(Session& session, const Command* command, std::string_view text, Reply& reply) {
-  tick_us_ = keys_->clock()->MonotonicMicros();
+  ReadClock();
   if (session.in_multi) session.multi_failed = true;
   if (command != nullptr) command_stats_[IndexOf(*command)].rejected++;
   const size_t mark = reply.out().size();
@@ -291,6 +291,7 @@ void Dispatcher::Queue(Session& session, const Command& command, Args args, Repl
   session.queue.push_back(std::move(queued));
   session.queue_flags |= command.flags;
   reply.Raw("+QUEUED\r\n");
+  ReadClock();
 }
 
 void Dispatcher::Run(Session& session, const Command& command, Args args, Reply& reply) {

@@ -1,7 +1,7 @@
 // resp/dispatcher.h - runs one request: look up, check, queue or call, count.
 //
 // A tick of the server, as net/ drives it:
-//   dispatcher.BeginTick();
+//   dispatcher.ReadClock();
 //   for each ready client, for each parsed request:  e = dispatcher.Execute(session, args, &out);
 //                           dispatcher.DeliverMessages(e.wrote);   // to those who listen, once the reply is whole
 //   dispatcher.EndTick();
@@ -78,7 +78,8 @@ class Dispatcher final : private keyspace::KeyObserver {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  void BeginTick() { tick_us_ = keys_->clock()->MonotonicMicros(); }
+  // A tick begins, or time has passed that is no command's.
+  void ReadClock() { tick_us_ = keys_->clock()->MonotonicMicros(); }
   // CLIENT PAUSE. Until `end_us` (monotonic) no request that may write runs, or none at all. A pause never gets shorter
   // or narrower by another.
   void PauseClients(uint64_t end_us, bool all);
@@ -89,7 +90,7 @@ class Dispatcher final : private keyspace::KeyObserver {
   bool LookWhetherPaused();
   // Whether the request of a parked session may be given once more.
   bool MayUnpark(const Session& session);
-  // When the last command ended, or the tick began if there was none.
+  // When the last command ended, or ReadClock() was called since.
   uint64_t tick_us() const { return tick_us_; }
   // `data` is what the client has sent and nobody parsed yet. Has the records near that the first requests of it will
   // ask for, when there are several; returns how many bytes it looked at.

@@ -129,46 +129,86 @@ TEST_F(ServerTest, APipelineOfManyTurnsWaitsForNoCron) {
   EXPECT_LT(crons_ - before, 40u) << "ten a second";
 }
 
+// How many reads there have been of others than the one who asks.
+class ReadsOfOthers {
+ public:
+  explicit ReadsOfOthers(int port) : client_(port) {}
+  void Ask() {
+    ++asked_;
+    ASSERT_TRUE(client_.Send(Request({"INFO", "stats"})));
+  }
+  uint64_t Answer() {
+    const std::string info = client_.ReadReply(), field = "\r\ntotal_reads_processed:";
+    const size_t at = info.find(field);
+    EXPECT_NE(at, std::string::npos) << info;
+    return at == std::string::npos ? UINT64_MAX : std::stoull(info.substr(at + field.size())) - asked_;
+  }
+  uint64_t Await(uint64_t count) {
+    while (true) {
+      Ask();
+      if (const uint64_t reads = Answer(); reads >= count) return reads;
+    }
+  }
+
+ private:
+  RawClient client_;
+  uint64_t asked_ = 0;
+};
+
 // Who sends byte by byte is read for a share of each tick, in turns; who asks a whole question is answered at once.
 TEST_F(ServerTest, ManyInTheMiddleOfTheirRequestsHoldUpNobody) {
   used_clock_ = &stepping_clock_;
   Start("everysec");
   constexpr uint64_t kSlow = 200;
   const std::string request = Request({"PING"});
-  RawClient witness(port());
-  uint64_t asked = 0;
-  // So many reads of others there have been when it is answered.
-  auto others_read = [&] {
-    const std::string info = witness.ReadReply(), field = "\r\ntotal_reads_processed:";
-    const size_t at = info.find(field);
-    EXPECT_NE(at, std::string::npos) << info;
-    return std::stoull(info.substr(at + field.size())) - asked;
-  };
-  auto ask = [&] {
-    ++asked;
-    ASSERT_TRUE(witness.Send(Request({"INFO", "stats"})));
-  };
-  auto await = [&](uint64_t count) {
-    do {
-      ask();
-    } while (others_read() < count);
-  };
+  ReadsOfOthers reads(port());
   std::vector<RawClient> slow;
   for (uint64_t i = 0; i < kSlow; ++i) {
     slow.emplace_back(port());
     ASSERT_TRUE(slow.back().Send(request.substr(0, 1)));
   }
-  await(kSlow);
+  reads.Await(kSlow);
   for (size_t byte = 1; byte <= 3; ++byte) {
     HoldLoop();
     for (RawClient& client : slow) ASSERT_TRUE(client.Send(request.substr(byte, 1)));
-    ask();
+    reads.Ask();
     LetLoopGo();
-    EXPECT_LT(others_read(), byte * kSlow + kSlow / 4) << "most of them come later";
-    await((byte + 1) * kSlow);
+    EXPECT_LT(reads.Answer(), byte * kSlow + kSlow / 4) << "most of them come later";
+    reads.Await((byte + 1) * kSlow);
   }
   for (RawClient& client : slow) ASSERT_TRUE(client.Send(request.substr(4)));
   for (RawClient& client : slow) ASSERT_EQ(client.ReadReply(), "+PONG\r\n");
+}
+
+// The kernel reports ready sockets in the same order every time.
+TEST_F(ServerTest, WhoAlwaysHasMoreKeepsNobodyFromTheirTurn) {
+  used_clock_ = &stepping_clock_;
+  Start("everysec");
+  const std::string endless = Request({"ECHO", std::string(100'000, 'x')}), request = Request({"PING"});
+  std::vector<RawClient> greedy;
+  for (int i = 0; i < 20; ++i) {
+    greedy.emplace_back(port());
+    ASSERT_TRUE(greedy.back().Send(Request({"CLIENT", "REPLY", "OFF"})));
+  }
+  RawClient slow(port());
+  ASSERT_TRUE(slow.Send(request.substr(0, 5)));
+  std::atomic<bool> over{false};
+  std::vector<std::thread> senders;
+  for (RawClient& client : greedy) {
+    senders.emplace_back([&] {
+      while (!over && client.Send(endless)) {
+      }
+    });
+  }
+  ReadsOfOthers reads(port());
+  const uint64_t before = reads.Await(100);
+  EXPECT_TRUE(slow.Send(request.substr(5)));
+  reads.Await(before + 2000);
+  char reply[16];
+  EXPECT_EQ(recv(slow.fd(), reply, sizeof(reply), MSG_DONTWAIT), 7) << "two thousand reads are enough for all";
+  over = true;
+  for (RawClient& client : greedy) client.FinishSending();
+  for (std::thread& sender : senders) sender.join();
 }
 
 TEST_F(ServerTest, AFailedCommitTurnsRepliesIntoItsError) {

@@ -57,48 +57,26 @@ TEST(Address, LoopbackInEverySpelling) {
   }
 }
 
-TEST(FairShare, ARoundGivesEachATurn) {
+TEST(FairShare, IsOverWhenItIsSpent) {
   FairShare share;
-  uint64_t rounds[5] = {};
-  std::string order;
-  for (int tick = 0; tick < 5; ++tick) {
-    for (size_t i = 0; i < std::size(rounds); ++i) {
-      if (!share.MayRead(&rounds[i])) continue;
-      order += static_cast<char>('a' + i);
-      share.Spent(60);  // of 100
-    }
-    share.EndTick(120);
-    order += ' ';
-  }
-  EXPECT_EQ(order, "ab cd e ab cd ") << "and not the first two every time";
-}
-
-TEST(FairShare, AloneInItsTurnOneReadsOn) {
-  FairShare share;
-  uint64_t one = 0, other = 0;
-  ASSERT_TRUE(share.MayRead(&one));
-  share.Spent(99);
-  EXPECT_TRUE(share.MayRead(&one)) << "there is time left";
+  share.Spent(FairShare::kUsAlone - 1);
+  EXPECT_FALSE(share.over());
   share.Spent(1);
-  EXPECT_FALSE(share.MayRead(&one));
-  EXPECT_FALSE(share.MayRead(&other));
-  share.EndTick(100);
-  EXPECT_FALSE(share.MayRead(&one)) << "the other waits";
-  ASSERT_TRUE(share.MayRead(&other));
-  EXPECT_FALSE(share.MayRead(&one));
-  share.EndTick(10);
-  EXPECT_TRUE(share.MayRead(&one)) << "all had a turn: a new round";
+  EXPECT_TRUE(share.over());
+  EXPECT_FALSE(share.over_for_ready());
+  share.SpentOnReady(1'000'000);
+  EXPECT_TRUE(share.over_for_ready());
+  share.EndTick(2'000'000);
+  EXPECT_FALSE(share.over());
+  EXPECT_FALSE(share.over_for_ready());
 }
 
-TEST(FairShare, AtLeastOneHoweverLongTheTick) {
+TEST(FairShare, DoesNotGrowByTheTimeItTookItself) {
   FairShare share;
-  uint64_t rounds[2] = {};
-  share.SpentOnReady(1'000'000);
-  ASSERT_TRUE(share.MayRead(&rounds[0]));
-  share.Spent(1'000'000);
-  EXPECT_FALSE(share.MayRead(&rounds[1]));
-  share.EndTick(2'000'000);
-  EXPECT_EQ(share.us(), FairShare::kUsAlone) << "they took that time themselves";
+  share.Spent(500'000);
+  share.SpentOnReady(500'000);
+  share.EndTick(1'000'100);
+  EXPECT_EQ(share.us(), FairShare::kUsAlone);
 }
 
 TEST(FairShare, IsSmallWhileOthersAskForLittleAndHalfTheirTimeWhereTheyTakeMuch) {

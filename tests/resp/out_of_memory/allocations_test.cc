@@ -41,7 +41,7 @@ class AllocationsTest : public DispatcherTest, public ::testing::WithParamInterf
   // As net::Connection and net::Server serve it.
   void Serve(std::string_view bytes) {
     out_.clear();
-    dispatcher_->BeginTick();
+    dispatcher_->ReadClock();
     while (!bytes.empty()) {
       ASSERT_EQ(parser_.Parse(bytes, limits_), ParseResult::kRequest);
       Execution execution = dispatcher_->Execute(session_, parser_.args(), &out_);
