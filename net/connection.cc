@@ -57,6 +57,7 @@ void Connection::Close() {
   if (std::exchange(closing_, true)) return;
   reading_ = false;
   if (fetching_) server_->ForgetFetch(this);
+  server_->HadTurn(this);
   CountMemory();
   uv_close(&socket_.handle, &Connection::OnClosed);
 }
@@ -120,12 +121,13 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
 
 void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
   auto* self = static_cast<Connection*>(stream->data);
-  if (count == 0) return;  // libuv's word for EAGAIN
+  const uint64_t begin_us = std::exchange(self->read_begin_us_, 0);
+  if (count == 0) return self->server_->HadTurn(self);  // libuv's word for EAGAIN
   if (count == UV_ENOBUFS) {
     if (self->refused_) return self->server_->PutOff(self);
     if (self->server_->gathers_reads()) return self->server_->GatherRead(self);
   }
-  self->ReadInTurn(buffer->base, count == UV_EOF ? 0 : count, std::exchange(self->read_begin_us_, 0));
+  self->ReadInTurn(buffer->base, count == UV_EOF ? 0 : count, begin_us);
 }
 
 void Connection::ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept {
@@ -217,7 +219,7 @@ size_t Connection::RunWhileItMay(std::string_view data) {
       return done;
     }
     if (server_->dispatcher().tick_us() > begin_us + server_->turn_us(heavy_)) {
-      unfinished_ = asks_on_ = true;
+      unfinished_ = asks_on_ = heavy_ = true;
       server_->ResumeSoon(this);
       return done;
     }
@@ -375,7 +377,7 @@ void Connection::Resume() {
   if (closing_) return;
   input_.Consume(RunRequests(input_.view()));
   heavy_ |= asks_on_;
-  if (!unfinished_ && !session_.close_after_reply && !server_->paused()) StartReading();
+  if (!server_->paused()) ReadAgain();
   CountMemory();
 }
 

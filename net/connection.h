@@ -78,8 +78,8 @@ class Connection final : private resp::MessageSink {
     const std::span<char> room = input_.Room();
     return room.first(std::min(room.size(), kReadBytesMax));
   }
-  // What was read into Room(): how many bytes, 0 at their end, or -errno. `begin_us`: when the read began, if it is
-  // heavy(); 0: not known.
+  // What was read into Room(): how many bytes, 0 at their end, or -errno. `begin_us`: since when the time is that of
+  // those who ask for much; 0: it is not.
   void ReadInTurn(const char* bytes, ssize_t count, uint64_t begin_us) noexcept;
   // It asks for much, or is new (FairShare).
   bool heavy() const { return heavy_; }
@@ -114,7 +114,7 @@ class Connection final : private resp::MessageSink {
   bool slicing = false;    // in Server::slicing_
   bool waiting = false;    // in Server::ready_
   bool put_off = false;    // in Server::put_off_
-  bool called = false;     // was in it, and is now read as soon as the share allows
+  bool called = false;     // was in it, and is read before it is in it again
   bool uncertain = false;  // in Server::uncertain_
 
  private:
@@ -179,7 +179,7 @@ class Connection final : private resp::MessageSink {
   std::string writing_bytes_;  // handed to uv_write; stays in place until OnWritten
   std::vector<UncertainReply> uncertain_replies_;
   size_t looked_ahead_ = 0;     // so many bytes of what is unread (Dispatcher::LookAhead)
-  uint64_t read_begin_us_ = 0;  // of the read that is under way, of a heavy one
+  uint64_t read_begin_us_ = 0;  // of the read that is under way, of one who asks for much; 0: none
   size_t counted_bytes_ = 0;    // what the server believes memory_bytes() to be
   uint64_t seen_ticket_ = 0;    // highest ticket whose writes a reply of this tick may show
   uint64_t unauthenticated_reply_bytes_ = 0;

@@ -1,11 +1,12 @@
 // net/fair_share.h - how long, in one tick of the loop, clients who ask for much are served, so that those who ask for
 // little need not wait for them.
 //
-// Who asks for much (`heavy`): a client whose last read ended within a request, took all the room there was, or held
-// more than could run or be answered at once; and a new one, of whom nobody knows yet. For us() in a tick those of them
+// Who asks for much (`heavy`): a client whose last read ended within a request, was as large as Server::read_bytes(), or
+// held more than could run or be answered at once; and a new one, of whom nobody knows yet. For us() in a tick those of them
 // are read who have something to say, at least one, and for as long again their requests run that had been read before.
 // That share is half the time the others took, from kUsMin to kUsMax; while nobody else asks for anything it grows by an
-// eighth every tick, up to kUsAlone. Who gets no turn waits in Server::put_off_.
+// eighth every tick, up to kUsAlone. Who gets no turn waits in Server::put_off_ for
+// it.
 // Not for those who ask for little: they are always read at once.
 // Threads: the loop's.
 #pragma once
@@ -23,10 +24,11 @@ class FairShare {
 
   uint64_t us() const { return us_; }
   bool over() const { return spent_us_ >= us_; }
-  bool over_for_ready() const { return spent_on_ready_us_ >= us_; }
 
   // Reading for a heavy client took so long, and the requests among it.
   void Spent(uint64_t us) { spent_us_ += us; }
+  // Of what was spent.
+  void GiveBack(uint64_t us) { spent_us_ -= us; }
   // The same of requests that had been read before.
   void SpentOnReady(uint64_t us) { spent_on_ready_us_ += us; }
   void OthersAsked() { others_asked_ = true; }

@@ -201,7 +201,8 @@ bool Server::Accept(int fd, const sockaddr_storage& peer) {
 }
 
 void Server::AddClient(int fd, const sockaddr_storage& peer) {
-  for (auto* list : {&readable_, &dirty_, &slicing_, &uncertain_, &ready_, &put_off_, &resuming_, &parked_})
+  for (auto* list :
+       {&readable_, &dirty_, &slicing_, &uncertain_, &ready_, &ready_heavy_, &put_off_, &resuming_, &parked_})
     MakeRoom(list, connections_.size() + 1);
   auto owned = std::make_unique<Connection>(this);
   Connection* connection = owned.get();
@@ -277,7 +278,9 @@ void Server::Run() {
 
 // The poll's timeout is reckoned behind this: with an idle handle it is none.
 void Server::BeforePoll() {
+  if (called_ == 0 && !paused_ && !put_off_.empty()) CallPutOff();
   const bool work = !slicing_.empty() || (!paused_ && (!dirty_.empty() || keys_->has_pending()));
+  if (!work && !paused_) tick_open_ = false;  // the poll may wait: that is no part of it
   if (!work && asked_ticket_ == last_ticket_) return;
   uv_idle_start(&work_idle_, [](uv_idle_t* idle) { uv_idle_stop(idle); });
 }
@@ -300,6 +303,7 @@ void Server::RunReads() {
   if (tick_open_) dispatcher_->ReadClock();  // the time it took is no command's
   for (size_t i = 0; i < readable_.size(); ++i) {
     readable_[i]->readable = false;
+    if (readable_[i]->heavy()) share_.GiveBack(kReadUs);
     if (const char* bytes = socket_calls_.bytes(i))
       readable_[i]->ReadInTurn(bytes, socket_calls_.result(i), readable_[i]->heavy() ? NowMicros() : 0);
   }
@@ -315,7 +319,6 @@ void Server::EndTick() {
   if (asked_ticket_ != last_ticket_) AskForSync(idle || !committed);
   if (committed) tick_open_ = false;
   SendAll(committed, idle);
-  if (!put_off_.empty() && !paused_) CallPutOff();
   if (!committed) return;
   EvictClients();  // messages may have taken more than there was, and sending them has given some back
   if (shutdown_requested_ && !shutting_down_) Shutdown();
@@ -507,7 +510,7 @@ void Server::Unpause() {
 
 void Server::ResumeSoon(Connection* connection) {
   if (std::exchange(connection->waiting, true)) return;
-  ready_.push_back(connection);
+  (connection->heavy() ? ready_heavy_ : ready_).push_back(connection);
   StartRunningReady();
 }
 
@@ -527,57 +530,54 @@ void Server::OnFetched(uint64_t client_id) {
   if (auto client = connections_.find(client_id); client != connections_.end()) client->second->Fetched();
 }
 
-// As many as the share has time for, if they sent little.
+// As many as the share has time for, if they sent little: they are read before anybody else who asks for much, so that
+// everybody's turn comes.
 void Server::CallPutOff() {
-  const size_t fit = 1 + share_.us() / kReadUs, count = std::min(put_off_.size(), fit - std::min(fit, called_));
-  for (size_t i = 0; i < count; ++i) {
-    Connection* connection = put_off_[i];
+  const size_t fit = 1 + share_.us() / kReadUs;
+  size_t seen = 0;
+  while (seen < put_off_.size() && called_ < fit) {
+    Connection* connection = put_off_[seen++];
     connection->put_off = false;
     connection->ReadAgain();
     connection->called = connection->reading();
     called_ += connection->called ? 1 : 0;
   }
-  put_off_.erase(put_off_.begin(), put_off_.begin() + static_cast<ptrdiff_t>(count));
+  put_off_.erase(put_off_.begin(), put_off_.begin() + static_cast<ptrdiff_t>(seen));
 }
 
 void Server::RunReady() {
   uv_idle_stop(&ready_idle_);
-  resuming_.swap(ready_);  // empty from the last time
-  const uint64_t end_us = NowMicros() + kReadyBudgetUs;
-  size_t left = 0;
-  for (size_t i = 0; i < resuming_.size(); ++i) {
-    Connection* connection = resuming_[i];
-    const uint64_t begin_us = NowMicros();
-    if (connection->heavy() ? share_.over_for_ready() : begin_us >= end_us) {
-      resuming_[left++] = connection;
-      continue;
-    }
-    RunReady(connection, begin_us);
-  }
-  // Those left over come before those that had a turn.
-  ready_.insert(ready_.begin(), resuming_.begin(), resuming_.begin() + static_cast<ptrdiff_t>(left));
-  resuming_.clear();
+  if (RunReady(&ready_, kReadyBudgetUs) > 0) share_.OthersAsked();
+  const uint64_t begin_us = NowMicros();
+  RunReady(&ready_heavy_, share_.us());
+  dispatcher_->ReadClock();
+  share_.SpentOnReady(dispatcher_->tick_us() - begin_us);
   StartRunningReady();
 }
 
-void Server::RunReady(Connection* connection, uint64_t begin_us) {
-  connection->waiting = false;
-  const bool heavy = connection->heavy();
-  try {
-    connection->Resume();
-  } catch (const std::bad_alloc&) {
-    connection->Starve();
+// Returns how many had their turn.
+size_t Server::RunReady(std::vector<Connection*>* ready, uint64_t budget_us) {
+  resuming_.swap(*ready);  // empty from the last time
+  const uint64_t end_us = NowMicros() + budget_us;
+  size_t done = 0;
+  while (done < resuming_.size() && (done == 0 || NowMicros() < end_us)) {
+    Connection* connection = resuming_[done++];
+    connection->waiting = false;
+    try {
+      connection->Resume();
+    } catch (const std::bad_alloc&) {
+      connection->Starve();
+    }
   }
-  dispatcher_->ReadClock();
-  if (heavy) {
-    share_.SpentOnReady(dispatcher_->tick_us() - begin_us);
-  } else {
-    share_.OthersAsked();
-  }
+  // Those left over come before those that had a turn.
+  ready->insert(ready->begin(), resuming_.begin() + static_cast<ptrdiff_t>(done), resuming_.end());
+  resuming_.clear();
+  return done;
 }
 
 void Server::StartRunningReady() {
-  if (!ready_.empty()) uv_idle_start(&ready_idle_, [](uv_idle_t* idle) { Of(idle)->RunReady(); });
+  if (!ready_.empty() || !ready_heavy_.empty())
+    uv_idle_start(&ready_idle_, [](uv_idle_t* idle) { Of(idle)->RunReady(); });
 }
 
 // ---- durability ----
@@ -631,9 +631,12 @@ void Server::Remove(Connection* connection) {
   if (connection->queued) Erase(&dirty_, connection);
   if (connection->slicing) Erase(&slicing_, connection);
   if (connection->uncertain) Erase(&uncertain_, connection);
-  if (connection->waiting) Erase(&ready_, connection);
+  if (connection->waiting) {
+    Erase(&ready_, connection);
+    Erase(&ready_heavy_, connection);
+  }
   if (connection->put_off) Erase(&put_off_, connection);
-  HadTurn(connection);
+  assert(!connection->called);
   if (connection->session().parked) Erase(&parked_, connection);
   assert(connection->counted_bytes() == 0);
   dispatcher_->Forget(connection->session());

@@ -2,9 +2,11 @@
 //
 //   poll    sockets are read; each read runs its requests at once (Connection), replies pile up in the clients' queues;
 //           with io-threads-do-reads they are gathered, read by several threads, and run one after the other (RunReads)
-//   idle    clients with more requests than one turn of them allows go on, for kReadyBudgetUs (RunReady); so do keys
-//           whose time came, when there are more than the cron has time for (ExpireSlice)
-//   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll)
+//           Who asks for much is read for a share of the tick (FairShare), and then, in turns, not polled (PutOff)
+//   idle    clients with more requests than one turn of them allows go on (RunReady); so do keys whose time came, when
+//           there are more than the cron has time for (ExpireSlice)
+//   prepare what timers and idle have done is not left lying while the poll waits (BeforePoll); those whose turn it is
+//           are polled again (CallPutOff)
 //   check   EndTick(): one Keyspace::Commit for all of them, then one write for each client that has replies (SendReplies),
 //           by several threads when there are io-threads. Large replies leave in slices, for a quarter of the time
 //           that the tick has taken, so that they make no tick long (SendSlices)
@@ -132,7 +134,7 @@ class Server {
   void GatherRead(Connection* connection) {
     if (std::exchange(connection->readable, true)) return;
     readable_.push_back(connection);
-    if (connection->heavy()) share_.Spent(kReadUs);  // as long at least
+    if (connection->heavy()) share_.Spent(kReadUs);  // until it is known how long it takes
     if (readable_.size() == SocketCalls::kCallsMax) RunReads();
   }
   uint64_t NowMicros() const { return keys_->clock()->MonotonicMicros(); }
@@ -187,11 +189,11 @@ class Server {
   FairShare& share() { return share_; }
   // How much of one client is read at once.
   size_t read_bytes() const { return gathers_reads_ ? kGatheredReadBytes : Connection::kReadBytesMax; }
-  // Whether one that asks for much is read now. Those who were put off come first, one read each.
+  // Whether one that asks for much is read now. Those who are called come first, one read each, then who was put off
+  // before it: the kernel reports ready sockets in the same order every time.
   bool MayRead(const Connection* connection) const {
-    return !share_.over() && (connection->called || put_off_.empty());
+    return !share_.over() && (connection->called || (called_ == 0 && put_off_.empty()));
   }
-  // It is not read before all that were put off earlier.
   void PutOff(Connection* connection) {
     if (connection->called) return;  // in the next tick
     connection->StopReading();
@@ -223,7 +225,7 @@ class Server {
   static constexpr uint64_t kAcceptUs = 500;  // of a tick, for which a client more is accepted in the next
   static constexpr uint64_t kCronMs = 100;
   static constexpr uint64_t kRetryMs = 1;
-  static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for clients that wait with requests already read
+  static constexpr uint64_t kReadyBudgetUs = 100;    // of each tick, for light clients with requests already read
   static constexpr uint64_t kSyncPaceUs = 250;       // between syncs asked for while there is more to do
   static constexpr uint64_t kExpireSliceUsMin = 30;  // of each cron; what is still due then goes on in slices
   static constexpr uint64_t kExpireSliceUsMax = 250;
@@ -269,7 +271,7 @@ class Server {
   void Pause();
   void Unpause();
   void RunReady();
-  void RunReady(Connection* connection, uint64_t begin_us);
+  size_t RunReady(std::vector<Connection*>* ready, uint64_t budget_us);
   void CallPutOff();
   void Unpark();
   void StartRunningReady();
@@ -329,14 +331,15 @@ class Server {
   size_t expire_fetched_ = 0;     // records that were read, and may now be waited for
   uint64_t clients_memory_bytes_ = 0;
   // Each has room for all clients, and so never allocates while requests run.
-  std::vector<Connection*> readable_;   // are to be read; empty outside of the poll
-  std::vector<Connection*> dirty_;      // have replies to send at the end of the tick
-  std::vector<Connection*> slicing_;    // have much to send, a slice in their turn
-  std::vector<Connection*> uncertain_;  // gave replies since the tick's first write
-  std::vector<Connection*> ready_;      // may go on with requests already read
-  std::vector<Connection*> put_off_;    // have something to say, and ask for much: not read, the first first
-  std::vector<Connection*> resuming_;   // those of them whose turn it is
-  std::vector<Connection*> parked_;     // have a request that waits (CLIENT PAUSE, WAIT), the first first
+  std::vector<Connection*> readable_;     // are to be read; empty outside of the poll
+  std::vector<Connection*> dirty_;        // have replies to send at the end of the tick
+  std::vector<Connection*> slicing_;      // have much to send, a slice in their turn
+  std::vector<Connection*> uncertain_;    // gave replies since the tick's first write
+  std::vector<Connection*> ready_;        // may go on with requests already read
+  std::vector<Connection*> ready_heavy_;  // the same, of those who ask for much
+  std::vector<Connection*> resuming_;     // those of them whose turn it is
+  std::vector<Connection*> put_off_;      // have something to say, and ask for much: not read, the first first
+  std::vector<Connection*> parked_;       // have a request that waits (CLIENT PAUSE, WAIT), the first first
 
   uint64_t tick_begin_us_ = 0;  // when its first request ran
   uint64_t accepts_left_ = 1;   // before the end of the tick

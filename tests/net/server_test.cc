@@ -181,12 +181,14 @@ TEST_F(ServerTest, ManyInTheMiddleOfTheirRequestsHoldUpNobody) {
 }
 
 // The kernel reports ready sockets in the same order every time.
-TEST_F(ServerTest, WhoAlwaysHasMoreKeepsNobodyFromTheirTurn) {
+class GreedyTest : public ServerTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(GreedyTest, WhoAlwaysHasMoreKeepsNobodyFromTheirTurn) {
   used_clock_ = &stepping_clock_;
   Start("everysec");
   const std::string endless = Request({"ECHO", std::string(100'000, 'x')}), request = Request({"PING"});
   std::vector<RawClient> greedy;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < GetParam(); ++i) {
     greedy.emplace_back(port());
     ASSERT_TRUE(greedy.back().Send(Request({"CLIENT", "REPLY", "OFF"})));
   }
@@ -203,13 +205,19 @@ TEST_F(ServerTest, WhoAlwaysHasMoreKeepsNobodyFromTheirTurn) {
   ReadsOfOthers reads(port());
   const uint64_t before = reads.Await(100);
   EXPECT_TRUE(slow.Send(request.substr(5)));
+  reads.Await(before + 1000);
+  RawClient fresh(port());
+  EXPECT_TRUE(fresh.Send(request));
   reads.Await(before + 2000);
   char reply[16];
   EXPECT_EQ(recv(slow.fd(), reply, sizeof(reply), MSG_DONTWAIT), 7) << "two thousand reads are enough for all";
+  EXPECT_EQ(recv(fresh.fd(), reply, sizeof(reply), MSG_DONTWAIT), 7) << "and one thousand";
   over = true;
   for (RawClient& client : greedy) client.FinishSending();
   for (std::thread& sender : senders) sender.join();
 }
+
+INSTANTIATE_TEST_SUITE_P(Clients, GreedyTest, ::testing::Values(1, 2, 7, 20));
 
 TEST_F(ServerTest, AFailedCommitTurnsRepliesIntoItsError) {
   Start("everysec");

@@ -63,12 +63,14 @@ TEST(FairShare, IsOverWhenItIsSpent) {
   EXPECT_FALSE(share.over());
   share.Spent(1);
   EXPECT_TRUE(share.over());
-  EXPECT_FALSE(share.over_for_ready());
+  share.GiveBack(1);
+  EXPECT_FALSE(share.over());
   share.SpentOnReady(1'000'000);
-  EXPECT_TRUE(share.over_for_ready());
+  EXPECT_FALSE(share.over()) << "that is another share";
+  share.Spent(1'000'000);
+  EXPECT_TRUE(share.over());
   share.EndTick(2'000'000);
   EXPECT_FALSE(share.over());
-  EXPECT_FALSE(share.over_for_ready());
 }
 
 TEST(FairShare, DoesNotGrowByTheTimeItTookItself) {
