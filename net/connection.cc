@@ -107,16 +107,12 @@ void Connection::OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
   Server* server = self->server_;
   std::span<char> room;  // none: OnRead hears UV_ENOBUFS
   self->refused_ = self->heavy_ && !server->MayRead(self);
-  if (self->refused_) {
-    *buffer = uv_buf_init(nullptr, 0);
-    return;
-  }
-  if (self->heavy_) self->read_begin_us_ = server->NowMicros();
+  if (self->heavy_ && !self->refused_) self->read_begin_us_ = server->NowMicros();
   try {
-    if (!server->gathers_reads()) room = self->Room(server->shared_buffer());
+    if (!self->refused_ && !server->gathers_reads()) room = self->Room(server->shared_buffer());
   } catch (const std::bad_alloc&) {
   }
-  *buffer = uv_buf_init(room.data(), static_cast<unsigned>(std::min(room.size(), size_t{1} << 30)));
+  *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
 }
 
 void Connection::OnRead(uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {

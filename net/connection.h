@@ -112,7 +112,7 @@ class Connection final : private resp::MessageSink {
   bool readable = false;   // in Server::readable_
   bool queued = false;     // in Server::dirty_
   bool slicing = false;    // in Server::slicing_
-  bool waiting = false;    // in Server::ready_
+  bool waiting = false;    // in Server::ready_ or ready_heavy_
   bool put_off = false;    // in Server::put_off_
   bool called = false;     // was in it, and is read before it is in it again
   bool uncertain = false;  // in Server::uncertain_
@@ -187,9 +187,9 @@ class Connection final : private resp::MessageSink {
   uint64_t stalled_since_us_ = 0;    // 0: the kernel takes what we send
   size_t stalled_bytes_left_ = 0;    // when that was last looked at
   uint64_t draining_since_us_ = 0;   // 0: not; else the last reply is out and what still comes in is thrown away
-  bool heavy_ = true;
-  bool refused_ = false;  // the read that is under way: it is not its turn
-  bool asks_on_ = false;  // the last requests took their turn's time, or gave more replies than may wait
+  bool heavy_ = true;                // see heavy()
+  bool refused_ = false;             // the read that is under way: it is not its turn
+  bool asks_on_ = false;             // the last requests took their turn's time, or gave more replies than may wait
   bool unix_socket_ = false;
   bool reading_ = false;
   bool writing_ = false;     // a uv_write is under way

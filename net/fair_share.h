@@ -5,8 +5,7 @@
 // held more than could run or be answered at once; and a new one, of whom nobody knows yet. For us() in a tick those of them
 // are read who have something to say, at least one, and for as long again their requests run that had been read before.
 // That share is half the time the others took, from kUsMin to kUsMax; while nobody else asks for anything it grows by an
-// eighth every tick, up to kUsAlone. Who gets no turn waits in Server::put_off_ for
-// it.
+// eighth every tick, up to kUsAlone. Who gets no turn waits for it in Server::put_off_.
 // Not for those who ask for little: they are always read at once.
 // Threads: the loop's.
 #pragma once

@@ -189,16 +189,18 @@ class Server {
   FairShare& share() { return share_; }
   // How much of one client is read at once.
   size_t read_bytes() const { return gathers_reads_ ? kGatheredReadBytes : Connection::kReadBytesMax; }
-  // Whether one that asks for much is read now. Those who are called come first, one read each, then who was put off
-  // before it: the kernel reports ready sockets in the same order every time.
+  // Whether one that asks for much is read now. While others wait for their turn it comes behind them, for the kernel
+  // reports ready sockets in the same order every time; who is called has one read.
   bool MayRead(const Connection* connection) const {
     return !share_.over() && (connection->called || (called_ == 0 && put_off_.empty()));
   }
+  // It is not polled until it is called. Who is called already stays so: the next tick has a new share.
   void PutOff(Connection* connection) {
-    if (connection->called) return;  // in the next tick
+    if (connection->called) return;
     connection->StopReading();
     if (!std::exchange(connection->put_off, true)) put_off_.push_back(connection);
   }
+  // It was read, or never will be.
   void HadTurn(Connection* connection) {
     if (std::exchange(connection->called, false)) --called_;
   }
